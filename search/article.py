@@ -1,0 +1,381 @@
+"""What a PubMed record says: Article, Deletion and their parts, and the rule for the text that is embedded.
+
+Every reader yields these and every writer takes them. They are immutable, compare by value, and turn into JSON and
+back without loss (`to_json`, `from_json`). Field names follow NLM's PubMed DTD (pubmed_250101.dtd) where it has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from search.errors import InvalidRecordError
+
+__all__ = [
+    "MAX_PMID",
+    "SAMPLE_PMIDS",
+    "TEXT_RULE",
+    "AbstractSection",
+    "AccessionNumber",
+    "Article",
+    "ArticleId",
+    "Author",
+    "Book",
+    "Correction",
+    "Deletion",
+    "Grant",
+    "Journal",
+    "Keyword",
+    "MeshHeading",
+    "MeshQualifier",
+    "OtherAbstract",
+    "PartialDate",
+    "PublicationType",
+    "Substance",
+    "SupplementaryConcept",
+    "embedding_text",
+    "from_json",
+    "text_hash",
+    "to_dict",
+    "to_json",
+]
+
+#: Name and version of the rule that `embedding_text` follows. Written into every index.
+TEXT_RULE = "title-abstract-1"
+
+#: PMIDs of the records that were written for this project. They are not real studies.
+SAMPLE_PMIDS = range(990_000_001, 991_000_000)
+
+#: The largest PMID that is accepted: SQLite, Faiss and tantivy all hold it in a signed 64-bit integer; NLM uses 8 digits.
+MAX_PMID = 2**53 - 1
+
+#: Databanks whose accession numbers identify a clinical trial (NLM's list of DataBankName values).
+TRIAL_REGISTRIES = frozenset(
+    {
+        "ANZCTR", "ChiCTR", "CRiS", "ClinicalTrials.gov", "CTRI", "DRKS", "EudraCT", "IRCT", "ISRCTN",
+        "JapicCTI", "JMACCT", "JPRN", "NTR", "PACTR", "ReBec", "REPEC", "RPCEC", "SLCTR", "TCTR", "UMIN CTR", "UMIN-CTR",
+    }
+)  # fmt: skip
+
+#: Kinds of correction that change how an article should be read, in the order a reader must know of them.
+NOTICE_KINDS = (
+    "RetractionIn",
+    "RetractedandRepublishedIn",
+    "ExpressionOfConcernIn",
+    "CorrectedandRepublishedIn",
+    "ErratumIn",
+    "UpdateIn",
+)
+
+
+class _Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Base of the parts: immutable, compared by value, empty fields left out of the JSON."""
+
+
+class PartialDate(_Part):
+    """A date at the precision a record gives: a year, a year and month, a day, a season, or NLM's free MedlineDate."""
+
+    year: int | None = None
+    month: int | None = None
+    day: int | None = None
+    season: str | None = None
+    medline_date: str | None = None
+
+    def __str__(self) -> str:
+        """`2004`, `2004-03`, `2004-03-17`, `2004 Summer`, or the MedlineDate as it stands; empty if unknown."""
+        if self.medline_date:
+            return self.medline_date
+        if self.year is None:
+            return ""
+        if self.season:
+            return f"{self.year} {self.season}"
+        parts = [f"{self.year:04d}"]
+        if self.month is not None:
+            parts.append(f"{self.month:02d}")
+            if self.day is not None:
+                parts.append(f"{self.day:02d}")
+        return "-".join(parts)
+
+    @property
+    def ordinal(self) -> int:
+        """The date as the integer yyyymmdd, with 00 for what is not known; 0 if even the year is not known."""
+        if self.year is None:
+            return 0
+        return self.year * 10_000 + (self.month or 0) * 100 + (self.day or 0 if self.month else 0)
+
+
+class AbstractSection(_Part):
+    """One section of an abstract: its text, its label as printed and NLM's category of it."""
+
+    text: str
+    label: str | None = None
+    category: str | None = None
+
+
+class OtherAbstract(_Part):
+    """An abstract beside the main one: in another language, or by another body (`type`, e.g. `plain-language-summary`)."""
+
+    sections: tuple[AbstractSection, ...]
+    type: str | None = None
+    language: str | None = None
+    copyright: str | None = None
+
+
+class Journal(_Part):
+    """The journal an article appeared in."""
+
+    title: str | None = None
+    iso_abbreviation: str | None = None
+    medline_abbreviation: str | None = None
+    issn: str | None = None
+    issn_linking: str | None = None
+    nlm_id: str | None = None
+    country: str | None = None
+
+
+class Author(_Part):
+    """A person (`last_name` and so on) or a group (`collective_name`)."""
+
+    last_name: str | None = None
+    fore_name: str | None = None
+    initials: str | None = None
+    suffix: str | None = None
+    collective_name: str | None = None
+    orcid: str | None = None
+    affiliations: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The name as PubMed prints it: `Smith JA`, `Smith JA Jr`, or the name of the group."""
+        if self.collective_name:
+            return self.collective_name
+        return " ".join(part for part in (self.last_name or self.fore_name, self.initials, self.suffix) if part)
+
+
+class MeshQualifier(_Part):
+    """A MeSH qualifier (subheading) of a heading."""
+
+    name: str
+    ui: str | None = None
+    major: bool = False
+
+
+class MeshHeading(_Part):
+    """A MeSH descriptor with its qualifiers; `major` if the descriptor itself is a main point of the article."""
+
+    descriptor: str
+    ui: str | None = None
+    major: bool = False
+    qualifiers: tuple[MeshQualifier, ...] = ()
+
+    @property
+    def is_major(self) -> bool:
+        """Whether the descriptor or any of its qualifiers is a main point of the article, as PubMed's [majr] counts it."""
+        return self.major or any(qualifier.major for qualifier in self.qualifiers)
+
+
+class SupplementaryConcept(_Part):
+    """A supplementary MeSH concept: a protocol, a disease or an organism (`type`)."""
+
+    name: str
+    ui: str | None = None
+    type: str | None = None
+
+
+class Keyword(_Part):
+    """A keyword and who gave it (`NOTNLM` is the author)."""
+
+    text: str
+    major: bool = False
+    owner: str | None = None
+
+
+class PublicationType(_Part):
+    """A publication type of NLM's list, e.g. `Randomized Controlled Trial`."""
+
+    name: str
+    ui: str | None = None
+
+
+class Substance(_Part):
+    """A chemical: its name, MeSH UI and CAS registry or UNII number (`0` where NLM gives none)."""
+
+    name: str
+    ui: str | None = None
+    registry_number: str | None = None
+
+
+class AccessionNumber(_Part):
+    """A number in a databank: a clinical trial registry, a sequence or structure bank."""
+
+    databank: str
+    number: str
+
+
+class ArticleId(_Part):
+    """An identifier that has no field of its own, e.g. `pii`, `mid`, `sici`, `bookaccession`."""
+
+    kind: str
+    value: str
+
+
+class Grant(_Part):
+    """A grant that paid for the work."""
+
+    number: str | None = None
+    acronym: str | None = None
+    agency: str | None = None
+    country: str | None = None
+
+
+class Correction(_Part):
+    """A link to another article that corrects, retracts, updates or comments on this one (`kind` is NLM's RefType)."""
+
+    kind: str
+    citation: str | None = None
+    pmid: int | None = None
+    note: str | None = None
+
+
+class Book(_Part):
+    """The book that a PubmedBookArticle is a part of."""
+
+    title: str
+    publisher: str | None = None
+    place: str | None = None
+    edition: str | None = None
+    isbns: tuple[str, ...] = ()
+    editors: tuple[Author, ...] = ()
+    collection: str | None = None
+    medium: str | None = None
+
+
+class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """Everything that a PubMed record says that a person filters by, reads or exports."""
+
+    pmid: int
+    version: int = 1
+    title: str = ""
+    vernacular_title: str | None = None
+    abstract: tuple[AbstractSection, ...] = ()
+    copyright: str | None = None
+    other_abstracts: tuple[OtherAbstract, ...] = ()
+    journal: Journal = Journal()
+    book: Book | None = None
+    volume: str | None = None
+    issue: str | None = None
+    pages: str | None = None
+    publication_date: PartialDate = PartialDate()
+    electronic_date: PartialDate | None = None
+    languages: tuple[str, ...] = ()
+    authors: tuple[Author, ...] = ()
+    authors_complete: bool = True
+    investigators: tuple[Author, ...] = ()
+    mesh_headings: tuple[MeshHeading, ...] = ()
+    supplementary_concepts: tuple[SupplementaryConcept, ...] = ()
+    keywords: tuple[Keyword, ...] = ()
+    publication_types: tuple[PublicationType, ...] = ()
+    substances: tuple[Substance, ...] = ()
+    doi: str | None = None
+    pmcid: str | None = None
+    other_ids: tuple[ArticleId, ...] = ()
+    accession_numbers: tuple[AccessionNumber, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    coi_statement: str | None = None
+    created: date | None = None
+    completed: date | None = None
+    revised: date | None = None
+    status: str | None = None
+    publication_status: str | None = None
+
+    @property
+    def abstract_text(self) -> str:
+        """The main abstract as one string without labels: what is embedded."""
+        return " ".join(section.text for section in self.abstract if section.text)
+
+    @property
+    def labelled_abstract(self) -> str:
+        """The main abstract as PubMed prints it: one section a line, each led by its label in capitals."""
+        return "\n".join(
+            f"{section.label.upper()}: {section.text}" if section.label else section.text for section in self.abstract
+        )
+
+    @property
+    def year(self) -> int | None:
+        """The year of publication; that of the electronic date where the issue's is not known."""
+        if self.publication_date.year is None and self.electronic_date is not None:
+            return self.electronic_date.year
+        return self.publication_date.year
+
+    @property
+    def url(self) -> str:
+        """Where PubMed shows the article."""
+        return f"https://pubmed.ncbi.nlm.nih.gov/{self.pmid}/"
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the record was written for this project and is not a real study."""
+        return self.pmid in SAMPLE_PMIDS
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether the article has been retracted, by its publication types or by a notice."""
+        return any(kind.name == "Retracted Publication" for kind in self.publication_types) or any(
+            correction.kind == "RetractionIn" for correction in self.corrections
+        )
+
+    @property
+    def notices(self) -> tuple[Correction, ...]:
+        """The corrections a reader must know of, the gravest first (`NOTICE_KINDS`)."""
+        found = [correction for correction in self.corrections if correction.kind in NOTICE_KINDS]
+        return tuple(sorted(found, key=lambda correction: NOTICE_KINDS.index(correction.kind)))
+
+    @property
+    def trial_numbers(self) -> tuple[str, ...]:
+        """Numbers of the clinical trials that the article reports, e.g. `NCT01234567`."""
+        return tuple(entry.number for entry in self.accession_numbers if entry.databank in TRIAL_REGISTRIES)
+
+
+class Deletion(_Part):
+    """NLM has withdrawn the record with this PMID."""
+
+    pmid: int
+
+
+def embedding_text(article: Article) -> str:
+    """Return the text of an article that is embedded: title and abstract joined by a space (rule `TEXT_RULE`)."""
+    return f"{article.title} {article.abstract_text}".strip()
+
+
+def text_hash(text: str) -> bytes:
+    """Return the 16-byte BLAKE2b hash by which a changed text is told from an unchanged one."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Article)
+
+
+def to_json(article: Article) -> bytes:
+    """Return the article as one line of JSON (UTF-8, empty fields left out); `from_json` reads it back unchanged."""
+    return _encoder.encode(article)
+
+
+def from_json(data: bytes | str) -> Article:
+    """Read an article that `to_json` wrote.
+
+    Raises InvalidRecordError if it is no JSON, has no PMID, or a field is of the wrong type.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise InvalidRecordError(f"not an article: {error}") from error
+
+
+def to_dict(article: Article) -> dict[str, Any]:
+    """Return the article as plain dicts, lists, strings and numbers, empty fields left out."""
+    result: dict[str, Any] = msgspec.to_builtins(article)
+    return result

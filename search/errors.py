@@ -1,0 +1,94 @@
+"""Every error this package raises on purpose.
+
+SearchError
+├── ConfigError          config.yml: unknown key, wrong type, unreadable file
+├── SourceError          an input file or service that cannot be read on
+├── InvalidRecordError   one record that cannot be used (the run goes on unless it is strict)
+├── ModelError           a model that is not there, cannot be loaded or does not fit
+├── IndexFolderError     a folder that is no index, or one that cannot be used as asked
+│   ├── IndexMismatchError   made with another model, dimension or text rule
+│   ├── IndexCorruptError    parts that do not belong together or are damaged
+│   └── IndexLockedError     another process is writing
+├── StoreError           SQLite refused (disk full, read-only, ...)
+├── QueryError           a question or filter that cannot be answered as it stands
+├── ExportError          an export that cannot be written
+├── TrainingError        pairs, parameters or checkpoints that cannot be used
+└── EvaluationError      a collection or file that cannot be judged with
+
+A message names the file, line or PMID, says what was wrong, and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "EvaluationError",
+    "ExportError",
+    "IndexCorruptError",
+    "IndexFolderError",
+    "IndexLockedError",
+    "IndexMismatchError",
+    "InvalidRecordError",
+    "ModelError",
+    "QueryError",
+    "SearchError",
+    "SourceError",
+    "StoreError",
+    "TrainingError",
+]
+
+
+class SearchError(Exception):
+    """Base class of all errors this package raises on purpose."""
+
+
+class ConfigError(SearchError):
+    """config.yml cannot be read, or holds an unknown key or a value of the wrong type."""
+
+
+class SourceError(SearchError):
+    """An input file or service cannot be read, or cannot be read any further."""
+
+
+class InvalidRecordError(SearchError):
+    """One record cannot be used; raised only where a run is strict or a record is given directly."""
+
+
+class ModelError(SearchError):
+    """A model is not there, cannot be loaded, or does not fit what it is used for."""
+
+
+class IndexFolderError(SearchError):
+    """A folder is no index, or an index cannot be used as asked."""
+
+
+class IndexMismatchError(IndexFolderError):
+    """An index was made with another model, dimension or text rule than the one asked for."""
+
+
+class IndexCorruptError(IndexFolderError):
+    """The parts of an index do not belong together, or one is damaged."""
+
+
+class IndexLockedError(IndexFolderError):
+    """Another process is writing to the index."""
+
+
+class StoreError(SearchError):
+    """SQLite refused an operation: the disk is full, the file is read-only, and the like."""
+
+
+class QueryError(SearchError):
+    """A question or a filter cannot be answered as it stands."""
+
+
+class ExportError(SearchError):
+    """An export cannot be written."""
+
+
+class TrainingError(SearchError):
+    """Training pairs, parameters or checkpoints cannot be used."""
+
+
+class EvaluationError(SearchError):
+    """A collection or a file cannot be used for judging."""

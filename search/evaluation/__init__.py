@@ -1,0 +1,1 @@
+"""Judging a model: pair correlation, retrieval."""

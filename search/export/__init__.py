@@ -1,0 +1,1 @@
+"""Writing articles in other formats."""

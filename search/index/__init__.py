@@ -1,0 +1,1 @@
+"""The index folder: manifest, Faiss, tantivy, merging."""

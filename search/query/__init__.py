@@ -1,0 +1,1 @@
+"""Finding articles: search, filters, fusion, similar articles."""

@@ -1,0 +1,1 @@
+"""Records written for this project. They are not real studies."""

@@ -1,0 +1,1 @@
+"""Reading PubMed records from files and services."""
