@@ -35,12 +35,14 @@ class OpenVinoModel:
     """A compiled model on the CPU, for use from several threads.
 
     `precision` is `fp32`, `bf16`, `int8` (where `folder` holds the int8 graph) or `auto`: float32 until a job is large
-    enough to find out, by trying, whether this processor does bfloat16 faster and well enough.
+    enough to find out, by trying, whether this processor does bfloat16 faster and well enough. With `keep_ready` the
+    graph, once made ready for this processor, is kept in `folder` for the next process.
     """
 
-    def __init__(self, folder: Path, spec: CompiledSpec, precision: str) -> None:
+    def __init__(self, folder: Path, spec: CompiledSpec, precision: str, *, keep_ready: bool = True) -> None:
         self.spec = spec
         self._folder = folder
+        self._keep_ready = keep_ready
         self._undecided = precision == "auto"
         self.precision = precision
         if self._undecided:
@@ -120,7 +122,7 @@ class OpenVinoModel:
                 "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             }
             graph = str(self._folder / GRAPH)
-            if streams == 1:
+            if streams == 1 and self._keep_ready:
                 # A single question should not wait for the graph to be made ready: OpenVINO keeps the result on disk.
                 with blob_folder(self._folder) as blobs:
                     compiled = openvino.Core().compile_model(graph, "CPU", {**options, "CACHE_DIR": str(blobs)})
@@ -136,8 +138,8 @@ class OpenVinoBackend:
 
     name = "openvino"
 
-    def __init__(self, folder: Path, spec: CompiledSpec, precision: str) -> None:
-        self._model = OpenVinoModel(folder, spec, precision)
+    def __init__(self, folder: Path, spec: CompiledSpec, precision: str, *, keep_ready: bool = True) -> None:
+        self._model = OpenVinoModel(folder, spec, precision, keep_ready=keep_ready)
         self.dimension = spec.dimension
         self.max_length = spec.max_length["document"]
 

@@ -35,8 +35,8 @@ class OpenVinoScorer:
 
     name = "openvino"
 
-    def __init__(self, folder: Path, spec: CompiledSpec) -> None:
-        self._model = OpenVinoModel(folder, spec, "fp32")
+    def __init__(self, folder: Path, spec: CompiledSpec, *, keep_ready: bool = True) -> None:
+        self._model = OpenVinoModel(folder, spec, "fp32", keep_ready=keep_ready)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
         """Return the score of each pair, float32 (pairs,)."""
