@@ -49,14 +49,15 @@ TEXT_RULE = "title-abstract-1"
 #: PMIDs of the records that were written for this project. They are not real studies.
 SAMPLE_PMIDS = range(990_000_001, 991_000_000)
 
-#: The largest PMID that is accepted: SQLite, Faiss and tantivy all hold it in a signed 64-bit integer; NLM uses 8 digits.
+#: The largest PMID that is accepted. JSON readers elsewhere hold no larger integer; NLM's have 8 digits.
 MAX_PMID = 2**53 - 1
 
 #: Databanks whose accession numbers identify a clinical trial (NLM's list of DataBankName values).
 TRIAL_REGISTRIES = frozenset(
     {
         "ANZCTR", "ChiCTR", "CRiS", "ClinicalTrials.gov", "CTRI", "DRKS", "EudraCT", "IRCT", "ISRCTN",
-        "JapicCTI", "JMACCT", "JPRN", "NTR", "PACTR", "ReBec", "REPEC", "RPCEC", "SLCTR", "TCTR", "UMIN CTR", "UMIN-CTR",
+        "JapicCTI", "JMACCT", "JPRN", "NTR", "PACTR", "ReBec", "REPEC", "RPCEC", "SLCTR", "TCTR",
+        "UMIN CTR", "UMIN-CTR",
     }
 )  # fmt: skip
 
@@ -85,7 +86,7 @@ class PartialDate(_Part):
     medline_date: str | None = None
 
     def __str__(self) -> str:
-        """`2004`, `2004-03`, `2004-03-17`, `2004 Summer`, or the MedlineDate as it stands; empty if unknown."""
+        """Return `2004`, `2004-03`, `2004-03-17`, `2004 Summer`, or the MedlineDate as it stands; empty if unknown."""
         if self.medline_date:
             return self.medline_date
         if self.year is None:
@@ -116,7 +117,7 @@ class AbstractSection(_Part):
 
 
 class OtherAbstract(_Part):
-    """An abstract beside the main one: in another language, or by another body (`type`, e.g. `plain-language-summary`)."""
+    """An abstract beside the main one: in another language, or of another `type`, e.g. `plain-language-summary`."""
 
     sections: tuple[AbstractSection, ...]
     type: str | None = None
@@ -148,7 +149,7 @@ class Author(_Part):
     affiliations: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The name as PubMed prints it: `Smith JA`, `Smith JA Jr`, or the name of the group."""
+        """Return the name as PubMed prints it: `Smith JA`, `Smith JA Jr`, or the name of the group."""
         if self.collective_name:
             return self.collective_name
         return " ".join(part for part in (self.last_name or self.fore_name, self.initials, self.suffix) if part)
@@ -172,7 +173,7 @@ class MeshHeading(_Part):
 
     @property
     def is_major(self) -> bool:
-        """Whether the descriptor or any of its qualifiers is a main point of the article, as PubMed's [majr] counts it."""
+        """Whether the descriptor or one of its qualifiers is a main point of the article, as PubMed's [majr] counts."""
         return self.major or any(qualifier.major for qualifier in self.qualifiers)
 
 
