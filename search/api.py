@@ -187,7 +187,8 @@ class Index:
         >>> from search import Article, Index
         >>> from search.article import AbstractSection
         >>> index = Index.open("indexes/demo")
-        >>> article = Article(pmid=990999999, title="Honey for cough", abstract=(AbstractSection("It helped a little."),))
+        >>> abstract = (AbstractSection("It helped a little."),)
+        >>> article = Article(pmid=990999999, title="Honey for cough", abstract=abstract)
         >>> index.add(article).counts["added"]
         1
         >>> index.close()
@@ -255,7 +256,7 @@ class Index:
     # Finding ---------------------------------------------------------------------------------------------------------
 
     @overload
-    def search(self, question: str, limit: int = 10) -> list[Hit]: ...
+    def search(self, question: str, limit: int = 10) -> list[Hit]: ...  # type: ignore[overload-overlap]
     @overload
     def search(self, question: Sequence[str], limit: int = 10) -> list[list[Hit]]: ...
     def search(self, question: str | Sequence[str], limit: int = 10) -> list[Hit] | list[list[Hit]]:

@@ -76,7 +76,7 @@ class _Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Base of the parts: immutable, compared by value, empty fields left out of the JSON."""
 
 
-class PartialDate(_Part):
+class PartialDate(_Part, frozen=True):
     """A date at the precision a record gives: a year, a year and month, a day, a season, or NLM's free MedlineDate."""
 
     year: int | None = None
@@ -108,7 +108,7 @@ class PartialDate(_Part):
         return self.year * 10_000 + (self.month or 0) * 100 + (self.day or 0 if self.month else 0)
 
 
-class AbstractSection(_Part):
+class AbstractSection(_Part, frozen=True):
     """One section of an abstract: its text, its label as printed and NLM's category of it."""
 
     text: str
@@ -116,7 +116,7 @@ class AbstractSection(_Part):
     category: str | None = None
 
 
-class OtherAbstract(_Part):
+class OtherAbstract(_Part, frozen=True):
     """An abstract beside the main one: in another language, or of another `type`, e.g. `plain-language-summary`."""
 
     sections: tuple[AbstractSection, ...]
@@ -125,7 +125,7 @@ class OtherAbstract(_Part):
     copyright: str | None = None
 
 
-class Journal(_Part):
+class Journal(_Part, frozen=True):
     """The journal an article appeared in."""
 
     title: str | None = None
@@ -137,7 +137,7 @@ class Journal(_Part):
     country: str | None = None
 
 
-class Author(_Part):
+class Author(_Part, frozen=True):
     """A person (`last_name` and so on) or a group (`collective_name`)."""
 
     last_name: str | None = None
@@ -155,7 +155,7 @@ class Author(_Part):
         return " ".join(part for part in (self.last_name or self.fore_name, self.initials, self.suffix) if part)
 
 
-class MeshQualifier(_Part):
+class MeshQualifier(_Part, frozen=True):
     """A MeSH qualifier (subheading) of a heading."""
 
     name: str
@@ -163,7 +163,7 @@ class MeshQualifier(_Part):
     major: bool = False
 
 
-class MeshHeading(_Part):
+class MeshHeading(_Part, frozen=True):
     """A MeSH descriptor with its qualifiers; `major` if the descriptor itself is a main point of the article."""
 
     descriptor: str
@@ -177,7 +177,7 @@ class MeshHeading(_Part):
         return self.major or any(qualifier.major for qualifier in self.qualifiers)
 
 
-class SupplementaryConcept(_Part):
+class SupplementaryConcept(_Part, frozen=True):
     """A supplementary MeSH concept: a protocol, a disease or an organism (`type`)."""
 
     name: str
@@ -185,7 +185,7 @@ class SupplementaryConcept(_Part):
     type: str | None = None
 
 
-class Keyword(_Part):
+class Keyword(_Part, frozen=True):
     """A keyword and who gave it (`NOTNLM` is the author)."""
 
     text: str
@@ -193,14 +193,14 @@ class Keyword(_Part):
     owner: str | None = None
 
 
-class PublicationType(_Part):
+class PublicationType(_Part, frozen=True):
     """A publication type of NLM's list, e.g. `Randomized Controlled Trial`."""
 
     name: str
     ui: str | None = None
 
 
-class Substance(_Part):
+class Substance(_Part, frozen=True):
     """A chemical: its name, MeSH UI and CAS registry or UNII number (`0` where NLM gives none)."""
 
     name: str
@@ -208,21 +208,21 @@ class Substance(_Part):
     registry_number: str | None = None
 
 
-class AccessionNumber(_Part):
+class AccessionNumber(_Part, frozen=True):
     """A number in a databank: a clinical trial registry, a sequence or structure bank."""
 
     databank: str
     number: str
 
 
-class ArticleId(_Part):
+class ArticleId(_Part, frozen=True):
     """An identifier that has no field of its own, e.g. `pii`, `mid`, `sici`, `bookaccession`."""
 
     kind: str
     value: str
 
 
-class Grant(_Part):
+class Grant(_Part, frozen=True):
     """A grant that paid for the work."""
 
     number: str | None = None
@@ -231,7 +231,7 @@ class Grant(_Part):
     country: str | None = None
 
 
-class Correction(_Part):
+class Correction(_Part, frozen=True):
     """A link to another article that corrects, retracts, updates or comments on this one (`kind` is NLM's RefType)."""
 
     kind: str
@@ -240,7 +240,7 @@ class Correction(_Part):
     note: str | None = None
 
 
-class Book(_Part):
+class Book(_Part, frozen=True):
     """The book that a PubmedBookArticle is a part of."""
 
     title: str
@@ -340,7 +340,7 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
         return tuple(entry.number for entry in self.accession_numbers if entry.databank in TRIAL_REGISTRIES)
 
 
-class Deletion(_Part):
+class Deletion(_Part, frozen=True):
     """NLM has withdrawn the record with this PMID."""
 
     pmid: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -30,7 +31,7 @@ def query(
     folder: Path | None,
     config_file: Path | None,
     limit: int | None,
-    file: click.utils.LazyFile | None,
+    file: TextIO | None,
     style: str,
 ) -> None:
     """Find the articles whose meaning is nearest to a question in plain language."""
@@ -38,7 +39,7 @@ def query(
 
     if bool(question) == (file is not None):
         raise click.UsageError("give a question, or a file of questions with --queries")
-    questions = [" ".join(question)] if question else [line.strip() for line in file if line.strip()]  # type: ignore[union-attr]
+    questions = [line.strip() for line in file if line.strip()] if file else [" ".join(question)]
     if not questions:
         raise QueryError(f"{getattr(file, 'name', '--queries')} holds no question")
     with open_index(config_file, folder) as index:

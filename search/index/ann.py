@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from search.errors import IndexCorruptError
 from search.store import Pmids, Vectors
-
-if TYPE_CHECKING:
-    import faiss
 
 __all__ = ["EXACT_UP_TO", "VectorIndex", "build", "choose"]
 
@@ -38,15 +35,14 @@ def choose(count: int) -> str:
 class VectorIndex:
     """A Faiss index over unit vectors by inner product, which is their cosine."""
 
-    def __init__(self, index: faiss.Index, *, exact: bool) -> None:
+    def __init__(self, index: Any, *, exact: bool) -> None:
         self._index = index
         self.exact = exact
 
     @classmethod
     def read(cls, path: Path, kind: str) -> VectorIndex:
         """Open a file, memory-mapped. Raises IndexCorruptError if Faiss cannot read it."""
-        import faiss
-
+        faiss = _faiss()
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         except RuntimeError as error:
@@ -65,8 +61,7 @@ class VectorIndex:
 
     def write(self, path: Path) -> None:
         """Write it to a file."""
-        import faiss
-
+        faiss = _faiss()
         faiss.write_index(self._index, str(path))
 
     def search(
@@ -76,8 +71,7 @@ class VectorIndex:
 
         `allowed` restricts the search to some PMIDs, `excluded` leaves some out.
         """
-        import faiss
-
+        faiss = _faiss()
         keep_alive: list[Any] = []
         selector = _selector(allowed, excluded, keep_alive)
         if isinstance(self._index, faiss.IndexIVF):
@@ -102,8 +96,7 @@ def build(batches: Iterable[tuple[Pmids, Vectors]], count: int, sample: Vectors 
 
     `sample` trains an inverted-file index; `training_size` tells how many vectors it should have.
     """
-    import faiss
-
+    faiss = _faiss()
     kind = choose(count)
     index = faiss.index_factory(dimension, kind, faiss.METRIC_INNER_PRODUCT)
     if kind.startswith("IVF"):
@@ -123,9 +116,15 @@ def training_size(count: int) -> int:
     return min(count, cells * _TRAINING_PER_CELL)
 
 
-def _selector(allowed: Pmids | None, excluded: Pmids | None, keep_alive: list[Any]) -> Any:
+def _faiss() -> Any:
+    """Import Faiss when it is first used. Its stubs do not know the keyword arguments that its classes take."""
     import faiss
 
+    return faiss
+
+
+def _selector(allowed: Pmids | None, excluded: Pmids | None, keep_alive: list[Any]) -> Any:
+    faiss = _faiss()
     if allowed is not None:
         wanted = np.setdiff1d(allowed, excluded) if excluded is not None and len(excluded) else allowed
         return _membership(wanted, keep_alive)
@@ -137,8 +136,7 @@ def _selector(allowed: Pmids | None, excluded: Pmids | None, keep_alive: list[An
 
 
 def _membership(pmids: Pmids, keep_alive: list[Any]) -> Any:
-    import faiss
-
+    faiss = _faiss()
     largest = int(pmids.max(initial=0))
     if largest < _BITMAP_LIMIT and len(pmids) > 1000:
         bits = np.zeros(largest // 8 + 1, np.uint8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from search.errors import QueryError
 from search.index import View
 from search.models.vectors import normalize
@@ -26,7 +24,7 @@ def similar(view: View, pmids: list[int], limit: int) -> list[Hit]:
         raise QueryError(f"PMID {missing[0]} {what}")
     if not wanted:
         raise QueryError("give at least one PMID")
-    centre = normalize(np.mean(vectors, axis=0, dtype=np.float32)[None, :])
+    centre = normalize(vectors.mean(axis=0, keepdims=True))
     hits = semantic(view, centre, limit + len(wanted))[0]
     others = [hit for hit in hits if hit.pmid not in wanted][:limit]
     return [Hit(rank=rank, score=hit.score, article=hit.article) for rank, hit in enumerate(others, start=1)]

@@ -162,7 +162,7 @@ class StoreReader:
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
         with refusals(self.path):
-            return self.connection.execute(sql, parameters)  # type: ignore[arg-type]
+            return self.connection.execute(sql, parameters)
 
     def _one(self, sql: str, parameters: Sequence[object] = ()) -> int:
         row = self._rows(sql, parameters).fetchone()
