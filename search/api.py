@@ -14,7 +14,7 @@ from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder
-from search.query.search import Hit, check_question, semantic
+from search.query.search import Hit, Mode, check_limit, check_question, find, hits_of, nearest
 
 if TYPE_CHECKING:
     from search.ingest import IngestReport, Progress
@@ -256,14 +256,17 @@ class Index:
     # Finding ---------------------------------------------------------------------------------------------------------
 
     @overload
-    def search(self, question: str, limit: int = 10) -> list[Hit]: ...  # type: ignore[overload-overlap]
+    def search(self, question: str, limit: int = 10, *, mode: Mode = "semantic") -> list[Hit]: ...  # type: ignore[overload-overlap]  # noqa: E501
     @overload
-    def search(self, question: Sequence[str], limit: int = 10) -> list[list[Hit]]: ...
-    def search(self, question: str | Sequence[str], limit: int = 10) -> list[Hit] | list[list[Hit]]:
-        """Return the articles whose meaning is nearest to a question, best first; for several questions, a list each.
+    def search(self, question: Sequence[str], limit: int = 10, *, mode: Mode = "semantic") -> list[list[Hit]]: ...
+    def search(
+        self, question: str | Sequence[str], limit: int = 10, *, mode: Mode = "semantic"
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the articles that answer a question, best first; for several questions, a list each.
 
-        Several questions are encoded as one batch. Scores are cosines, exact up to the rounding of the stored vectors.
-        Raises QueryError if a question is empty or `limit` is below 1.
+        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
+        words; `hybrid` by both (`search.query.fusion`). Several questions are encoded as one batch. Raises QueryError if
+        a question is empty or `limit` is below 1.
 
         >>> index = Index.open("indexes/demo")
         >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
@@ -271,10 +274,12 @@ class Index:
         (True, 1, True)
         >>> index.close()
         """
-        questions = [question] if isinstance(question, str) else list(question)
-        vectors = self.encoder.encode([check_question(text) for text in questions], kind="query")
-        found = self.nearest(vectors, limit)
-        return found[0] if isinstance(question, str) else found
+        check_limit(limit)
+        questions = [check_question(text) for text in ([question] if isinstance(question, str) else question)]
+        vectors = self.encoder.encode(questions, kind="query") if mode != "lexical" else None
+        with self._reader.view() as view:
+            answers = hits_of(view, find(view, questions, vectors, limit, mode=mode))
+        return answers[0] if isinstance(question, str) else answers
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
@@ -286,7 +291,7 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            return semantic(view, vectors, limit)
+            return hits_of(view, nearest(view, vectors, limit))
 
     def similar(self, pmids: int | Sequence[int], limit: int = 10) -> list[Hit]:
         """Return the articles most like one, or like the mean of several, without themselves.
@@ -301,7 +306,8 @@ class Index:
         from search.query.similar import similar
 
         with self._reader.view() as view:
-            return similar(view, [pmids] if isinstance(pmids, int) else list(pmids), limit)
+            found = similar(view, [pmids] if isinstance(pmids, int) else list(pmids), limit)
+            return hits_of(view, [found])[0]
 
     def get(self, pmid: int) -> Article | None:
         """Return the article with this PMID, or None.
@@ -341,7 +347,7 @@ class Index:
             return Status(
                 folder=str(self.folder),
                 **counts,
-                pending=len(view.pending.outdated),
+                pending=len(view.pending.outdated_vectors),
                 generation=manifest.generation,
                 change=view.change,
                 model=manifest.model,

@@ -37,6 +37,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     vectors: Literal["float16", "float32"] = "float16"
     results: int = 10
+    mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
 
 
 def find_config() -> Path | None:

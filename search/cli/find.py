@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from search.cli.options import common, format_option, open_index
 from search.errors import QueryError
+
+if TYPE_CHECKING:
+    from search.query.search import Mode
 
 __all__ = ["query", "show", "similar"]
 
@@ -18,6 +21,11 @@ __all__ = ["query", "show", "similar"]
 @common
 @click.option(
     "-n", "--results", "limit", type=click.IntRange(min=1), help="How many [default: the config's `results`]."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["semantic", "lexical", "hybrid"]),
+    help="Rank by meaning, by words (BM25) or by both [default: the config's `mode`].",
 )
 @click.option(
     "--queries",
@@ -31,6 +39,7 @@ def query(
     folder: Path | None,
     config_file: Path | None,
     limit: int | None,
+    mode: Mode | None,
     file: TextIO | None,
     style: str,
 ) -> None:
@@ -43,7 +52,7 @@ def query(
     if not questions:
         raise QueryError(f"{getattr(file, 'name', '--queries')} holds no question")
     with open_index(config_file, folder) as index:
-        answers = index.search(questions, limit or index.config.results)
+        answers = index.search(questions, limit or index.config.results, mode=mode or index.config.mode)
     print_searches(questions, answers, style)
 
 

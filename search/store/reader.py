@@ -139,6 +139,14 @@ class StoreReader:
             (pmid for (pmid,) in self._rows("SELECT pmid FROM tombstones WHERE change > ?", [change])), np.int64
         )
 
+    def changed_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, that were written or deleted after a change number."""
+        rows = self._rows(
+            "SELECT pmid FROM articles WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? ORDER BY 1",
+            [change, change],
+        )
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
     def articles_since(self, change: int) -> Iterator[Article]:
         """Yield the articles that were written after a change number."""
         rows = self._rows(
