@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from helpers import WordEncoder
 
+from search.article import TEXT_RULE
+from search.index import Manifest, create_folder
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -20,3 +23,14 @@ def shared_data() -> Path:
 def encoder() -> WordEncoder:
     """A small deterministic encoder for what is not about encoding."""
     return WordEncoder()
+
+
+@pytest.fixture
+def folder(tmp_path, encoder) -> Path:
+    """An empty index for the vectors of `encoder`."""
+    path = tmp_path / "index"
+    manifest = Manifest(
+        model="words", fingerprint="words", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float16"
+    )
+    create_folder(path, manifest)
+    return path
