@@ -265,8 +265,8 @@ class Index:
         """Return the articles that answer a question, best first; for several questions, a list each.
 
         `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
-        words; `hybrid` by both (`search.query.fusion`). Several questions are encoded as one batch. Raises QueryError if
-        a question is empty or `limit` is below 1.
+        words; `hybrid` by both (`search.query.fusion`). Several questions are encoded as one batch. Raises QueryError
+        if a question is empty or `limit` is below 1.
 
         >>> index = Index.open("indexes/demo")
         >>> hit = index.search("preventing colorectal cancer with aspirin")[0]

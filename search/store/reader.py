@@ -93,6 +93,11 @@ class StoreReader:
         """Return the PMIDs of all articles, ascending."""
         return np.fromiter((pmid for (pmid,) in self._rows("SELECT pmid FROM articles ORDER BY pmid")), np.int64)
 
+    def select_pmids(self, condition: str, parameters: Sequence[object]) -> Pmids:
+        """Return the PMIDs, ascending, of the articles for whose row `a` a condition in SQL holds."""
+        rows = self._rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
     def existing(self, pmids: Iterable[int]) -> set[int]:
         """Return those of the PMIDs that the store has an article for."""
         rows = self._rows(

@@ -247,12 +247,12 @@ class StoreWriter(StoreReader):
         journals = self._journal_ids(rows)
         self._forget_terms(added)
         self.connection.executemany(
-            "INSERT OR REPLACE INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
-                    row.pmid, change, row.version, row.revised, plan.sequence, added.get(row.pmid, today), row.date,
-                    journals.get(row.journal), row.has_abstract, row.free_full_text, row.retracted,
-                    row.pmid in waiting, row.text_hash, row.record_hash,
+                    row.pmid, change, row.version, row.revised, plan.sequence, added.get(row.pmid, today),
+                    row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract, row.free_full_text,
+                    row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
                 )
                 for row in rows
             ],
@@ -275,15 +275,9 @@ class StoreWriter(StoreReader):
 
     def _forget_terms(self, pmids: Iterable[int]) -> None:
         """Remove the terms of articles by what their documents say: there is no index from article to term."""
-        keys = [
-            (term.kind, term.name, term.ui, pmid)
-            for pmid, article in self.get_many(pmids).items()
-            for term, _ in terms_of(article)
-        ]
+        keys = [(*_key(term), pmid) for pmid, article in self.get_many(pmids).items() for term, _ in terms_of(article)]
         self.connection.executemany(
-            "DELETE FROM article_terms WHERE term = (SELECT id FROM terms WHERE kind = ? AND name = ? AND ui = ?) "
-            "AND pmid = ?",
-            keys,
+            f"DELETE FROM article_terms WHERE term = (SELECT id FROM terms WHERE {_TERM_IS}) AND pmid = ?", keys
         )
 
     def _put_terms(self, rows: list[ArticleRow]) -> None:
@@ -293,28 +287,31 @@ class StoreWriter(StoreReader):
         self.connection.executemany("INSERT OR REPLACE INTO article_terms VALUES (?, ?, ?)", links)
 
     def _term_ids(self, terms: set[Term]) -> dict[Term, int]:
-        keys = [(term.kind, term.name, term.ui) for term in sorted(terms, key=lambda term: (term.kind, term.name))]
-        self.connection.executemany("INSERT OR IGNORE INTO terms (kind, name, ui) VALUES (?, ?, ?)", keys)
-        rows = self.connection.execute(
-            "SELECT t.kind, t.name, t.ui, t.id FROM json_each(?) AS wanted JOIN terms AS t ON "
-            "t.kind = wanted.value ->> 0 AND t.name = wanted.value ->> 1 AND t.ui = wanted.value ->> 2",
-            [json.dumps(keys)],
+        keys = sorted(map(_key, terms))
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO terms (kind, name, ui, parent_name, parent_ui) VALUES (?, ?, ?, ?, ?)", keys
         )
-        return {Term(kind, name, ui): number for kind, name, ui, number in rows}
+        find = f"SELECT id FROM terms WHERE {_TERM_IS}"
+        return {Term(*key): self._one(find, key) for key in keys}
 
-    def _journal_ids(self, rows: list[ArticleRow]) -> dict[tuple[str, str, str, str, str] | None, int]:
-        keys = sorted({row.journal for row in rows if row.journal})
-        columns = "title, iso_abbreviation, medline_abbreviation, issn, issn_linking"
-        self.connection.executemany(f"INSERT OR IGNORE INTO journals ({columns}) VALUES (?, ?, ?, ?, ?)", keys)
-        found: dict[tuple[str, str, str, str, str] | None, int] = {}
-        for key in keys:
-            row = self.connection.execute(
-                "SELECT id FROM journals WHERE title = ? AND iso_abbreviation = ? AND medline_abbreviation = ? "
-                "AND issn = ? AND issn_linking = ?",
-                key,
-            ).fetchone()
-            found[key] = row[0]
+    def _journal_ids(self, rows: list[ArticleRow]) -> dict[str, int]:
+        found = {}
+        for keys in sorted({row.journal for row in rows if row.journal}):
+            added = self.connection.execute("INSERT OR IGNORE INTO journals (keys) VALUES (?)", [keys]).rowcount
+            number = self._one("SELECT id FROM journals WHERE keys = ?", [keys])
+            if added:
+                self.connection.executemany(
+                    "INSERT OR IGNORE INTO journal_keys VALUES (?, ?)", [(key, number) for key in keys.split("\n")]
+                )
+            found[keys] = number
         return found
+
+
+_TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui = ?"
+
+
+def _key(term: Term) -> tuple[str, str, str, str, str]:
+    return term.kind, term.name, term.ui, term.parent_name, term.parent_ui
 
 
 def _supersedes(newcomer: _Held, known: _Held) -> bool:
