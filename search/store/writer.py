@@ -251,8 +251,8 @@ class StoreWriter(StoreReader):
             [
                 (
                     row.pmid, change, row.version, row.revised, plan.sequence, added.get(row.pmid, today),
-                    row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract, row.free_full_text,
-                    row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
+                    row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract,
+                    row.free_full_text, row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
                 )
                 for row in rows
             ],
