@@ -46,6 +46,7 @@ class StoreWriter(StoreReader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, writable=True)
+        self._known_terms: dict[Term, int] = {}
         self._migrate()
         self._read_vector_format()
 
@@ -208,6 +209,7 @@ class StoreWriter(StoreReader):
                 yield self.change()
                 self.connection.execute("COMMIT")
             except BaseException:
+                self._known_terms.clear()
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
@@ -261,7 +263,8 @@ class StoreWriter(StoreReader):
             "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
         )
         self._put_terms(rows)
-        self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(row.pmid,) for row in rows])
+        buried = self._tombstones(plan.rows)
+        self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(pmid,) for pmid in buried])
         self.connection.executemany(
             "UPDATE articles SET sequence = ? WHERE pmid = ?", [(plan.sequence, pmid) for pmid in plan.confirmed]
         )
@@ -287,12 +290,16 @@ class StoreWriter(StoreReader):
         self.connection.executemany("INSERT OR REPLACE INTO article_terms VALUES (?, ?, ?)", links)
 
     def _term_ids(self, terms: set[Term]) -> dict[Term, int]:
-        keys = sorted(map(_key, terms))
+        """Return the numbers of terms, which never change once they are committed, from memory where known."""
+        if len(self._known_terms) > _TERMS_KNOWN:
+            self._known_terms.clear()
+        keys = sorted(_key(term) for term in terms if term not in self._known_terms)
         self.connection.executemany(
             "INSERT OR IGNORE INTO terms (kind, name, ui, parent_name, parent_ui) VALUES (?, ?, ?, ?, ?)", keys
         )
         find = f"SELECT id FROM terms WHERE {_TERM_IS}"
-        return {Term(*key): self._one(find, key) for key in keys}
+        self._known_terms.update({Term(*key): self._one(find, key) for key in keys})
+        return self._known_terms
 
     def _journal_ids(self, rows: list[ArticleRow]) -> dict[str, int]:
         found = {}
@@ -306,6 +313,8 @@ class StoreWriter(StoreReader):
             found[keys] = number
         return found
 
+
+_TERMS_KNOWN = 200_000
 
 _TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui = ?"
 
