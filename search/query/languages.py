@@ -18,15 +18,10 @@ croatian; hun hu hungarian; ice is isl icelandic; ind id indonesian; ita it ital
 kor ko korean; lat la latin; lav lv latvian; lit lt lithuanian; mac mk mkd macedonian; may ms msa malay; nor no
 norwegian; per fa fas persian; pol pl polish; por pt portuguese; rum ro ron romanian; rus ru russian; slo sk slk
 slovak; slv sl slovenian; spa es spanish; srp sr scc serbian; swe sv swedish; tha th thai; tur tr turkish; ukr uk
-ukrainian; uzb uz uzbek; vie vi vietnamese; wel cy cym welsh; mul multiple languages; und undetermined
+ukrainian; uzb uz uzbek; vie vi vietnamese; wel cy cym welsh; mul multiple; und undetermined
 """
 
-_CODES = {
-    name: code
-    for code, names in (entry.split(maxsplit=1) for entry in _TABLE.split(";"))
-    for name in (code, names if " languages" in names else "", *names.split())
-    if name
-}
+_CODES = {name: names[0] for names in map(str.split, _TABLE.split(";")) for name in names}
 
 
 def language_code(name: str) -> str:
