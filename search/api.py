@@ -14,7 +14,11 @@ from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder
-from search.query.search import Hit, Mode, check_limit, check_question, find, hits_of, nearest
+from search.query.engine import Engine, read_question
+from search.query.facets import Facets, facets_of
+from search.query.filters import Filters
+from search.query.mesh_tree import MeshTree
+from search.query.search import Hit, Mode, check_question, hits_of, nearest
 
 if TYPE_CHECKING:
     from search.ingest import IngestReport, Progress
@@ -64,6 +68,7 @@ class Index:
         self.config = config
         self._reader = IndexReader(folder)
         self._encoder: Encoder | None = None
+        self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
         if self.manifest.text_rule != TEXT_RULE:
             self.close()
             raise IndexMismatchError(
@@ -256,30 +261,59 @@ class Index:
     # Finding ---------------------------------------------------------------------------------------------------------
 
     @overload
-    def search(self, question: str, limit: int = 10, *, mode: Mode = "semantic") -> list[Hit]: ...  # type: ignore[overload-overlap]  # noqa: E501
-    @overload
-    def search(self, question: Sequence[str], limit: int = 10, *, mode: Mode = "semantic") -> list[list[Hit]]: ...
     def search(
-        self, question: str | Sequence[str], limit: int = 10, *, mode: Mode = "semantic"
+        self, question: str, limit: int = 10, *, mode: Mode = "semantic", filters: Filters | None = None
+    ) -> list[Hit]: ...
+    @overload
+    def search(
+        self, question: list[str], limit: int = 10, *, mode: Mode = "semantic", filters: Filters | None = None
+    ) -> list[list[Hit]]: ...
+    def search(
+        self, question: str | list[str], limit: int = 10, *, mode: Mode = "semantic", filters: Filters | None = None
     ) -> list[Hit] | list[list[Hit]]:
-        """Return the articles that answer a question, best first; for several questions, a list each.
+        """Return the articles that answer a question, best first; for a list of questions, a list each.
 
         `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
-        words; `hybrid` by both (`search.query.fusion`). Several questions are encoded as one batch. Raises QueryError
-        if a question is empty or `limit` is below 1.
+        words; `hybrid` by both (`search.query.fusion`). `filters` and PubMed field tags inside a question restrict the
+        search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
+        articles that pass. Several questions are encoded as one batch. Raises QueryError if a question is empty, its
+        tags do not parse, or `limit` is below 1.
 
+        >>> from search import Filters
         >>> index = Index.open("indexes/demo")
         >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
         >>> hit.article.is_sample, hit.rank, -1 <= hit.score <= 1
         (True, 1, True)
+        >>> recent = index.search("aspirin AND 2015:2025[dp]", filters=Filters(not_retracted=True))
+        >>> all(2015 <= hit.article.year <= 2025 for hit in recent)
+        True
         >>> index.close()
         """
-        check_limit(limit)
-        questions = [check_question(text) for text in ([question] if isinstance(question, str) else question)]
-        vectors = self.encoder.encode(questions, kind="query") if mode != "lexical" else None
+        texts = [question] if isinstance(question, str) else question
+        read = [read_question(text, filters) for text in texts]
         with self._reader.view() as view:
-            answers = hits_of(view, find(view, questions, vectors, limit, mode=mode))
+            answers = self._engine.search(view, read, self._encode_queries, limit, mode)
         return answers[0] if isinstance(question, str) else answers
+
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.encoder.encode(texts, kind="query")
+
+    def facets(
+        self,
+        question: str,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        depth: int = 1000,
+    ) -> Facets:
+        """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.facets("high blood pressure", depth=50).articles
+        50
+        >>> index.close()
+        """
+        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters))
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
@@ -293,20 +327,34 @@ class Index:
         with self._reader.view() as view:
             return hits_of(view, nearest(view, vectors, limit))
 
-    def similar(self, pmids: int | Sequence[int], limit: int = 10) -> list[Hit]:
-        """Return the articles most like one, or like the mean of several, without themselves.
+    def similar(
+        self,
+        pmids: int | Sequence[int] = (),
+        limit: int = 10,
+        *,
+        unlike: Sequence[int] = (),
+        texts: Sequence[str] = (),
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Return the articles most like one, or like several articles and texts together, without these.
 
-        Raises QueryError if one is not in the index or has no vector yet.
+        `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
+        Raises QueryError if a PMID is not in the index or has no vector yet.
 
         >>> index = Index.open("indexes/demo")
         >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
         False
+        >>> len(index.similar([990000010, 990000011], 5, unlike=[990000050], texts=["salt intake"]))
+        5
         >>> index.close()
         """
         from search.query.similar import similar
 
+        liked = [pmids] if isinstance(pmids, int) else list(pmids)
+        vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
         with self._reader.view() as view:
-            found = similar(view, [pmids] if isinstance(pmids, int) else list(pmids), limit)
+            allowed = self._engine.allowed(view, filters or Filters())
+            found = similar(view, liked, limit, unlike=unlike, texts=vectors, allowed=allowed)
             return hits_of(view, [found])[0]
 
     def get(self, pmid: int) -> Article | None:

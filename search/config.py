@@ -38,6 +38,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     vectors: Literal["float16", "float32"] = "float16"
     results: int = 10
     mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
+    mesh_tree: str | None = None
 
 
 def find_config() -> Path | None:

@@ -98,6 +98,15 @@ class StoreReader:
         rows = self._rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
 
+    def newest(self, pmids: Pmids, limit: int) -> list[int]:
+        """Return up to `limit` of these PMIDs, those of the latest date of publication first."""
+        rows = self._rows(
+            "SELECT a.pmid FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value "
+            "ORDER BY a.date_last DESC, a.pmid DESC LIMIT ?",
+            [_json(pmids.tolist()), limit],
+        )
+        return [pmid for (pmid,) in rows]
+
     def existing(self, pmids: Iterable[int]) -> set[int]:
         """Return those of the PMIDs that the store has an article for."""
         rows = self._rows(
