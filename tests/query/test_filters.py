@@ -5,7 +5,8 @@ import re
 from datetime import date
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from filter_strategies import DAYS, PROPERTY, expressions, filters_strategy, small_articles
+from hypothesis import given
 from hypothesis import strategies as st
 
 from search.article import (
@@ -19,6 +20,7 @@ from search.article import (
     PublicationType,
 )
 from search.errors import QueryError
+from search.keys import date_span
 from search.query.filters import (
     And,
     Filters,
@@ -26,7 +28,6 @@ from search.query.filters import (
     Not,
     Or,
     Term,
-    date_span,
     explode,
     filters_from_dict,
     filters_to_dict,
@@ -221,59 +222,8 @@ def test_explode_writes_out_the_tree_below():
     assert explode(exploded, lambda name: tree.get(name, ())) == exploded
 
 
-PROPERTY = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-_years = st.integers(2000, 2004)
-_days = st.dates(date(2000, 1, 1), date(2004, 12, 31))
-_names = st.sampled_from(["Asthma", "asthma ", "D001249", "Child", "Lancet", "THE lancet.", "Review", "1234-5678"])
-
-
-def _leaf_filters(**values):
-    try:
-        return Filters(**values)
-    except QueryError:
-        return Filters()
-
-
-filters_strategy = st.builds(
-    _leaf_filters,
-    year_from=st.none() | _years,
-    year_to=st.none() | _years,
-    date_from=st.none() | _days,
-    date_to=st.none() | _days,
-    journals=st.lists(_names, max_size=2).map(tuple),
-    mesh=st.lists(st.builds(MeshTerm, _names, st.booleans(), st.none() | _names, st.booleans()), max_size=2).map(tuple),
-    publication_types=st.lists(_names, max_size=2).map(tuple),
-    languages=st.lists(st.sampled_from(["eng", "English", "fre"]), max_size=2).map(tuple),
-    has_abstract=st.booleans(),
-    not_retracted=st.booleans(),
-    added_since=st.none() | _days,
-    pmids=st.none() | st.frozensets(st.integers(1, 5)),
-    not_pmids=st.frozensets(st.integers(1, 5), max_size=2),
-)
-expressions = st.recursive(
-    st.builds(Term, filters_strategy),
-    lambda inner: (
-        st.builds(And, st.lists(inner, max_size=3).map(tuple))
-        | st.builds(Or, st.lists(inner, max_size=3).map(tuple))
-        | st.builds(Not, inner)
-    ),
-    max_leaves=4,
-)
-small_articles = st.builds(
-    Article,
-    pmid=st.integers(1, 5),
-    journal=st.builds(Journal, st.none() | _names),
-    publication_date=st.builds(
-        PartialDate, st.none() | _years, st.none() | st.integers(1, 12), st.none() | st.integers(1, 28)
-    ),
-    languages=st.lists(st.sampled_from(["eng", "fre"]), max_size=2).map(tuple),
-    mesh_headings=st.lists(st.builds(MeshHeading, _names, st.none() | _names, st.booleans()), max_size=2).map(tuple),
-    abstract=st.sampled_from([(), (AbstractSection("x"),), (AbstractSection(" "),)]),
-)
-
-
 @PROPERTY
-@given(expressions, small_articles, st.none() | _days)
+@given(expressions, small_articles, st.none() | DAYS)
 def test_filters_come_back_from_json_unchanged(expression, article, added):
     filters = Filters(expression=expression)
     again = filters_from_dict(json.loads(json.dumps(filters_to_dict(filters))))
@@ -282,7 +232,7 @@ def test_filters_come_back_from_json_unchanged(expression, article, added):
 
 
 @PROPERTY
-@given(expressions, expressions, small_articles, st.none() | _days)
+@given(expressions, expressions, small_articles, st.none() | DAYS)
 def test_expressions_are_boolean_algebra(left, right, article, added):
     def holds(expression):
         return Filters(expression=expression).matches(article, added)
@@ -293,7 +243,7 @@ def test_expressions_are_boolean_algebra(left, right, article, added):
 
 
 @PROPERTY
-@given(filters_strategy, small_articles, st.none() | _days)
+@given(filters_strategy, small_articles, st.none() | DAYS)
 def test_filters_are_the_conjunction_of_their_fields(filters, article, added):
     data = filters_to_dict(filters)
     assert filters.matches(article, added) == all(

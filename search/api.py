@@ -1,0 +1,398 @@
+"""The Python API: an index that articles are added to and found in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, overload
+
+import msgspec
+
+from search.article import TEXT_RULE, Article, Deletion
+from search.config import Config
+from search.errors import IndexMismatchError
+from search.index import IndexReader, IndexWriter, Manifest, create_folder
+from search.query.search import Hit, Mode, check_limit, check_question, find, hits_of, nearest
+
+if TYPE_CHECKING:
+    from search.ingest import IngestReport, Progress
+    from search.models import Encoder
+    from search.store import Vectors
+
+__all__ = ["Index", "Status"]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What an index holds: numbers of articles, `stale` ones without a vector of their text, and so on."""
+
+    folder: str
+    articles: int
+    vectors: int
+    stale: int
+    deleted: int
+    pending: int
+    generation: int
+    change: int
+    model: str
+    fingerprint: str
+    dimension: int
+    text_rule: str
+    stored_vectors: str
+    vector_index: str
+    created: str
+    bytes: dict[str, int]
+    files: int
+    incomplete_files: list[str]
+
+
+class Index:
+    """A folder of articles that are found by meaning.
+
+    Reading is safe from several threads and while another process writes. Use it as a context manager, or `close` it.
+
+    >>> from search import Index
+    >>> with Index.open("indexes/demo") as index:
+    ...     hits = index.search("does aspirin lower the risk of bowel cancer?", limit=3)
+    >>> [hit.rank for hit in hits]
+    [1, 2, 3]
+    """
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self.folder = folder
+        self.config = config
+        self._reader = IndexReader(folder)
+        self._encoder: Encoder | None = None
+        if self.manifest.text_rule != TEXT_RULE:
+            self.close()
+            raise IndexMismatchError(
+                f"{folder} was made with the text rule {self.manifest.text_rule} and this program uses {TEXT_RULE}; "
+                "make a new index, or use the version of the program that made it"
+            )
+
+    # Opening and closing -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, folder: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+        """Open an index.
+
+        `model`: refuse the index unless it was made with this one. Raises IndexFolderError if the folder is no index,
+        IndexMismatchError or IndexCorruptError if its parts do not fit.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.close()
+        """
+        index = cls(Path(folder), config or Config())
+        if model is not None:
+            try:
+                index._check_model(model)
+            except BaseException:
+                index.close()
+                raise
+        return index
+
+    @classmethod
+    def create(cls, folder: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+        """Make an empty index in a new or empty folder, for the vectors of a model.
+
+        `model` is `builtin`, a preset, a folder or a hub name; the default is the config's. Raises ModelError if it
+        cannot be loaded, IndexFolderError if the folder is not empty.
+
+        >>> index = Index.create("indexes/new", model="builtin")
+        >>> index.status().articles
+        0
+        >>> index.close()
+        """
+        config = config or Config()
+        encoder = _load_encoder(model or config.model, config)
+        manifest = Manifest(
+            model=model or config.model,
+            fingerprint=encoder.fingerprint,
+            dimension=encoder.dimension,
+            text_rule=TEXT_RULE,
+            vectors=config.vectors,
+        )
+        create_folder(Path(folder), manifest)
+        index = cls(Path(folder), config)
+        index._encoder = encoder
+        return index
+
+    def close(self) -> None:
+        """Close the files. An index that is closed twice stays closed."""
+        self._reader.close()
+
+    def __enter__(self) -> Index:
+        """Return the index itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the folder is: model, dimension, text rule, generation."""
+        return self._reader.manifest
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model the index was made with, loaded when it is first needed.
+
+        Raises ModelError if it is not there, IndexMismatchError if its weights are no longer the same.
+        """
+        if self._encoder is None:
+            encoder = _load_encoder(self.manifest.model, self.config)
+            if encoder.fingerprint != self.manifest.fingerprint:
+                raise IndexMismatchError(
+                    f"{self.folder} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
+                    f"model of that name is another one now ({encoder.fingerprint[:12]}); make a new index, or put "
+                    "the model back"
+                )
+            self._encoder = encoder
+        return self._encoder
+
+    def _check_model(self, model: str) -> None:
+        if model == self.manifest.model:
+            return
+        encoder = _load_encoder(model, self.config)
+        if encoder.fingerprint != self.manifest.fingerprint:
+            raise IndexMismatchError(
+                f"{self.folder} was made with the model {self.manifest.model} of {self.manifest.dimension} dimensions "
+                f"and {model} was asked for; make another index for it"
+            )
+        self._encoder = encoder
+
+    # Writing ---------------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        sources: str | Path | Article | Iterable[str | Path] | Iterable[Article | Deletion],
+        *,
+        strict: bool = False,
+        restore: bool = False,
+        again: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add articles: files, folders or `-` (standard input), or Article objects.
+
+        The newest version of a PMID wins, and what was deleted stays deleted unless `restore` is set. What is there
+        already is not encoded again; a file that was read to its end before is skipped unless `again` is set. Without
+        `encode` articles are only stored. `strict` stops at the first record that cannot be used. Raises
+        IndexLockedError if another process is writing, StoreError if the disk is full; what was committed stays.
+
+        >>> from search import Article, Index
+        >>> from search.article import AbstractSection
+        >>> index = Index.open("indexes/demo")
+        >>> abstract = (AbstractSection("It helped a little."),)
+        >>> article = Article(pmid=990999999, title="Honey for cough", abstract=abstract)
+        >>> index.add(article).counts["added"]
+        1
+        >>> index.close()
+        """
+        from search import ingest
+
+        encoder = self.encoder if encode else None
+        paths, articles = _sort_out(sources)
+        with self._writing() as writer:
+            if articles is not None:
+                return ingest.add_articles(writer, encoder, articles, restore=restore, progress=progress)
+            return ingest.add_files(
+                writer, encoder, paths, strict=strict, restore=restore, again=again, progress=progress
+            )
+
+    def encode(self, *, progress: Callable[[Progress], None] | None = None) -> IngestReport:
+        """Encode the articles that were stored without a vector of their text.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.encode().encoded
+        0
+        >>> index.close()
+        """
+        from search import ingest
+
+        encoder = self.encoder
+        with self._writing() as writer:
+            return ingest.encode_stale(writer, encoder, progress=progress)
+
+    def delete(self, pmids: Iterable[int]) -> int:
+        """Delete articles and return how many there were. They stay deleted whatever is added later.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.delete([990000001])
+        1
+        >>> index.get(990000001) is None
+        True
+        >>> index.close()
+        """
+        with self._writing() as writer:
+            deleted = writer.store.delete(pmids)
+            writer.merge_if_due()
+            return deleted
+
+    def merge(self) -> None:
+        """Bring the derived parts up to the last change now instead of when it is due.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.merge()
+        >>> index.status().pending
+        0
+        >>> index.close()
+        """
+        with self._writing() as writer:
+            writer.merge()
+
+    @contextmanager
+    def _writing(self) -> Iterator[IndexWriter]:
+        writer = IndexWriter(self.folder)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    # Finding ---------------------------------------------------------------------------------------------------------
+
+    @overload
+    def search(self, question: str, limit: int = 10, *, mode: Mode = "semantic") -> list[Hit]: ...  # type: ignore[overload-overlap]  # noqa: E501
+    @overload
+    def search(self, question: Sequence[str], limit: int = 10, *, mode: Mode = "semantic") -> list[list[Hit]]: ...
+    def search(
+        self, question: str | Sequence[str], limit: int = 10, *, mode: Mode = "semantic"
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the articles that answer a question, best first; for several questions, a list each.
+
+        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
+        words; `hybrid` by both (`search.query.fusion`). Several questions are encoded as one batch. Raises QueryError
+        if a question is empty or `limit` is below 1.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
+        >>> hit.article.is_sample, hit.rank, -1 <= hit.score <= 1
+        (True, 1, True)
+        >>> index.close()
+        """
+        check_limit(limit)
+        questions = [check_question(text) for text in ([question] if isinstance(question, str) else question)]
+        vectors = self.encoder.encode(questions, kind="query") if mode != "lexical" else None
+        with self._reader.view() as view:
+            answers = hits_of(view, find(view, questions, vectors, limit, mode=mode))
+        return answers[0] if isinstance(question, str) else answers
+
+    def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
+        """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
+
+        >>> index = Index.open("indexes/demo")
+        >>> vectors = index.encoder.encode(["migraine"], kind="query")
+        >>> len(index.nearest(vectors, limit=5)[0])
+        5
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            return hits_of(view, nearest(view, vectors, limit))
+
+    def similar(self, pmids: int | Sequence[int], limit: int = 10) -> list[Hit]:
+        """Return the articles most like one, or like the mean of several, without themselves.
+
+        Raises QueryError if one is not in the index or has no vector yet.
+
+        >>> index = Index.open("indexes/demo")
+        >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
+        False
+        >>> index.close()
+        """
+        from search.query.similar import similar
+
+        with self._reader.view() as view:
+            found = similar(view, [pmids] if isinstance(pmids, int) else list(pmids), limit)
+            return hits_of(view, [found])[0]
+
+    def get(self, pmid: int) -> Article | None:
+        """Return the article with this PMID, or None.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.get(990000010).pmid
+        990000010
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            return view.store.get(pmid)
+
+    def articles(self) -> Iterator[Article]:
+        """Yield all articles in order of PMID, as of the last commit when the first is taken.
+
+        >>> index = Index.open("indexes/demo")
+        >>> next(index.articles()).pmid > 0
+        True
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            yield from view.store.articles()
+
+    def status(self) -> Status:
+        """Return what the index holds and how far its parts are.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.status().stale
+        0
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            counts = view.store.counts()
+            files = view.store.files()
+            manifest = view.manifest
+            part = manifest.vector_part
+            return Status(
+                folder=str(self.folder),
+                **counts,
+                pending=len(view.pending.outdated_vectors),
+                generation=manifest.generation,
+                change=view.change,
+                model=manifest.model,
+                fingerprint=manifest.fingerprint,
+                dimension=manifest.dimension,
+                text_rule=manifest.text_rule,
+                stored_vectors=manifest.vectors,
+                vector_index=part.kind if part else "none yet: all vectors are compared",
+                created=manifest.created,
+                bytes={path.name: path.stat().st_size for path in sorted(self.folder.iterdir()) if path.is_file()},
+                files=len(files),
+                incomplete_files=[str(entry["name"]) for entry in files if not entry["complete"]],
+            )
+
+
+def _load_encoder(model: str, config: Config) -> Encoder:
+    from search.models import load_encoder
+
+    return load_encoder(model, precision=config.precision)
+
+
+def _sort_out(
+    sources: str | Path | Article | Iterable[str | Path] | Iterable[Article | Deletion],
+) -> tuple[list[str | Path], Iterable[Article | Deletion] | None]:
+    """Tell paths from articles: exactly one of the two is given."""
+    if isinstance(sources, str | Path):
+        return [sources], None
+    if isinstance(sources, Article | Deletion):
+        return [], [sources]
+    rest = iter(sources)
+    first = next(rest, None)
+    if first is None:
+        return [], None
+    if isinstance(first, str | Path):
+        return [first, *rest], None  # type: ignore[list-item]
+    return [], _chain(first, rest)
+
+
+def _chain(first: object, rest: Iterator[object]) -> Iterator[Article | Deletion]:
+    yield _article(first)
+    for item in rest:
+        yield _article(item)
+
+
+def _article(item: object) -> Article | Deletion:
+    if not isinstance(item, Article | Deletion):
+        raise TypeError(f"Index.add takes paths or Article objects, not {type(item).__name__}")
+    return item
