@@ -359,6 +359,13 @@ def _dates(value: str) -> Filters:
     return Filters(date_from=_day(first, last=False), date_to=_day(last, last=True) if int(last[:4]) < 3000 else None)
 
 
+def _pmids(value: str) -> Filters:
+    match = _PMIDS.match(value)
+    if match is None:
+        raise QueryError(f"{value!r} is no PMID: write 12345678, or several with commas between")
+    return Filters(pmids=frozenset(map(int, value.split(","))))
+
+
 def _day(text: str, *, last: bool) -> date:
     year, month, day = ([int(part) for part in text.split("/")] + [0, 0])[:3]
     try:
@@ -394,6 +401,6 @@ _FILTERS: dict[str, Callable[[str], Filters]] = {
     "major:noexp": _mesh(major=True, explode=False),
     "journal": lambda value: Filters(journals=(value,)),
     "language": lambda value: Filters(languages=(value,)),
-    "pmid": lambda value: Filters(pmids=frozenset(map(int, value.split(",")))),
+    "pmid": _pmids,
     "subset": _subset,
 }

@@ -132,6 +132,8 @@ def test_tags_are_filters_and_the_rest_is_the_question(text, question, expressio
         ("aspirin[tiab]", "[tiab]", "words are searched by their meaning"),
         ("Smith J[au] AND 2015[dp]", "[au]", "it is no filter here"),
         ("2024[edat] AND review[pt]", "[edat]", "added_since"),
+        ('"a b"[pmid]', '"a b"', "'a b' is no PMID"),
+        ('"a b"[dp]', '"a b"', "'a b' is no date"),
         ("medline[sb]", "medline", "no subset 'medline'"),
     ],
 )
