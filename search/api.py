@@ -14,7 +14,7 @@ from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder
-from search.query.engine import Engine, read_question
+from search.query.engine import Engine, read_question, with_evidence
 from search.query.facets import Facets, facets_of
 from search.query.filters import Filters
 from search.query.mesh_tree import MeshTree
@@ -262,22 +262,45 @@ class Index:
 
     @overload
     def search(
-        self, question: str, limit: int = 10, *, mode: Mode = "semantic", filters: Filters | None = None
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
     ) -> list[Hit]: ...
     @overload
     def search(
-        self, question: list[str], limit: int = 10, *, mode: Mode = "semantic", filters: Filters | None = None
+        self,
+        question: list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
     ) -> list[list[Hit]]: ...
     def search(
-        self, question: str | list[str], limit: int = 10, *, mode: Mode = "semantic", filters: Filters | None = None
+        self,
+        question: str | list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
     ) -> list[Hit] | list[list[Hit]]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
         `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
         words; `hybrid` by both (`search.query.fusion`). `filters` and PubMed field tags inside a question restrict the
         search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
-        articles that pass. Several questions are encoded as one batch. Raises QueryError if a question is empty, its
-        tags do not parse, or `limit` is below 1.
+        articles that pass. `evidence` sentences of each abstract are found, those nearest to the question. `fold` shows
+        articles that are one (same DOI, or same title and year) once, with the others as `Hit.duplicates`. Several
+        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
+        is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
@@ -292,7 +315,9 @@ class Index:
         texts = [question] if isinstance(question, str) else question
         read = [read_question(text, filters) for text in texts]
         with self._reader.view() as view:
-            answers = self._engine.search(view, read, self._encode_queries, limit, mode)
+            answers = self._engine.search(view, read, self._encode_queries, limit, mode, fold=fold)
+        if evidence:
+            answers = with_evidence(answers, read, self._encode_queries, evidence)
         return answers[0] if isinstance(question, str) else answers
 
     def _encode_queries(self, texts: Sequence[str]) -> Vectors:
@@ -313,7 +338,7 @@ class Index:
         50
         >>> index.close()
         """
-        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters))
+        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.

@@ -11,17 +11,22 @@ import numpy as np
 
 from search.errors import QueryError
 from search.index import View
+from search.query.duplicates import fold as fold_articles
+from search.query.evidence import evidence_for_all
 from search.query.filters import And, Filters, explode
 from search.query.mesh_tree import MeshTree
-from search.query.search import Found, Hit, Mode, check_limit, check_question, find, hits_of
+from search.query.search import Duplicate, Found, Hit, Mode, check_limit, check_question, find, hits_of
 from search.query.selection import select
 from search.query.tags import parse_question
 from search.store import Pmids, Vectors
 
-__all__ = ["Engine", "Question", "read_question"]
+__all__ = ["Engine", "Question", "folded", "read_question", "with_evidence"]
 
 #: Selections of filters that are remembered; a page asks again and again with the same.
 _SELECTIONS_KEPT = 16
+
+#: Some more are looked for than are shown, so that folding leaves as many as were asked for.
+_DUPLICATES_EXPECTED = 10
 
 _Encode = Callable[[Sequence[str]], Vectors]
 
@@ -55,13 +60,17 @@ class Engine:
         self._selections: OrderedDict[tuple[Filters, int], Pmids | None] = OrderedDict()
 
     def search(
-        self, view: View, questions: Sequence[Question], encode: _Encode, limit: int, mode: Mode
+        self, view: View, questions: Sequence[Question], encode: _Encode, limit: int, mode: Mode, *, fold: bool
     ) -> list[list[Hit]]:
         """Return the hits of each question; all are encoded as one batch.
 
         A question of filters alone, without a word to search for, is answered with the newest articles that pass.
+        `fold` shows articles that are one only once, with a note.
         """
         check_limit(limit)
+        if fold:
+            answers = self.search(view, questions, encode, limit + _DUPLICATES_EXPECTED, mode, fold=False)
+            return [folded(hits)[:limit] for hits in answers]
         texts = [question.text for question in questions if question.text]
         vectors = encode(texts) if texts and mode != "lexical" else None
         found: list[Found] = []
@@ -91,6 +100,34 @@ class Engine:
                 self._selections.popitem(last=False)
         self._selections.move_to_end(key)
         return self._selections[key]
+
+
+def folded(hits: list[Hit]) -> list[Hit]:
+    """Return the hits with duplicates folded into the best-ranked of them, and ranks without gaps."""
+    by_pmid = {hit.pmid: hit for hit in hits}
+    return [
+        msgspec.structs.replace(
+            by_pmid[group.shown.pmid],
+            rank=rank,
+            duplicates=tuple(Duplicate(article.pmid, reason) for article, reason in group.folded),
+        )
+        for rank, group in enumerate(fold_articles(hit.article for hit in hits), start=1)
+    ]
+
+
+def with_evidence(hits: list[list[Hit]], questions: Sequence[Question], encode: _Encode, n: int) -> list[list[Hit]]:
+    """Return the hits with the `n` sentences of each abstract nearest to its question."""
+    vectors = encode([question.text for question in questions])
+    answers = []
+    for shown, vector in zip(hits, vectors, strict=True):
+        found = evidence_for_all([hit.article for hit in shown], vector, encode, n)
+        answers.append(
+            [
+                msgspec.structs.replace(hit, evidence=tuple(sentences))
+                for hit, sentences in zip(shown, found, strict=True)
+            ]
+        )
+    return answers
 
 
 def _newest(view: View, allowed: Pmids | None, limit: int) -> Found:
