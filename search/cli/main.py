@@ -17,6 +17,7 @@ _COMMANDS = {
     "add": "search.cli.articles:add",
     "delete": "search.cli.articles:delete",
     "encode": "search.cli.articles:encode",
+    "facets": "search.cli.find:facets",
     "merge": "search.cli.index:merge",
     "query": "search.cli.find:query",
     "show": "search.cli.find:show",
