@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, overload
 import msgspec
 
 from search.article import TEXT_RULE, Article, Deletion
-from search.config import Config
+from search.config import Config, cache_folder
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder
 from search.query.engine import Engine, read_question, with_evidence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from search.ingest import IngestReport, Progress
     from search.models import Encoder
     from search.store import Vectors
+    from search.sync import Part, SyncPlan, SyncReport
 
 __all__ = ["Index", "Status"]
 
@@ -208,6 +210,94 @@ class Index:
             return ingest.add_files(
                 writer, encoder, paths, strict=strict, restore=restore, again=again, progress=progress
             )
+
+    def add_pubmed(
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add the articles that PubMed finds for a query in its own language, `limit` of them at most.
+
+        Asks NCBI's E-utilities; an API key is taken from the environment variable NCBI_API_KEY. A run that was
+        interrupted goes on when the same query is given again. Raises QueryError if the query is empty, SourceError
+        if NCBI does not answer; what was committed stays.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.add_pubmed("aspirin[majr] AND colorectal neoplasms[mh]", limit=500)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sources.eutils import Eutils
+        from search.sync import add_query
+
+        encoder = self.encoder if encode else None
+        settings = self.config.eutils
+        eutils = Eutils(
+            settings.url,
+            tool=settings.tool,
+            email=settings.email,
+            api_key=os.environ.get("NCBI_API_KEY"),
+            cache=cache_folder(),
+            timeout=settings.timeout,
+        )
+        try:
+            with self._writing() as writer:
+                return add_query(writer, encoder, eutils, query, limit=limit, progress=progress)
+        finally:
+            eutils.close()
+
+    def sync(
+        self,
+        folder: str | Path | None = None,
+        *,
+        part: Part | None = None,
+        change_part: bool = False,
+        accept_removals: bool = False,
+        keep: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> SyncReport:
+        """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
+
+        `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
+        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.sync.Part`) and is
+        remembered; another one later is refused unless `change_part` is set. A run that was stopped goes on where it
+        was. Raises SourceError if a file cannot be had or read, IndexFolderError if another part is kept, or if a new
+        year's baseline would remove very many articles and `accept_removals` is not set.
+
+        >>> from search.sync import Part
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.sync(part=Part(since=2015, mesh=("Asthma",)))  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sync import nlm_origin, synchronize
+
+        encoder = self.encoder if encode else None
+        with nlm_origin(self.config.nlm, self.folder, folder, keep=keep) as origin, self._writing() as writer:
+            return synchronize(
+                writer,
+                encoder,
+                origin,
+                part=part,
+                change_part=change_part,
+                accept_removals=accept_removals,
+                progress=progress,
+            )
+
+    def plan_sync(
+        self, folder: str | Path | None = None, *, part: Part | None = None, change_part: bool = False
+    ) -> SyncPlan:
+        """Return what `sync` would do, how many records it would read and how long it would take.
+
+        >>> index = Index.open("indexes/demo")
+        >>> print(index.plan_sync().records)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sync import preview
+
+        return preview(self.config.nlm, self.folder, folder, part=part, change_part=change_part)
 
     def encode(self, *, progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Encode the articles that were stored without a vector of their text.

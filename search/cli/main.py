@@ -23,6 +23,7 @@ _COMMANDS = {
     "show": "search.cli.find:show",
     "similar": "search.cli.find:similar",
     "status": "search.cli.index:status",
+    "sync": "search.cli.sync:sync",
 }
 
 

@@ -69,7 +69,7 @@ class StoreReader:
             "articles": int(self._one("SELECT count(*) FROM articles")),
             "vectors": int(self._one("SELECT count(*) FROM vectors")),
             "stale": int(self._one("SELECT count(*) FROM articles WHERE stale")),
-            "deleted": int(self._one("SELECT count(*) FROM tombstones")),
+            "deleted": int(self._one("SELECT count(*) FROM tombstones WHERE sequence >= 0")),
         }
 
     def get(self, pmid: int) -> Article | None:
