@@ -19,6 +19,7 @@ from search.query.engine import Engine, read_question, with_evidence
 from search.query.facets import Facets, facets_of
 from search.query.filters import Filters
 from search.query.mesh_tree import MeshTree
+from search.query.saved import Run, SavedSearch, list_saved, read_saved, write_saved
 from search.query.search import Hit, Mode, check_question, hits_of, nearest
 
 if TYPE_CHECKING:
@@ -429,6 +430,62 @@ class Index:
         >>> index.close()
         """
         return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
+
+    def save_search(
+        self,
+        name: str,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Run a search and keep it under a name, with what is needed to say how it was made.
+
+        A search of that name is replaced. Raises QueryError for a name that is none.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> [saved.question for saved in index.saved_searches()]
+        ['aspirin and bowel cancer']
+        >>> index.close()
+        """
+        saved = SavedSearch(name=name, question=question, mode=mode, limit=limit, filters=filters or Filters())
+        return self._run_saved(saved, among_new=False)
+
+    def new_results(self, name: str) -> list[Hit]:
+        """Run a saved search over the articles that were added since it last ran, and note the run.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.new_results("aspirin")
+        []
+        >>> index.close()
+        """
+        return self._run_saved(read_saved(self.folder, name), among_new=True)
+
+    def saved_searches(self) -> list[SavedSearch]:
+        """Return the saved searches with their runs, by name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.saved_searches()
+        []
+        >>> index.close()
+        """
+        return [read_saved(self.folder, name) for name in list_saved(self.folder)]
+
+    def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
+        question = read_question(saved.question, saved.filters)
+        with self._reader.view() as view:
+            among = view.store.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
+            hits = self._engine.search(
+                view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
+            )[0]
+            allowed = self._engine.allowed(view, question.filters)
+            passing = view.store.counts()["articles"] if allowed is None else len(allowed)
+            run = Run.of(view, passing, len(hits))
+        write_saved(self.folder, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        return hits
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.

@@ -44,6 +44,7 @@ mode_option = click.option(
 )
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
 @click.option("--no-fold", is_flag=True, help="Show duplicates (same DOI, or same title and year) each for itself.")
+@click.option("--save", metavar="NAME", help="Keep the search under a name; `search new NAME` tells what is new.")
 @format_option
 @filter_options
 def query(
@@ -56,6 +57,7 @@ def query(
     evidence: int,
     explain: bool,
     no_fold: bool,
+    save: str | None,
     style: str,
     filters: Filters,
 ) -> None:
@@ -70,6 +72,8 @@ def query(
     questions = [line.strip() for line in file if line.strip()] if file else [" ".join(question)]
     if not questions:
         raise QueryError(f"{getattr(file, 'name', '--queries')} holds no question")
+    if save and len(questions) > 1:
+        raise click.UsageError("--save keeps one question")
     with open_index(config_file, folder) as index:
         answers = index.search(
             questions,
@@ -79,6 +83,14 @@ def query(
             evidence=evidence,
             fold=not no_fold,
         )
+        if save:
+            index.save_search(
+                save,
+                questions[0],
+                limit or index.config.results,
+                mode=mode or index.config.mode,
+                filters=filters,
+            )
     print_searches(questions, answers, style, explain=explain)
 
 

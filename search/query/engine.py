@@ -60,23 +60,31 @@ class Engine:
         self._selections: OrderedDict[tuple[Filters, int], Pmids | None] = OrderedDict()
 
     def search(
-        self, view: View, questions: Sequence[Question], encode: _Encode, limit: int, mode: Mode, *, fold: bool
+        self,
+        view: View,
+        questions: Sequence[Question],
+        encode: _Encode,
+        limit: int,
+        mode: Mode,
+        *,
+        fold: bool,
+        among: Pmids | None = None,
     ) -> list[list[Hit]]:
         """Return the hits of each question; all are encoded as one batch.
 
         A question of filters alone, without a word to search for, is answered with the newest articles that pass.
-        `fold` shows articles that are one only once, with a note.
+        `fold` shows articles that are one only once, with a note. `among` (ascending) restricts the search further.
         """
         check_limit(limit)
         if fold:
-            answers = self.search(view, questions, encode, limit + _DUPLICATES_EXPECTED, mode, fold=False)
+            answers = self.search(view, questions, encode, limit + _DUPLICATES_EXPECTED, mode, fold=False, among=among)
             return [folded(hits)[:limit] for hits in answers]
         texts = [question.text for question in questions if question.text]
         vectors = encode(texts) if texts and mode != "lexical" else None
         found: list[Found] = []
         used = 0
         for filters, group in groupby(questions, key=lambda question: question.filters):
-            allowed = self.allowed(view, filters)
+            allowed = _both(self.allowed(view, filters), among)
             for has_text, part in groupby(group, key=lambda question: bool(question.text)):
                 some = [question.text for question in part]
                 if not has_text:
@@ -100,6 +108,12 @@ class Engine:
                 self._selections.popitem(last=False)
         self._selections.move_to_end(key)
         return self._selections[key]
+
+
+def _both(one: Pmids | None, other: Pmids | None) -> Pmids | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return np.intersect1d(one, other, assume_unique=True)
 
 
 def folded(hits: list[Hit]) -> list[Hit]:

@@ -161,6 +161,10 @@ class StoreReader:
         )
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
 
+    def added_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, of the articles that were first added after a change number."""
+        return self.select_pmids("a.added_change > ?", [change])
+
     def articles_since(self, change: int) -> Iterator[Article]:
         """Yield the articles that were written after a change number."""
         rows = self._rows(

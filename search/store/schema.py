@@ -14,6 +14,7 @@ def _articles(db: Database) -> None:
     """Create the narrow row a filter reads, the document it stands for, and the counter of changes.
 
     `change` is the number of the transaction that last wrote a row; `sequence` the place of NLM's file (0: none);
+    `added_change` is the number of the change that first added it;
     `revised`, `added`, `date_first` and `date_last` are yyyymmdd, 0 for what is not known; `stale` tells that the
     vector is missing or of another text.
     """
@@ -28,6 +29,7 @@ def _articles(db: Database) -> None:
             revised INTEGER NOT NULL,
             sequence INTEGER NOT NULL,
             added INTEGER NOT NULL,
+            added_change INTEGER NOT NULL,
             date_first INTEGER NOT NULL,
             date_last INTEGER NOT NULL,
             journal INTEGER REFERENCES journals (id),
@@ -39,6 +41,7 @@ def _articles(db: Database) -> None:
             record_hash BLOB NOT NULL
         )""")
     db.conn.execute("CREATE INDEX articles_change ON articles (change)")
+    db.conn.execute("CREATE INDEX articles_added ON articles (added_change)")
     db.conn.execute("CREATE INDEX articles_stale ON articles (pmid) WHERE stale")
     db.conn.execute("CREATE TABLE documents (pmid INTEGER PRIMARY KEY, document BLOB NOT NULL)")
 

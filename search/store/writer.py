@@ -30,6 +30,7 @@ class _Held(msgspec.Struct, frozen=True):
     revised: int
     sequence: int
     added: int
+    added_change: int
     record_hash: bytes
     text_hash: bytes
 
@@ -127,7 +128,7 @@ class StoreWriter(StoreReader):
         if known is None:
             plan.counts["outside the part"] += 1
             return
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, row.record_hash, row.text_hash)
+        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
         if row.record_hash != known.record_hash and not _supersedes(newcomer, known):
             plan.counts["older than what is held"] += 1
             return
@@ -163,7 +164,7 @@ class StoreWriter(StoreReader):
                 return
             plan.deletions.discard(row.pmid)
         known = held.get(row.pmid)
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, row.record_hash, row.text_hash)
+        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
         if known is None:
             plan.counts["added"] += 1
         elif row.record_hash == known.record_hash:
@@ -271,7 +272,7 @@ class StoreWriter(StoreReader):
 
     def _held(self, pmids: Iterable[int]) -> dict[int, _Held]:
         rows = self._rows(
-            "SELECT a.pmid, version, revised, sequence, added, record_hash, text_hash "
+            "SELECT a.pmid, version, revised, sequence, added, added_change, record_hash, text_hash "
             "FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value",
             [json.dumps(sorted(pmids))],
         )
@@ -307,14 +308,14 @@ class StoreWriter(StoreReader):
     def _put_articles(self, plan: Plan, change: int, waiting: set[int]) -> None:
         rows = list(plan.rows.values())
         today = int(datetime.now(timezone.utc).strftime("%Y%m%d"))
-        added = {pmid: held.added for pmid, held in self._held(plan.rows).items()}
+        added = {pmid: (held.added, held.added_change) for pmid, held in self._held(plan.rows).items()}
         journals = self._journal_ids(rows)
         self._forget_terms(added)
         self.connection.executemany(
-            "INSERT OR REPLACE INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 16)})",
             [
                 (
-                    row.pmid, change, row.version, row.revised, plan.sequence, added.get(row.pmid, today),
+                    row.pmid, change, row.version, row.revised, plan.sequence, *added.get(row.pmid, (today, change)),
                     row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract,
                     row.free_full_text, row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
                 )
