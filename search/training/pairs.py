@@ -288,6 +288,9 @@ def _write(pairs: Iterator[Pair], output: Path, report: PairsReport) -> None:
     temporary = output.with_name(f"{output.name}.partial")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{output} cannot be written: {error}; choose another place") from error
+    try:
         with temporary.open("wb") as raw:
             # No name and no time in the gzip header: the same pairs are the same bytes.
             stream: Any = gzip.GzipFile("", "wb", 6, raw, mtime=0) if output.suffix == ".gz" else raw
