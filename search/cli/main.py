@@ -17,6 +17,7 @@ _COMMANDS = {
     "add": "search.cli.articles:add",
     "delete": "search.cli.articles:delete",
     "encode": "search.cli.articles:encode",
+    "evaluate": "search.cli.evaluate:evaluate",
     "facets": "search.cli.find:facets",
     "merge": "search.cli.index:merge",
     "new": "search.cli.saved:new",
@@ -26,6 +27,7 @@ _COMMANDS = {
     "similar": "search.cli.find:similar",
     "status": "search.cli.index:status",
     "sync": "search.cli.sync:sync",
+    "train": "search.cli.train:train",
 }
 
 
