@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from search.article import Article
-from search.query.filters import journal_keys
+from search.keys import journal_keys
 
 __all__ = ["Group", "fold", "normalised_doi", "normalised_title"]
 
