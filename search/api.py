@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +12,21 @@ from typing import TYPE_CHECKING, overload
 import msgspec
 
 from search.article import TEXT_RULE, Article, Deletion
-from search.config import Config
+from search.config import Config, cache_folder
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder
-from search.query.search import Hit, Mode, check_limit, check_question, find, hits_of, nearest
+from search.query.engine import Engine, read_question, with_evidence
+from search.query.facets import Facets, facets_of
+from search.query.filters import Filters
+from search.query.mesh_tree import MeshTree
+from search.query.saved import Run, SavedSearch, list_saved, read_saved, write_saved
+from search.query.search import Hit, Mode, check_question, hits_of, nearest
 
 if TYPE_CHECKING:
     from search.ingest import IngestReport, Progress
     from search.models import Encoder
     from search.store import Vectors
+    from search.sync import Part, SyncPlan, SyncReport
 
 __all__ = ["Index", "Status"]
 
@@ -64,6 +71,7 @@ class Index:
         self.config = config
         self._reader = IndexReader(folder)
         self._encoder: Encoder | None = None
+        self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
         if self.manifest.text_rule != TEXT_RULE:
             self.close()
             raise IndexMismatchError(
@@ -204,6 +212,94 @@ class Index:
                 writer, encoder, paths, strict=strict, restore=restore, again=again, progress=progress
             )
 
+    def add_pubmed(
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add the articles that PubMed finds for a query in its own language, `limit` of them at most.
+
+        Asks NCBI's E-utilities; an API key is taken from the environment variable NCBI_API_KEY. A run that was
+        interrupted goes on when the same query is given again. Raises QueryError if the query is empty, SourceError
+        if NCBI does not answer; what was committed stays.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.add_pubmed("aspirin[majr] AND colorectal neoplasms[mh]", limit=500)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sources.eutils import Eutils
+        from search.sync import add_query
+
+        encoder = self.encoder if encode else None
+        settings = self.config.eutils
+        eutils = Eutils(
+            settings.url,
+            tool=settings.tool,
+            email=settings.email,
+            api_key=os.environ.get("NCBI_API_KEY"),
+            cache=cache_folder(),
+            timeout=settings.timeout,
+        )
+        try:
+            with self._writing() as writer:
+                return add_query(writer, encoder, eutils, query, limit=limit, progress=progress)
+        finally:
+            eutils.close()
+
+    def sync(
+        self,
+        folder: str | Path | None = None,
+        *,
+        part: Part | None = None,
+        change_part: bool = False,
+        accept_removals: bool = False,
+        keep: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> SyncReport:
+        """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
+
+        `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
+        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.sync.Part`) and is
+        remembered; another one later is refused unless `change_part` is set. A run that was stopped goes on where it
+        was. Raises SourceError if a file cannot be had or read, IndexFolderError if another part is kept, or if a new
+        year's baseline would remove very many articles and `accept_removals` is not set.
+
+        >>> from search.sync import Part
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.sync(part=Part(since=2015, mesh=("Asthma",)))  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sync import nlm_origin, synchronize
+
+        encoder = self.encoder if encode else None
+        with nlm_origin(self.config.nlm, self.folder, folder, keep=keep) as origin, self._writing() as writer:
+            return synchronize(
+                writer,
+                encoder,
+                origin,
+                part=part,
+                change_part=change_part,
+                accept_removals=accept_removals,
+                progress=progress,
+            )
+
+    def plan_sync(
+        self, folder: str | Path | None = None, *, part: Part | None = None, change_part: bool = False
+    ) -> SyncPlan:
+        """Return what `sync` would do, how many records it would read and how long it would take.
+
+        >>> index = Index.open("indexes/demo")
+        >>> print(index.plan_sync().records)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sync import preview
+
+        return preview(self.config.nlm, self.folder, folder, part=part, change_part=change_part)
+
     def encode(self, *, progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Encode the articles that were stored without a vector of their text.
 
@@ -256,30 +352,140 @@ class Index:
     # Finding ---------------------------------------------------------------------------------------------------------
 
     @overload
-    def search(self, question: str, limit: int = 10, *, mode: Mode = "semantic") -> list[Hit]: ...  # type: ignore[overload-overlap]  # noqa: E501
-    @overload
-    def search(self, question: Sequence[str], limit: int = 10, *, mode: Mode = "semantic") -> list[list[Hit]]: ...
     def search(
-        self, question: str | Sequence[str], limit: int = 10, *, mode: Mode = "semantic"
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit]: ...
+    @overload
+    def search(
+        self,
+        question: list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[list[Hit]]: ...
+    def search(
+        self,
+        question: str | list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
     ) -> list[Hit] | list[list[Hit]]:
-        """Return the articles that answer a question, best first; for several questions, a list each.
+        """Return the articles that answer a question, best first; for a list of questions, a list each.
 
         `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
-        words; `hybrid` by both (`search.query.fusion`). Several questions are encoded as one batch. Raises QueryError
-        if a question is empty or `limit` is below 1.
+        words; `hybrid` by both (`search.query.fusion`). `filters` and PubMed field tags inside a question restrict the
+        search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
+        articles that pass. `evidence` sentences of each abstract are found, those nearest to the question. `fold` shows
+        articles that are one (same DOI, or same title and year) once, with the others as `Hit.duplicates`. Several
+        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
+        is below 1.
 
+        >>> from search import Filters
         >>> index = Index.open("indexes/demo")
         >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
         >>> hit.article.is_sample, hit.rank, -1 <= hit.score <= 1
         (True, 1, True)
+        >>> recent = index.search("aspirin AND 2015:2025[dp]", filters=Filters(not_retracted=True))
+        >>> all(2015 <= hit.article.year <= 2025 for hit in recent)
+        True
         >>> index.close()
         """
-        check_limit(limit)
-        questions = [check_question(text) for text in ([question] if isinstance(question, str) else question)]
-        vectors = self.encoder.encode(questions, kind="query") if mode != "lexical" else None
+        texts = [question] if isinstance(question, str) else question
+        read = [read_question(text, filters) for text in texts]
         with self._reader.view() as view:
-            answers = hits_of(view, find(view, questions, vectors, limit, mode=mode))
+            answers = self._engine.search(view, read, self._encode_queries, limit, mode, fold=fold)
+        if evidence:
+            answers = with_evidence(answers, read, self._encode_queries, evidence)
         return answers[0] if isinstance(question, str) else answers
+
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.encoder.encode(texts, kind="query")
+
+    def facets(
+        self,
+        question: str,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        depth: int = 1000,
+    ) -> Facets:
+        """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.facets("high blood pressure", depth=50).articles
+        50
+        >>> index.close()
+        """
+        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
+
+    def save_search(
+        self,
+        name: str,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Run a search and keep it under a name, with what is needed to say how it was made.
+
+        A search of that name is replaced. Raises QueryError for a name that is none.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> [saved.question for saved in index.saved_searches()]
+        ['aspirin and bowel cancer']
+        >>> index.close()
+        """
+        saved = SavedSearch(name=name, question=question, mode=mode, limit=limit, filters=filters or Filters())
+        return self._run_saved(saved, among_new=False)
+
+    def new_results(self, name: str) -> list[Hit]:
+        """Run a saved search over the articles that were added since it last ran, and note the run.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.new_results("aspirin")
+        []
+        >>> index.close()
+        """
+        return self._run_saved(read_saved(self.folder, name), among_new=True)
+
+    def saved_searches(self) -> list[SavedSearch]:
+        """Return the saved searches with their runs, by name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.saved_searches()
+        []
+        >>> index.close()
+        """
+        return [read_saved(self.folder, name) for name in list_saved(self.folder)]
+
+    def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
+        question = read_question(saved.question, saved.filters)
+        with self._reader.view() as view:
+            among = view.store.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
+            hits = self._engine.search(
+                view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
+            )[0]
+            allowed = self._engine.allowed(view, question.filters)
+            passing = view.store.counts()["articles"] if allowed is None else len(allowed)
+            run = Run.of(view, passing, len(hits))
+        write_saved(self.folder, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        return hits
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
@@ -293,20 +499,34 @@ class Index:
         with self._reader.view() as view:
             return hits_of(view, nearest(view, vectors, limit))
 
-    def similar(self, pmids: int | Sequence[int], limit: int = 10) -> list[Hit]:
-        """Return the articles most like one, or like the mean of several, without themselves.
+    def similar(
+        self,
+        pmids: int | Sequence[int] = (),
+        limit: int = 10,
+        *,
+        unlike: Sequence[int] = (),
+        texts: Sequence[str] = (),
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Return the articles most like one, or like several articles and texts together, without these.
 
-        Raises QueryError if one is not in the index or has no vector yet.
+        `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
+        Raises QueryError if a PMID is not in the index or has no vector yet.
 
         >>> index = Index.open("indexes/demo")
         >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
         False
+        >>> len(index.similar([990000010, 990000011], 5, unlike=[990000050], texts=["salt intake"]))
+        5
         >>> index.close()
         """
         from search.query.similar import similar
 
+        liked = [pmids] if isinstance(pmids, int) else list(pmids)
+        vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
         with self._reader.view() as view:
-            found = similar(view, [pmids] if isinstance(pmids, int) else list(pmids), limit)
+            allowed = self._engine.allowed(view, filters or Filters())
+            found = similar(view, liked, limit, unlike=unlike, texts=vectors, allowed=allowed)
             return hits_of(view, [found])[0]
 
     def get(self, pmid: int) -> Article | None:

@@ -14,7 +14,16 @@ import msgspec
 
 from search.errors import ConfigError
 
-__all__ = ["TXTAI_KEYS", "Config", "config_from_dict", "find_config", "load_config"]
+__all__ = [
+    "TXTAI_KEYS",
+    "Config",
+    "EutilsConfig",
+    "NlmConfig",
+    "cache_folder",
+    "config_from_dict",
+    "find_config",
+    "load_config",
+]
 
 #: Top-level keys of a txtai application file.
 TXTAI_KEYS = frozenset(
@@ -29,6 +38,23 @@ TXTAI_KEYS = frozenset(
 )  # fmt: skip
 
 
+class NlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`nlm`: where NLM's files are had from. Without `downloads` they go to a folder of the index."""
+
+    url: str = "https://ftp.ncbi.nlm.nih.gov/pubmed/"
+    downloads: str | None = None
+    timeout: float = 60.0
+
+
+class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`eutils`: where PubMed is asked, and who NCBI is told is asking. A key is taken from the environment only."""
+
+    url: str = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
+    tool: str = "pubmed-semantic-search"
+    email: str | None = None
+    timeout: float = 60.0
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
 
@@ -38,6 +64,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     vectors: Literal["float16", "float32"] = "float16"
     results: int = 10
     mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
+    mesh_tree: str | None = None
+    nlm: NlmConfig = NlmConfig()
+    eutils: EutilsConfig = EutilsConfig()
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: `$SEARCH_CACHE`, else one of this program in the user's cache."""
+    named = os.environ.get("SEARCH_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pubmed-semantic-search"
 
 
 def find_config() -> Path | None:
@@ -88,4 +125,9 @@ def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
         raise ConfigError(f"{name}: {error}") from error
     if config.results < 1:
         raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
+    for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
+        if not service.url.startswith(("https://", "http://")):
+            raise ConfigError(f"{name}: `{key}: url` must be an https:// address, not {service.url!r}")
+        if service.timeout <= 0:
+            raise ConfigError(f"{name}: `{key}: timeout` must be more than 0 seconds, not {service.timeout}")
     return config

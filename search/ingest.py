@@ -20,9 +20,17 @@ from search.errors import InvalidRecordError, SourceError
 from search.index import IndexWriter
 from search.models import Kind
 from search.sources import Rejection, expand_paths, open_source
-from search.store import ArticleRow, Vectors, prepare
+from search.store import ArticleRow, Outside, Vectors, prepare
 
-__all__ = ["Encodes", "IngestReport", "Progress", "add_articles", "add_files", "encode_stale"]
+__all__ = [
+    "Encodes",
+    "IngestReport",
+    "Progress",
+    "Run",
+    "add_articles",
+    "add_files",
+    "encode_stale",
+]
 
 #: Articles that are encoded and committed together: some seconds of work on two cores.
 BATCH = 512
@@ -56,6 +64,7 @@ class IngestReport(msgspec.Struct):
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     rejections: list[Rejection] = []
     errors: list[str] = []
+    notes: list[str] = []
     skipped_files: list[str] = []
     merged: bool = False
 
@@ -66,8 +75,12 @@ class IngestReport(msgspec.Struct):
             self.rejections.append(rejection)
 
 
-class _Run:
-    """One run of ingestion: where it writes, with what it encodes, and what it has done so far."""
+class Run:
+    """One run of ingestion: where it writes, with what it encodes, and what it has done so far.
+
+    `part`, where it is given, tells which articles belong to the part of PubMed that is kept. Others are not added, and
+    go if they are there only because they belonged to it.
+    """
 
     def __init__(
         self,
@@ -76,14 +89,16 @@ class _Run:
         *,
         strict: bool = False,
         restore: bool = False,
+        part: Callable[[Article], bool] | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.writer = writer
         self.encoder = encoder
         self.strict = strict
         self.restore = restore
+        self.part = part
         self.report = IngestReport()
-        self._progress = progress or (lambda _: None)
+        self.progress = progress or (lambda _: None)
         self._weights: dict[str, float] = {}
         self._before = 0.0
 
@@ -122,24 +137,15 @@ class _Run:
         for batch, error in _batches(source, BATCH):
             self._commit(batch, sequence)
             fraction = self._before + self._weights.get(name, 0.0) * getattr(source, "fraction", 0.0)
-            self._progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
+            self.progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
             if error is not None:
                 raise error
 
     def _commit(self, batch: list[Article | Deletion | Rejection], sequence: int | None) -> None:
-        records: list[ArticleRow | int] = []
-        refused: Rejection | None = None
-        for record in batch:
-            self.report.read += 1
-            if isinstance(record, Rejection):
-                self.report.reject(record)
-                if self.strict:
-                    refused = record
-                    break
-            else:
-                records.append(record.pmid if isinstance(record, Deletion) else prepare(record))
-        plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore)
-        if plan.rows or plan.deletions or plan.confirmed:
+        records, refused = self._rows(batch)
+        part = self.part is not None
+        plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
+        if plan:
             vectors = None
             if self.encoder is not None:
                 vectors = self.encoder.encode([row.text for row in plan.to_encode], kind="document")
@@ -149,6 +155,39 @@ class _Run:
         self.report.merged |= self.writer.merge_if_due()
         if refused is not None:
             raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
+
+    def _rows(
+        self, batch: list[Article | Deletion | Rejection]
+    ) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
+        """Prepare a batch for the store; a strict run ends at a rejection, which is returned."""
+        records: list[ArticleRow | Outside | int] = []
+        belongs = [not isinstance(record, Article) or self.part is None or self.part(record) for record in batch]
+        passed_over = self._passed_over(batch, belongs)
+        for record, belonging in zip(batch, belongs, strict=True):
+            self.report.read += 1
+            if isinstance(record, Rejection):
+                self.report.reject(record)
+                if self.strict:
+                    return records, record
+            elif isinstance(record, Deletion):
+                records.append(record.pmid)
+            elif record.pmid in passed_over:
+                self.report.counts["outside the part"] += 1
+            else:
+                row = prepare(record)
+                records.append(row if belonging else Outside(row))
+        return records, None
+
+    def _passed_over(self, batch: list[Article | Deletion | Rejection], belongs: list[bool]) -> set[int]:
+        """Return the PMIDs that neither belong to the part nor are in the store: most of PubMed, if a part is kept."""
+        if all(belongs):
+            return set()
+        inside: set[int] = set()
+        outside: set[int] = set()
+        for record, belonging in zip(batch, belongs, strict=True):
+            if isinstance(record, Article):
+                (inside if belonging else outside).add(record.pmid)
+        return outside - inside - self.writer.store.existing(outside)
 
 
 def add_files(
@@ -167,7 +206,7 @@ def add_files(
     unless `again` is set. `strict` stops at the first record or file that cannot be used (InvalidRecordError,
     SourceError); otherwise they are counted and listed in the report.
     """
-    run = _Run(writer, encoder, strict=strict, restore=restore, progress=progress)
+    run = Run(writer, encoder, strict=strict, restore=restore, progress=progress)
     run.files(expand_paths(paths), again=again or restore)
     return run.report
 
@@ -181,7 +220,7 @@ def add_articles(
     progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
     """Add articles, or delete, from an iterable: what a program has at hand or a service yields."""
-    run = _Run(writer, encoder, restore=restore, progress=progress)
+    run = Run(writer, encoder, restore=restore, progress=progress)
     run.records(articles, "")
     return run.report
 

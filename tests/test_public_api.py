@@ -18,7 +18,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_public_names_are_these():
-    assert search.__all__ == ["Article", "Config", "Deletion", "Hit", "Index", "SearchError", "Status", "load_config"]
+    assert search.__all__ == [
+        "Article",
+        "Config",
+        "Deletion",
+        "Filters",
+        "Hit",
+        "Index",
+        "SearchError",
+        "Status",
+        "load_config",
+    ]
     assert all(inspect.getdoc(getattr(search, name)) for name in search.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Idnex'"):
         search.Idnex  # noqa: B018

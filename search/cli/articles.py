@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from search.api import Index
     from search.ingest import IngestReport
 
-__all__ = ["add", "delete", "encode"]
+__all__ = ["add", "delete", "encode", "open_or_create", "print_report"]
 
 _REJECTIONS_SHOWN = 20
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1)
 @common
+@click.option("--pubmed", "query", help="Add what PubMed finds for this query, in PubMed's own query language.")
+@click.option("--limit", type=click.IntRange(min=1), help="With --pubmed: no more than so many records.")
 @click.option("--model", help="The model of a new index [default: the config's `model`].")
 @click.option("--strict", is_flag=True, help="Stop at the first record or file that cannot be used.")
 @click.option("--again", is_flag=True, help="Read files that were read to their end before once more.")
@@ -31,13 +33,15 @@ def add(
     paths: tuple[str, ...],
     folder: Path | None,
     config_file: Path | None,
+    query: str | None,
+    limit: int | None,
     model: str | None,
     strict: bool,
     again: bool,
     restore: bool,
     no_encode: bool,
 ) -> None:
-    """Add records: files, folders, or - for standard input.
+    """Add records: files, folders, - for standard input, or what a query to PubMed finds (--pubmed).
 
     PubMed XML, MEDLINE text (.nbib) and JSON lines are told apart by their content, compressed with gzip or not. The
     newest version of an article wins. What is there already is not encoded again, so an interrupted run goes on where
@@ -45,11 +49,20 @@ def add(
     """
     from search.cli.progress import Meter
 
-    with _open_or_create(config_file, folder, model) as index, Meter() as meter:
-        report = index.add(
-            paths, strict=strict, restore=restore, again=again, encode=not no_encode, progress=meter.update
-        )
-    _print_report(report)
+    if bool(paths) == (query is not None):
+        raise click.UsageError("give files to add, or a query to PubMed with --pubmed")
+    if query is None and limit is not None:
+        raise click.UsageError("--limit goes with --pubmed")
+    if query is not None and (strict or restore or again):
+        raise click.UsageError("--strict, --restore and --again go with files")
+    with open_or_create(config_file, folder, model) as index, Meter() as meter:
+        if query is not None:
+            report = index.add_pubmed(query, limit=limit, encode=not no_encode, progress=meter.update)
+        else:
+            report = index.add(
+                paths, strict=strict, restore=restore, again=again, encode=not no_encode, progress=meter.update
+            )
+    print_report(report)
     sys.exit(1 if report.errors else 0)
 
 
@@ -74,7 +87,8 @@ def delete(pmids: tuple[int, ...], folder: Path | None, config_file: Path | None
     click.echo(f"{deleted:,} of {len(set(pmids)):,} articles were there and are deleted", err=True)
 
 
-def _open_or_create(config_file: Path | None, folder: Path | None, model: str | None) -> Index:
+def open_or_create(config_file: Path | None, folder: Path | None, model: str | None) -> Index:
+    """Open the index that is meant, or make it if it is not there."""
     from search.api import Index
 
     config, path = settings(config_file, folder)
@@ -84,7 +98,8 @@ def _open_or_create(config_file: Path | None, folder: Path | None, model: str | 
     return Index.create(path, model=model, config=config)
 
 
-def _print_report(report: IngestReport) -> None:
+def print_report(report: IngestReport) -> None:
+    """Tell what a run did, on standard error."""
     from search.cli.output import plain
 
     for rejection in report.rejections[:_REJECTIONS_SHOWN]:
@@ -95,6 +110,8 @@ def _print_report(report: IngestReport) -> None:
         click.echo(f"... and {more:,} more", err=True)
     for name in report.skipped_files:
         click.echo(plain(f"{name}: read before, unchanged (--again reads it once more)"), err=True)
+    for note in report.notes:
+        click.echo(plain(f"note: {note}"), err=True)
     for message in report.errors:
         click.echo(plain(f"error: {message}"), err=True)
     fates = ", ".join(f"{number:,} {fate}" for fate, number in sorted(report.counts.items())) or "nothing new"

@@ -17,11 +17,15 @@ _COMMANDS = {
     "add": "search.cli.articles:add",
     "delete": "search.cli.articles:delete",
     "encode": "search.cli.articles:encode",
+    "facets": "search.cli.find:facets",
     "merge": "search.cli.index:merge",
+    "new": "search.cli.saved:new",
     "query": "search.cli.find:query",
+    "saved": "search.cli.saved:saved",
     "show": "search.cli.find:show",
     "similar": "search.cli.find:similar",
     "status": "search.cli.index:status",
+    "sync": "search.cli.sync:sync",
 }
 
 

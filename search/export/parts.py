@@ -36,7 +36,7 @@ _RANGE = re.compile(r"([A-Za-z]*)(\d+)\s*[-\u2010-\u2013]\s*([A-Za-z]*)(\d+)")
 _RANGE_IN_LIST = re.compile(rf"(?<![\w.-]){_RANGE.pattern}(?![\w-])")
 
 #: How a reader is told of each of `search.article.NOTICE_KINDS`.
-_NOTICE_NAMES = {
+NOTICE_NAMES = {
     "RetractionIn": "Retraction notice",
     "RetractedandRepublishedIn": "Retracted and republished",
     "ExpressionOfConcernIn": "Expression of concern",
@@ -136,5 +136,5 @@ def marks(article: Article) -> list[Mark]:
 
 def _notice(correction: Correction) -> Mark:
     citation = clean(correction.citation)
-    name = _NOTICE_NAMES[correction.kind]
+    name = NOTICE_NAMES[correction.kind]
     return Mark(f"{name}: {citation}" if citation else f"{name}.", correction.pmid)

@@ -1,24 +1,35 @@
-"""Fusion of meaning and words into one score."""
+"""Put a semantic and a lexical ranking together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-__all__ = ["LEXICAL_WEIGHT", "fuse"]
+__all__ = ["DEFAULT_WEIGHT", "fuse"]
 
-#: How much the best match in words adds to a cosine; measured in docs/log.md ("Fusion").
-LEXICAL_WEIGHT = 0.4
+Key = TypeVar("Key")
+
+#: The weight of the lexical part. Measured on SciFact with all-MiniLM-L6-v2: nDCG@10 .646 without, .741 with it.
+DEFAULT_WEIGHT = 0.4
 
 
 def fuse(
-    cosines: Mapping[int, float], bm25: Mapping[int, float], *, weight: float = LEXICAL_WEIGHT
-) -> dict[int, float]:
-    """Return cosine + weight * bm25 / (the highest bm25) for every article of `cosines`, by PMID.
+    cosines: Mapping[Key, float], bm25: Mapping[Key, float], *, weight: float = DEFAULT_WEIGHT
+) -> list[tuple[Key, float]]:
+    """Return every key of either ranking with `cosine + weight * bm25 / max bm25`, the best first.
 
-    An article that is not in `bm25` shares no word with the question and counts 0 there. The result is in
-    [-1, 1 + weight].
+    A key without a BM25 score counts 0 there, for it shares no word with the question. A key without a cosine counts 0
+    too, which is right only where unrelated texts have cosines about 0: give the cosine of every key that BM25 found
+    where it can be computed. The maximum is that of `bm25`, so one question's scores do not depend on another's. Equal
+    scores come in the order of `cosines`, then of `bm25`.
+
+    >>> fuse({1: 0.5, 2: 0.4}, {2: 8.0, 3: 4.0})
+    [(2, 0.8), (1, 0.5), (3, 0.2)]
     """
-    highest = max(bm25.values(), default=0.0)
-    if highest <= 0:
-        return dict(cosines)
-    return {pmid: cosine + weight * bm25.get(pmid, 0.0) / highest for pmid, cosine in cosines.items()}
+    largest = max(bm25.values(), default=0.0)
+    share = weight / largest if largest > 0 else 0.0
+    fused = {key: cosine + share * bm25.get(key, 0.0) for key, cosine in cosines.items()}
+    for key, score in bm25.items():
+        if key not in fused:
+            fused[key] = share * score
+    return sorted(fused.items(), key=lambda entry: -entry[1])

@@ -10,10 +10,11 @@ import numpy as np
 from search.article import Article
 from search.errors import QueryError
 from search.index import View
+from search.query.evidence import EvidenceSentence
 from search.query.fusion import fuse
 from search.store import Pmids, Vectors
 
-__all__ = ["MODES", "Found", "Hit", "Mode", "check_limit", "check_question", "find", "hits_of", "nearest"]
+__all__ = ["MODES", "Duplicate", "Found", "Hit", "Mode", "check_limit", "check_question", "find", "hits_of", "nearest"]
 
 Mode = Literal["semantic", "lexical", "hybrid"]
 MODES: tuple[Mode, ...] = ("semantic", "lexical", "hybrid")
@@ -22,11 +23,19 @@ MODES: tuple[Mode, ...] = ("semantic", "lexical", "hybrid")
 _FUSION_DEPTH = 200
 
 
+class Duplicate(msgspec.Struct, frozen=True):
+    """An article that was folded into a hit, and why: `same DOI` or `same title and year`."""
+
+    pmid: int
+    reason: str
+
+
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """An article that was found, its rank from 1 and its score.
 
     The score is the cosine in [-1, 1] (semantic), the BM25 (lexical) or the fused score (hybrid). `cosine`, `bm25` and
-    the ranks in each list say where it came from; None where the article was not in that list.
+    the ranks in each list say where it came from; None where the article was not in that list. `evidence` holds the
+    sentences nearest to the question where they were asked for, `duplicates` what was folded into this hit.
     """
 
     rank: int
@@ -36,6 +45,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     bm25: float | None = None
     semantic_rank: int | None = None
     lexical_rank: int | None = None
+    evidence: tuple[EvidenceSentence, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
 
     @property
     def pmid(self) -> int:
@@ -117,14 +128,15 @@ def _lexical(view: View, question: str, limit: int, allowed: Pmids | None) -> Fo
 def _hybrid(view: View, question: str, vector: Vectors, limit: int, meaning: Found, words: Found) -> Found:
     """Fuse two lists; each article of either gets its exact cosine and its BM25."""
     cosines, bm25 = dict(meaning.cosines), dict(words.bm25)
-    pmids, rows = view.store.vectors(bm25.keys() - cosines.keys())
-    cosines.update(zip(pmids.tolist(), (rows @ vector).tolist(), strict=True))
+    found, rows = view.store.vectors(bm25.keys() - cosines.keys())
+    cosines.update(zip(found.tolist(), (rows @ vector).tolist(), strict=True))
     # One that has no vector yet is found by its words alone.
     cosines.update({pmid: 0.0 for pmid in bm25 if pmid not in cosines})
     bm25.update(view.words_scores(question, np.array(sorted(cosines.keys() - bm25.keys()), np.int64)))
-    fused = fuse(cosines, bm25)
-    order = sorted(fused, key=lambda pmid: (-fused[pmid], -pmid))[:limit]
-    return Found(order, [fused[pmid] for pmid in order], cosines, bm25, meaning.semantic_ranks, words.lexical_ranks)
+    # Equal scores come in the order of the cosines: the newest PMID first.
+    fused = fuse({pmid: cosines[pmid] for pmid in sorted(cosines, reverse=True)}, bm25)[:limit]
+    pmids, scores = [pmid for pmid, _ in fused], [score for _, score in fused]
+    return Found(pmids, scores, cosines, bm25, meaning.semantic_ranks, words.lexical_ranks)
 
 
 def _ranks(pmids: list[int]) -> dict[int, int]:

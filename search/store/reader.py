@@ -69,7 +69,7 @@ class StoreReader:
             "articles": int(self._one("SELECT count(*) FROM articles")),
             "vectors": int(self._one("SELECT count(*) FROM vectors")),
             "stale": int(self._one("SELECT count(*) FROM articles WHERE stale")),
-            "deleted": int(self._one("SELECT count(*) FROM tombstones")),
+            "deleted": int(self._one("SELECT count(*) FROM tombstones WHERE sequence >= 0")),
         }
 
     def get(self, pmid: int) -> Article | None:
@@ -97,6 +97,15 @@ class StoreReader:
         """Return the PMIDs, ascending, of the articles for whose row `a` a condition in SQL holds."""
         rows = self._rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def newest(self, pmids: Pmids, limit: int) -> list[int]:
+        """Return up to `limit` of these PMIDs, those of the latest date of publication first."""
+        rows = self._rows(
+            "SELECT a.pmid FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value "
+            "ORDER BY a.date_last DESC, a.pmid DESC LIMIT ?",
+            [_json(pmids.tolist()), limit],
+        )
+        return [pmid for (pmid,) in rows]
 
     def existing(self, pmids: Iterable[int]) -> set[int]:
         """Return those of the PMIDs that the store has an article for."""
@@ -151,6 +160,10 @@ class StoreReader:
             [change, change],
         )
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def added_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, of the articles that were first added after a change number."""
+        return self.select_pmids("a.added_change > ?", [change])
 
     def articles_since(self, change: int) -> Iterator[Article]:
         """Yield the articles that were written after a change number."""

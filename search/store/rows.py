@@ -10,7 +10,7 @@ import msgspec
 from search.article import Article, embedding_text, from_json, text_hash, to_json
 from search.keys import date_span, journal_keys, name_key
 
-__all__ = ["ArticleRow", "Term", "pack", "prepare", "unpack"]
+__all__ = ["ArticleRow", "Outside", "Term", "pack", "prepare", "unpack"]
 
 # Level 1 is within 5 % of level 6 on records of this size and takes a third of the time.
 _COMPRESSION_LEVEL = 1
@@ -43,6 +43,12 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record_hash: bytes
     document: bytes
     terms: tuple[tuple[Term, bool], ...]
+
+
+class Outside(msgspec.Struct, frozen=True, gc=False):
+    """An article that does not belong to the part of PubMed that is kept: it is not added, and goes if it was."""
+
+    row: ArticleRow
 
 
 def prepare(article: Article) -> ArticleRow:

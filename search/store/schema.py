@@ -14,6 +14,7 @@ def _articles(db: Database) -> None:
     """Create the narrow row a filter reads, the document it stands for, and the counter of changes.
 
     `change` is the number of the transaction that last wrote a row; `sequence` the place of NLM's file (0: none);
+    `added_change` is the number of the change that first added it;
     `revised`, `added`, `date_first` and `date_last` are yyyymmdd, 0 for what is not known; `stale` tells that the
     vector is missing or of another text.
     """
@@ -28,6 +29,7 @@ def _articles(db: Database) -> None:
             revised INTEGER NOT NULL,
             sequence INTEGER NOT NULL,
             added INTEGER NOT NULL,
+            added_change INTEGER NOT NULL,
             date_first INTEGER NOT NULL,
             date_last INTEGER NOT NULL,
             journal INTEGER REFERENCES journals (id),
@@ -39,6 +41,7 @@ def _articles(db: Database) -> None:
             record_hash BLOB NOT NULL
         )""")
     db.conn.execute("CREATE INDEX articles_change ON articles (change)")
+    db.conn.execute("CREATE INDEX articles_added ON articles (added_change)")
     db.conn.execute("CREATE INDEX articles_stale ON articles (pmid) WHERE stale")
     db.conn.execute("CREATE TABLE documents (pmid INTEGER PRIMARY KEY, document BLOB NOT NULL)")
 
@@ -58,7 +61,11 @@ def _vectors(db: Database) -> None:
 
 @migrations(name="0003_tombstones")
 def _tombstones(db: Database) -> None:
-    """Create the tombstones: what was deleted, and by which of NLM's files (0: by hand or by another source)."""
+    """Create the tombstones: what was deleted, and by which of NLM's files (0: by hand or by another source).
+
+    A sequence of -1 stands for an article that only left the part of PubMed that an index keeps: any source may bring
+    it back.
+    """
     db.conn.execute("""
         CREATE TABLE tombstones (
             pmid INTEGER PRIMARY KEY,
@@ -118,3 +125,45 @@ def _files(db: Database) -> None:
             error TEXT,
             UNIQUE (name, sha256)
         )""")
+
+
+@migrations(name="0006_nlm")
+def _nlm(db: Database) -> None:
+    """Create what bringing an index to NLM's state must remember.
+
+    `nlm_files` is the ledger of NLM's files. `part_articles` are the articles that are there only because they belong
+    to the part of PubMed that is kept; others were added by hand. `seen_later` tells of articles that a later file
+    than their own holds too, in an older revision. `query_runs` are queries to PubMed, with the PMIDs that are done of
+    a run that is not finished.
+    """
+    db.conn.execute("""
+        CREATE TABLE nlm_files (
+            sequence INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            baseline INTEGER NOT NULL,
+            md5 TEXT NOT NULL,
+            stamp TEXT NOT NULL,
+            records INTEGER NOT NULL,
+            deletions INTEGER NOT NULL,
+            rejected INTEGER NOT NULL,
+            kept INTEGER NOT NULL,
+            encoded INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            seconds REAL NOT NULL,
+            applied TEXT NOT NULL
+        )""")
+    db.conn.execute("CREATE TABLE part_articles (pmid INTEGER PRIMARY KEY)")
+    db.conn.execute("CREATE TABLE seen_later (pmid INTEGER PRIMARY KEY, sequence INTEGER NOT NULL)")
+    db.conn.execute("""
+        CREATE TABLE query_runs (
+            id INTEGER PRIMARY KEY,
+            query TEXT NOT NULL,
+            started TEXT NOT NULL,
+            finished TEXT
+        )""")
+    db.conn.execute("""
+        CREATE TABLE query_pmids (
+            run INTEGER NOT NULL REFERENCES query_runs (id),
+            pmid INTEGER NOT NULL,
+            PRIMARY KEY (run, pmid)
+        ) WITHOUT ROWID""")

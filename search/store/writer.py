@@ -14,9 +14,13 @@ import numpy as np
 
 from search.store.connection import refusals
 from search.store.reader import StoreReader, Vectors
-from search.store.rows import ArticleRow, Term, terms_of
+from search.store.rows import ArticleRow, Outside, Term, terms_of
 
 __all__ = ["Plan", "StoreWriter"]
+
+
+#: The sequence in the tombstone of an article that left the part of PubMed that is kept.
+LEFT_PART = -1
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -26,6 +30,7 @@ class _Held(msgspec.Struct, frozen=True):
     revised: int
     sequence: int
     added: int
+    added_change: int
     record_hash: bytes
     text_hash: bytes
 
@@ -36,9 +41,20 @@ class Plan(msgspec.Struct):
     rows: dict[int, ArticleRow] = {}
     deletions: set[int] = set()
     confirmed: set[int] = set()
+    #: Articles that are new and belong to the part that is kept, and articles that no longer belong to it.
+    joined: set[int] = set()
+    left: set[int] = set()
+    #: Articles that were given by hand: they stay, whatever part is kept.
+    by_hand: set[int] = set()
+    #: Articles that a later file of NLM's holds than the one that the newest revision is from.
+    seen_later: dict[int, int] = {}
     to_encode: list[ArticleRow] = []
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     sequence: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.rows or self.deletions or self.confirmed or self.left or self.by_hand or self.seen_later)
 
 
 class StoreWriter(StoreReader):
@@ -68,25 +84,59 @@ class StoreWriter(StoreReader):
 
     # Articles and deletions ------------------------------------------------------------------------------------------
 
-    def plan(self, records: Iterable[ArticleRow | int], *, sequence: int | None = None, restore: bool = False) -> Plan:
+    def plan(
+        self,
+        records: Iterable[ArticleRow | Outside | int],
+        *,
+        sequence: int | None = None,
+        restore: bool = False,
+        part: bool = False,
+    ) -> Plan:
         """Decide what a batch of records does: article rows, and PMIDs that are deleted.
 
         `sequence` is the place of the file in NLM's order. An article replaces another of its PMID if its version is
         higher; then, if it was revised later; then, if its file comes later; where these do not tell, the newcomer
-        wins. A deleted article comes back only from a later file of NLM's, or if `restore` is set.
+        wins. A deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` tells that
+        only a part of PubMed is kept: what is new is noted as belonging to it.
         """
         batch = list(records)
-        pmids = {record if isinstance(record, int) else record.pmid for record in batch}
+        pmids = {_pmid_of(record) for record in batch}
         held = self._held(pmids)
         buried = self._tombstones(pmids)
         plan = Plan(sequence=sequence or 0)
+        of_part = self._part_articles(pmids) if part else set()
         for record in batch:
             if isinstance(record, int):
                 self._plan_deletion(plan, record, held, buried)
+            elif isinstance(record, Outside) and (record.row.pmid not in held or record.row.pmid in of_part):
+                self._plan_outside(plan, record.row, held)
             else:
-                self._plan_article(plan, record, held, buried, restore)
+                row = record.row if isinstance(record, Outside) else record
+                if part and row.pmid not in held:
+                    plan.joined.add(row.pmid)
+                    of_part.add(row.pmid)
+                self._plan_article(plan, row, held, buried, restore)
+        if not plan.sequence:
+            plan.by_hand = self._part_articles(pmids & held.keys())
         self._plan_encoding(plan)
         return plan
+
+    @staticmethod
+    def _plan_outside(plan: Plan, row: ArticleRow, held: dict[int, _Held]) -> None:
+        """Let an article go that was kept as one of the part and, by a later revision, is none of it."""
+        known = held.get(row.pmid)
+        if known is None:
+            plan.counts["outside the part"] += 1
+            return
+        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
+        if row.record_hash != known.record_hash and not _supersedes(newcomer, known):
+            plan.counts["older than what is held"] += 1
+            return
+        plan.rows.pop(row.pmid, None)
+        plan.confirmed.discard(row.pmid)
+        plan.left.add(row.pmid)
+        held.pop(row.pmid)
+        plan.counts["left the part"] += 1
 
     @staticmethod
     def _plan_deletion(plan: Plan, pmid: int, held: dict[int, _Held], buried: dict[int, int]) -> None:
@@ -114,7 +164,7 @@ class StoreWriter(StoreReader):
                 return
             plan.deletions.discard(row.pmid)
         known = held.get(row.pmid)
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, row.record_hash, row.text_hash)
+        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
         if known is None:
             plan.counts["added"] += 1
         elif row.record_hash == known.record_hash:
@@ -124,9 +174,14 @@ class StoreWriter(StoreReader):
             return
         elif not _supersedes(newcomer, known):
             plan.counts["older than what is held"] += 1
+            if plan.sequence > known.sequence > 0:
+                plan.seen_later[row.pmid] = plan.sequence
             return
         else:
             plan.counts["replaced"] += 1
+            if 0 < plan.sequence < known.sequence:
+                plan.seen_later[row.pmid] = known.sequence
+        plan.left.discard(row.pmid)
         plan.rows[row.pmid] = row
         held[row.pmid] = newcomer
 
@@ -148,6 +203,7 @@ class StoreWriter(StoreReader):
         waiting = {row.pmid for row in plan.to_encode} if vectors is None else set()
         with self._transaction() as change:
             self._remove(plan.deletions, change, plan.sequence)
+            self._remove(plan.left, change, LEFT_PART)
             self._put_articles(plan, change, waiting)
             if vectors is not None:
                 self._put_vectors([(row.pmid, row.text_hash) for row in plan.to_encode], vectors, change)
@@ -216,11 +272,18 @@ class StoreWriter(StoreReader):
 
     def _held(self, pmids: Iterable[int]) -> dict[int, _Held]:
         rows = self._rows(
-            "SELECT a.pmid, version, revised, sequence, added, record_hash, text_hash "
+            "SELECT a.pmid, version, revised, sequence, added, added_change, record_hash, text_hash "
             "FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value",
             [json.dumps(sorted(pmids))],
         )
         return {pmid: _Held(*rest) for pmid, *rest in rows}
+
+    def _part_articles(self, pmids: Iterable[int]) -> set[int]:
+        rows = self._rows(
+            "SELECT p.pmid FROM json_each(?) AS wanted JOIN part_articles AS p ON p.pmid = wanted.value",
+            [json.dumps(sorted(pmids))],
+        )
+        return {pmid for (pmid,) in rows}
 
     def _tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
         return dict(
@@ -233,7 +296,7 @@ class StoreWriter(StoreReader):
     def _remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
         keys = [(pmid,) for pmid in sorted(pmids)]
         self._forget_terms(pmid for (pmid,) in keys)
-        for table in ("articles", "documents", "vectors"):
+        for table in ("articles", "documents", "vectors", "part_articles", "seen_later"):
             self.connection.executemany(f"DELETE FROM {table} WHERE pmid = ?", keys)
         # A deletion by hand (0) stays one by hand; of NLM's files the last counts.
         self.connection.executemany(
@@ -245,14 +308,14 @@ class StoreWriter(StoreReader):
     def _put_articles(self, plan: Plan, change: int, waiting: set[int]) -> None:
         rows = list(plan.rows.values())
         today = int(datetime.now(timezone.utc).strftime("%Y%m%d"))
-        added = {pmid: held.added for pmid, held in self._held(plan.rows).items()}
+        added = {pmid: (held.added, held.added_change) for pmid, held in self._held(plan.rows).items()}
         journals = self._journal_ids(rows)
         self._forget_terms(added)
         self.connection.executemany(
-            "INSERT OR REPLACE INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 16)})",
             [
                 (
-                    row.pmid, change, row.version, row.revised, plan.sequence, added.get(row.pmid, today),
+                    row.pmid, change, row.version, row.revised, plan.sequence, *added.get(row.pmid, (today, change)),
                     row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract,
                     row.free_full_text, row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
                 )
@@ -267,6 +330,15 @@ class StoreWriter(StoreReader):
         self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(pmid,) for pmid in buried])
         self.connection.executemany(
             "UPDATE articles SET sequence = ? WHERE pmid = ?", [(plan.sequence, pmid) for pmid in plan.confirmed]
+        )
+        self.connection.executemany("DELETE FROM part_articles WHERE pmid = ?", [(pmid,) for pmid in plan.by_hand])
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO part_articles VALUES (?)", [(pmid,) for pmid in plan.joined & plan.rows.keys()]
+        )
+        self.connection.executemany(
+            "INSERT INTO seen_later VALUES (?, ?) ON CONFLICT (pmid) DO UPDATE SET "
+            "sequence = max(sequence, excluded.sequence)",
+            list(plan.seen_later.items()),
         )
 
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
@@ -321,6 +393,12 @@ _TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui =
 
 def _key(term: Term) -> tuple[str, str, str, str, str]:
     return term.kind, term.name, term.ui, term.parent_name, term.parent_ui
+
+
+def _pmid_of(record: ArticleRow | Outside | int) -> int:
+    if isinstance(record, int):
+        return record
+    return record.row.pmid if isinstance(record, Outside) else record.pmid
 
 
 def _supersedes(newcomer: _Held, known: _Held) -> bool:
