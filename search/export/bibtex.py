@@ -35,7 +35,7 @@ _ESCAPES = {
 }
 _UNPAIRED = {"{": r"{\ensuremath{\lbrace}}", "}": r"{\ensuremath{\rbrace}}"}
 #: Pairs that TeX sets as one character: dashes, curly quotes, inverted marks.
-_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=`)(?=`)|(?<=')(?=')|(?<=[?!])(?=`)")
+_LIGATURE = re.compile(r"-(?=-)|`(?=`)|'(?=')|[?!](?=`)")
 _SPECIAL = re.compile(r"[\\~^$&#%_{}]")
 #: What BibTeX cannot read otherwise than as (part of) a name: words without commas, braces or an `and`.
 _PLAIN_NAME = re.compile(r"[\w.'’ -]+")
@@ -58,8 +58,8 @@ def citation_key(article: Article) -> str:
 def escape(text: str | None) -> str:
     """Return the text on one line with everything that TeX or BibTeX would not print as it stands escaped."""
     line = clean(text)
-    table = _ESCAPES if _pairs(line) else {**_ESCAPES, **_UNPAIRED}
-    return _LIGATURE.sub("{}", _SPECIAL.sub(lambda match: table[match[0]], line))
+    table = _ESCAPES if "{" not in line and "}" not in line or _pairs(line) else {**_ESCAPES, **_UNPAIRED}
+    return _LIGATURE.sub(r"\g<0>{}", _SPECIAL.sub(lambda match: table[match[0]], line))
 
 
 def _pairs(text: str) -> bool:

@@ -39,7 +39,7 @@ COLUMNS = (
 # What makes a spreadsheet take a cell for a formula, also in the full-width forms that some of them fold.
 _FORMULA = re.compile("[=+@\uff1d\uff0b\uff20\uff0d-]")
 # Where a semicolon parts the cells, a spreadsheet cuts ours there: what follows must not be a formula either.
-_INNER_FORMULA = re.compile(f"(?<=;)(?=[\"']*{_FORMULA.pattern})")
+_INNER_FORMULA = re.compile(f";(?=[\"']*{_FORMULA.pattern})")
 
 
 def header() -> str:
@@ -75,7 +75,7 @@ def render(article: Article) -> str:
 
 def defuse(cell: str) -> str:
     """Return the cell with an apostrophe before whatever a spreadsheet would run as a formula."""
-    line = _INNER_FORMULA.sub(" ", clean(cell))
+    line = _INNER_FORMULA.sub("; ", clean(cell))
     return "'" + line if _FORMULA.match(line) else line
 
 

@@ -6,7 +6,7 @@ so joining them with a space gives back the text.
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -41,8 +41,8 @@ CORRECTION_TAGS = {
     "UpdateOf": "UOF",
 }
 
-#: PubMed's own lines hold 82 characters after the tag.
-_WIDTH = 82
+# PubMed's own lines hold 82 characters after the tag; a longer word stays in one piece.
+_LINES = re.compile(r"(.{1,82}|[^ ]+)(?: |$)")
 
 
 def render(article: Article) -> str:
@@ -51,8 +51,7 @@ def render(article: Article) -> str:
     for tag, value in _fields(article):
         text = clean(value)
         if text:
-            wrapped = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-            lines.append(f"{tag:<4}- " + "\n      ".join(wrapped))
+            lines.append(f"{tag:<4}- " + "\n      ".join(_LINES.findall(text)))
     return "\n".join([*lines, "", ""])
 
 

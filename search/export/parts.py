@@ -29,6 +29,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 # Controls (C0, DEL, C1), Unicode's line and paragraph separators, what turns the direction of text around, the byte
 # order mark, and halves of surrogate pairs, which no UTF-8 file can hold.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNTIDY = re.compile(f"{UNSAFE.pattern}|  ")
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029 ]+")
 
 _RANGE = re.compile(r"([A-Za-z]*)(\d+)\s*[-\u2010-\u2013]\s*([A-Za-z]*)(\d+)")
@@ -60,6 +61,8 @@ def clean(text: str | None) -> str:
     """Return the text on one line: breaks and runs of spaces become one space, control characters go."""
     if not text:
         return ""
+    if not _UNTIDY.search(text):
+        return text.strip()
     return _BREAKS.sub(" ", UNSAFE.sub("", _BREAKS.sub(" ", text))).strip()
 
 
