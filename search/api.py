@@ -551,6 +551,28 @@ class Index:
         with self._reader.view() as view:
             yield from view.store.articles()
 
+    def export_txtai(self, folder: str | Path, articles: Iterable[Article] | None = None) -> int:
+        """Write articles, or the whole index, as an index that plain txtai opens, and return how many there were.
+
+        Raises ExportError if the folder is there already, or the model encodes questions and documents differently.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.export_txtai("demo-for-txtai", [index.get(990000010), index.get(990000011)])
+        2
+        >>> index.close()
+        """
+        from search.errors import ExportError
+        from search.export.txtai import write_txtai
+        from search.models.presets import resolve_model
+
+        folders = resolve_model(self.manifest.model)
+        if folders.query != folders.document:
+            raise ExportError(f"{self.manifest.model} has a model of its own for questions, which txtai cannot use")
+        with self._reader.view() as view:
+            count = view.store.counts()["vectors"]
+            chosen = view.store.articles() if articles is None else articles
+            return write_txtai(chosen, view.store.vectors, count, folders.document, Path(folder))
+
     def status(self) -> Status:
         """Return what the index holds and how far its parts are.
 

@@ -18,6 +18,7 @@ _COMMANDS = {
     "delete": "search.cli.articles:delete",
     "encode": "search.cli.articles:encode",
     "evaluate": "search.cli.evaluate:evaluate",
+    "export": "search.cli.export:export",
     "facets": "search.cli.find:facets",
     "merge": "search.cli.index:merge",
     "new": "search.cli.saved:new",

@@ -21,7 +21,9 @@ def train() -> None:
 @common
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, e.g. pairs.jsonl.gz.")
 @click.option("--sample", type=click.IntRange(min=1), help="How many articles [default: all, as in the recipe].")
-@click.option("--kinds", default="title-abstract,similar-title", show_default=True, help="Kinds of pairs, separated by commas.")
+@click.option(
+    "--kinds", default="title-abstract,similar-title", show_default=True, help="Kinds of pairs, separated by commas."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def pairs(
     folder: Path | None, config_file: Path | None, output: Path, sample: int | None, kinds: str, seed: int
