@@ -14,7 +14,7 @@ import msgspec
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config, cache_folder
 from search.errors import IndexMismatchError
-from search.index import IndexReader, IndexWriter, Manifest, create_folder
+from search.index import IndexReader, IndexWriter, Manifest, create_folder, verify
 from search.query.engine import Engine, read_question, with_evidence
 from search.query.facets import Facets, facets_of
 from search.query.filters import Filters
@@ -340,6 +340,27 @@ class Index:
         """
         with self._writing() as writer:
             writer.merge()
+
+    @staticmethod
+    def repair(folder: str | Path) -> None:
+        """Rebuild whatever is derived from SQLite, without encoding again; for an index that may not open.
+
+        >>> Index.repair("indexes/demo")
+        """
+        writer = IndexWriter(Path(folder))
+        try:
+            writer.merge(anew=True)
+        finally:
+            writer.close()
+
+    @staticmethod
+    def verify(folder: str | Path) -> list[str]:
+        """Return what is wrong with an index, a sentence each; nothing if every part is whole and fits the others.
+
+        >>> Index.verify("indexes/demo")
+        []
+        """
+        return list(verify(Path(folder)))
 
     @contextmanager
     def _writing(self) -> Iterator[IndexWriter]:

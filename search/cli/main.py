@@ -23,12 +23,14 @@ _COMMANDS = {
     "merge": "search.cli.index:merge",
     "new": "search.cli.saved:new",
     "query": "search.cli.find:query",
+    "repair": "search.cli.index:repair",
     "saved": "search.cli.saved:saved",
     "show": "search.cli.find:show",
     "similar": "search.cli.find:similar",
     "status": "search.cli.index:status",
     "sync": "search.cli.sync:sync",
     "train": "search.cli.train:train",
+    "verify": "search.cli.index:verify",
 }
 
 

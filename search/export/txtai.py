@@ -1,4 +1,4 @@
-"""An index folder that plain `txtai.Embeddings().load(folder)` opens and searches, also by SQL, with the same scores."""
+"""An index folder that plain `txtai.Embeddings().load(folder)` opens and searches, by SQL too, with the same scores."""
 
 from __future__ import annotations
 

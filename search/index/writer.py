@@ -90,18 +90,19 @@ class IndexWriter:
         self.merge()
         return True
 
-    def merge(self) -> None:
-        """Build the derived parts anew from SQLite as the next generation, and switch to it.
+    def merge(self, *, anew: bool = False) -> None:
+        """Bring the derived parts up to SQLite as the next generation, and switch to it.
 
-        Readers go on with the generation they have; a crash leaves the old one in force and the new files are removed
-        by the next writer.
+        `anew` uses nothing of the parts that are there, which may be damaged. Readers go on with the generation they
+        have; a crash leaves the old one in force, and the new files are removed by the next writer.
         """
         generation = self.manifest.generation + 1
+        base = None if anew else self.manifest.lexical_part
         reader = StoreReader(self.folder / "articles.db")
         try:
             with reader.snapshot() as change:
                 vectors = _build_vectors(self.folder, generation, reader, change)
-                lexical = _build_lexical(self.folder, generation, reader, change, self.manifest.lexical_part)
+                lexical = _build_lexical(self.folder, generation, reader, change, base)
         finally:
             reader.close()
         self._switch(

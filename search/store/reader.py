@@ -143,6 +143,23 @@ class StoreReader:
             list(self._rows("SELECT pmid, vector FROM vectors WHERE change > ? ORDER BY pmid", [change]))
         )
 
+    def vector_pmids(self, since: int = 0) -> Pmids:
+        """Return the PMIDs, ascending, whose vectors were stored after a change number."""
+        rows = self._rows("SELECT pmid FROM vectors WHERE change > ? ORDER BY pmid", [since])
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def document_rows(self) -> Iterator[tuple[int, bytes, bytes, bytes | None, bool]]:
+        """Yield PMID, stored document, hash of the text, hash of the vector's text, and whether it is stale."""
+        yield from self._rows(
+            "SELECT a.pmid, d.document, a.text_hash, v.text_hash, a.stale FROM articles AS a "
+            "JOIN documents AS d ON d.pmid = a.pmid LEFT JOIN vectors AS v ON v.pmid = a.pmid ORDER BY a.pmid"
+        )
+
+    def integrity_problems(self) -> list[str]:
+        """Return what SQLite's own check finds wrong; nothing if the file is whole."""
+        found = [text for (text,) in self._rows("PRAGMA integrity_check(20)")]
+        return [] if found == ["ok"] else found
+
     def count_vectors_since(self, change: int) -> int:
         """Return how many vectors were stored after a change number."""
         return int(self._one("SELECT count(*) FROM vectors WHERE change > ?", [change]))
