@@ -65,6 +65,7 @@ class NlmServer:
         self.chunk_pause = 0.0
         self.before_answer = lambda path: None
         self.most = 9999
+        self.listed_date = "2026-01-10 12:38"
         self._histories = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -105,7 +106,9 @@ class NlmServer:
 
     def _listing(self, folder):
         names = sorted(path.split("/", 1)[1] for path in self.files if path.startswith(f"{folder}/"))
-        rows = [f'<a href="{name}">{name}</a>   2026-01-10 12:38  {len(self.files[f"{folder}/{name}"])}' for name in names]
+        rows = [
+            f'<a href="{name}">{name}</a>   {self.listed_date}  {len(self.files[f"{folder}/{name}"])}' for name in names
+        ]
         rows += [f'<a href="{name}.md5">{name}.md5</a>   2026-01-10 12:38   60' for name in names]
         title = f"Index of /pubmed/{folder}"
         head = f'<html><head><title>{title}</title></head><body><pre><a href="/pubmed/">Parent Directory</a>\n'

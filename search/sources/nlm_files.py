@@ -190,6 +190,7 @@ class FileServer:
                     # As it comes: a block of a fixed size would be lost where the line breaks in the middle of it.
                     for block in response.iter_raw():
                         stream.write(block)
+                        stream.flush()
                         gained += len(block)
                         if stop.is_set():
                             raise SourceError(f"{file.name}: stopped")
