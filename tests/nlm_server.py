@@ -1,4 +1,4 @@
-"""A server on loopback that plays NLM: its folders of files and its E-utilities, and whatever can go wrong with both."""
+"""A server on loopback that plays NLM: its folders of files, its E-utilities, and what can go wrong with both."""
 
 import gzip
 import hashlib
@@ -67,7 +67,8 @@ class NlmServer:
         self.most = 9999
         self.listed_date = "2026-01-10 12:38"
         self._histories = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.nlm = self
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
@@ -137,55 +138,57 @@ class NlmServer:
             pmids = self._histories[form["query_key"]][start : start + most]
         return xml_set(*[self.records[pmid][0] for pmid in pmids if pmid in self.records])
 
-    def _handler(server):  # noqa: N805 - `self` is the handler's
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
 
-            def log_message(self, *arguments):
-                pass
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-            def do_GET(self):
-                self._answer({})
+    def log_message(self, *arguments):
+        pass
 
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                self._answer({key: values[0] for key, values in parse_qs(body).items()})
+    def do_GET(self):
+        self._answer({})
 
-            def _answer(self, form):
-                path = unquote(self.path.split("?")[0]).lstrip("/")
-                server.requests.append((path, self.headers.get("Range"), form))
-                server.before_answer(path)
-                fault = server.faults[path].pop(0) if server.faults[path] else Fault()
-                time.sleep(fault.silent)
-                status, body = server.answer(path, form)
-                if fault.body is not None:
-                    body = fault.body
-                headers = {"Content-Type": "text/html", **fault.headers}
-                asked = self.headers.get("Range")
-                if fault.status:
-                    status, body = fault.status, fault.body or b"<html><body>failed</body></html>"
-                elif asked and server.ranges and status == 200:
-                    start = int(asked.removeprefix("bytes=").rstrip("-"))
-                    headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-                    status, body = (206, body[start:]) if start < len(body) else (416, b"")
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self._write(body if fault.cut is None else body[: fault.cut])
-                if fault.cut is not None:
-                    self.close_connection = True
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self._answer({key: values[0] for key, values in parse_qs(body).items()})
 
-            def _write(self, body):
-                size = 512 if server.chunk_pause else max(len(body), 1)
-                try:
-                    for start in range(0, len(body), size):
-                        self.wfile.write(body[start : start + size])
-                        self.wfile.flush()
-                        time.sleep(server.chunk_pause)
-                except OSError:
-                    self.close_connection = True
+    def _answer(self, form):
+        nlm = self.server.nlm
+        path = unquote(self.path.split("?")[0]).lstrip("/")
+        nlm.requests.append((path, self.headers.get("Range"), form))
+        nlm.before_answer(path)
+        fault = nlm.faults[path].pop(0) if nlm.faults[path] else Fault()
+        time.sleep(fault.silent)
+        status, body = nlm.answer(path, form)
+        headers = {"Content-Type": "text/html", **fault.headers}
+        if fault.status:
+            status, body = fault.status, b"<html><body>failed</body></html>"
+        if fault.body is not None:
+            body = fault.body
+        if status == 200 and nlm.ranges and "Range" in self.headers:
+            status, body = self._range(body, headers)
+        headers["Content-Length"] = str(len(body))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self._write(body[: fault.cut], nlm.chunk_pause)
+        self.close_connection = self.close_connection or fault.cut is not None
 
-        return Handler
+    def _range(self, body, headers):
+        start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        if start >= len(body):
+            return 416, b""
+        headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        return 206, body[start:]
+
+    def _write(self, body, pause):
+        size = 512 if pause else max(len(body), 1)
+        try:
+            for start in range(0, len(body), size):
+                self.wfile.write(body[start : start + size])
+                self.wfile.flush()
+                time.sleep(pause)
+        except OSError:
+            self.close_connection = True
