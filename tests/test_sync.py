@@ -90,6 +90,9 @@ def test_a_file_that_was_put_out_anew_is_applied_again(server, folder, encoder):
     server.listed_date = "2026-02-02 09:00"
     assert sync(folder, server.url, encoder).applied == []
     assert server.asked("n0001.xml.gz") == 1
+    asked = server.asked(".md5")
+    assert sync(folder, server.url, encoder).applied == []
+    assert server.asked(".md5") == asked
     server.put(25, 4, packed(article_xml(40, "corrected 40"), deleted=[21, 77]), "updatefiles")
     assert [entry.name for entry in sync(folder, server.url, encoder).applied] == ["pubmed25n0004.xml.gz"]
     assert articles(folder)[40] == "corrected 40"
@@ -217,13 +220,26 @@ def test_an_article_that_is_revised_out_of_the_part_goes_and_may_return(server, 
     server.put(25, 3, packed(article_xml(1, "in 1", revised="2025-03-01", mesh=["Asthma"])), "updatefiles")
     sync(folder, server.url, encoder)
     assert articles(folder) == {1: "in 1", 2: "out 2", 90: "by hand"}
-    # And what left can be added by hand, unlike what NLM has deleted.
+    # And what left can be added by hand, to stay, unlike what NLM has deleted.
     server.put(25, 4, packed(article_xml(1, "out 1", revised="2025-04-01"), deleted=[2]), "updatefiles")
     sync(folder, server.url, encoder)
     writer = IndexWriter(folder)
     counts = ingest.add_articles(writer, encoder, [article(1, "by hand"), article(2, "by hand")]).counts
     writer.close()
     assert counts == {"added": 1, "deleted earlier": 1}
+
+
+def test_an_article_of_the_part_that_is_added_by_hand_stays(server, folder, encoder):
+    server.files.clear()
+    server.put(25, 1, packed(article_xml(1, mesh=["Asthma"]), article_xml(2, mesh=["Asthma"])))
+    sync(folder, server.url, encoder, part=Part(mesh=("Asthma",)))
+    writer = IndexWriter(folder)
+    ingest.add_articles(writer, encoder, [writer.store.get(1)])
+    writer.close()
+    out = [article_xml(pmid, f"out {pmid}", revised="2025-02-01") for pmid in (1, 2)]
+    server.put(25, 2, packed(*out), "updatefiles")
+    sync(folder, server.url, encoder)
+    assert articles(folder) == {1: "out 1"}
 
 
 class StoreClosing(StoreReader):
