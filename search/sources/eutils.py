@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -16,7 +17,7 @@ from lxml import etree
 
 from search.errors import QueryError, SourceError
 from search.sources.base import Record, Rejection
-from search.sources.web import USER_AGENT, Patience, TransientError, check_status, failure, persist
+from search.sources.web import Patience, TransientError, check_status, failure, make_client, persist
 
 __all__ = ["MOST_RECORDS", "Eutils", "Found", "Page", "RateLimit", "pages"]
 
@@ -119,7 +120,7 @@ class Eutils:
         # A little more than allowed: NCBI counts when requests arrive, which is not evenly.
         pause = interval if interval is not None else (0.105 if self._key else 0.35)
         self._rate = RateLimit(cache / "eutils-last-request", pause, sleep=self._patience.sleep)
-        self._client = httpx.Client(timeout=timeout, headers={"User-Agent": USER_AGENT})
+        self._client = make_client(timeout)
 
     def close(self) -> None:
         """Close the connections."""
@@ -294,6 +295,15 @@ def _error_text(body: bytes) -> str | None:
 def _parse(body: bytes) -> etree._Element:
     # Nothing outside the answer is read, and no entity can blow it up.
     return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+
+
+def _read_records(body: bytes) -> Iterator[Record]:
+    from search.sources import open_source
+
+    with tempfile.NamedTemporaryFile(suffix=".xml") as stream:
+        stream.write(body)
+        stream.flush()
+        yield from open_source(stream.name)
 
 
 def _timestamp(data: bytes) -> float:

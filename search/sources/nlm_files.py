@@ -19,14 +19,13 @@ import httpx
 import msgspec
 
 from search.errors import SourceError
-from search.sources.web import USER_AGENT, Patience, TransientError, check_status, failure, persist
+from search.sources.web import Patience, TransientError, check_status, failure, make_client, persist
 
 __all__ = ["FileFolder", "FileServer", "NlmFile", "Origin", "fetch_ahead", "parse_listing"]
 
 #: What stays free on a disk that files are downloaded to, in bytes: the index beside them grows too.
 RESERVE = 500_000_000
 
-_BLOCK = 1 << 18
 _NAME = re.compile(r"pubmed(\d\d)n(\d{4,5})\.xml(?:\.gz)?")
 _LINK = re.compile(r"""<a\s[^>]*?href\s*=\s*["']([^"']*)["'][^>]*>.*?</a>([^<\n]*)""", re.IGNORECASE)
 _SIZE = re.compile(r"([\d.]+)\s*([KMGT]?)\s*$")
@@ -109,8 +108,7 @@ class FileServer:
         self._keep = keep
         self._patience = patience or Patience()
         # A .gz file is to be had as it is: a server may call it an encoding.
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        self._client = httpx.Client(timeout=timeout, follow_redirects=True, headers=headers)
+        self._client = make_client(timeout, headers={"Accept-Encoding": "identity"}, redirects=True)
 
     def close(self) -> None:
         """Close the connections."""
@@ -189,8 +187,10 @@ class FileServer:
                     raise TransientError("the server sent another part of the file than it was asked for")
                 _check_space(part.parent, int(response.headers.get("content-length") or file.size), file.name)
                 with part.open("ab" if response.status_code == 206 else "wb") as stream:
-                    for block in response.iter_raw(_BLOCK):
+                    # As it comes: a block of a fixed size would be lost where the line breaks in the middle of it.
+                    for block in response.iter_raw():
                         stream.write(block)
+                        stream.flush()
                         gained += len(block)
                         if stop.is_set():
                             raise SourceError(f"{file.name}: stopped")

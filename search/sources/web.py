@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -14,12 +16,11 @@ import msgspec
 
 from search.errors import SourceError
 
-__all__ = ["USER_AGENT", "Patience", "TransientError", "check_status", "failure", "persist"]
+__all__ = ["Patience", "TransientError", "check_status", "failure", "make_client", "persist"]
 
 _Result = TypeVar("_Result")
 
-#: How this program names itself to servers.
-USER_AGENT = "pubmed-semantic-search"
+_USER_AGENT = "pubmed-semantic-search"
 
 
 class TransientError(SourceError):
@@ -53,6 +54,22 @@ class Patience(msgspec.Struct, frozen=True):
         """Wait before the next attempt, after so many failures in a row."""
         pause = min(self.first * 2 ** (failures - 1), self.longest) * (1 - self.jitter() / 2)
         self.sleep(max(pause, asked))
+
+
+def make_client(timeout: float, *, headers: Mapping[str, str] | None = None, redirects: bool = False) -> httpx.Client:
+    """Return a client that names this program, and waits `timeout` seconds at most for each sign of life."""
+    return httpx.Client(
+        timeout=timeout,
+        follow_redirects=redirects,
+        headers={"User-Agent": _USER_AGENT, **(headers or {})},
+        verify=_certificates(),
+    )
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    # Reading them takes a tenth of a second.
+    return httpx.create_ssl_context()
 
 
 def persist(what: str, attempt: Callable[[], _Result], patience: Patience) -> _Result:

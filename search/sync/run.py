@@ -101,8 +101,9 @@ def _apply(
 
 def _apply_file(run: Run, source: _Counted, file: NlmFile, md5: str) -> NlmFileEntry:
     started = time.monotonic()
-    counts, encoded = Counter(run.report.counts), run.report.encoded
+    before, encoded = Counter(run.report.counts), run.report.encoded
     run.records(source, file.name)
+    counts = run.report.counts - before
     return NlmFileEntry(
         sequence=file.sequence,
         name=file.name,
@@ -111,8 +112,8 @@ def _apply_file(run: Run, source: _Counted, file: NlmFile, md5: str) -> NlmFileE
         stamp=file.stamp,
         records=source.records,
         deletions=source.deletions,
-        rejected=run.report.counts["rejected"] - counts["rejected"],
-        kept=source.records - (run.report.counts["outside the part"] - counts["outside the part"]),
+        rejected=counts["rejected"],
+        kept=source.records - counts["outside the part"] - counts["left the part"],
         encoded=run.report.encoded - encoded,
         bytes=file.size,
         seconds=round(time.monotonic() - started, 3),
