@@ -33,7 +33,7 @@ TXTAI_KEYS = frozenset(
         "llm", "microphone", "mlonnx", "objects", "questions", "audiostream", "audiomixer", "audiorecord", "rag",
         "reranker", "segmentation", "sequences", "signal", "similarity", "summary", "tabular", "textractor",
         "texttoaudio", "texttospeech", "tokenizer", "transcription", "translation", "urlretrieve", "generator",
-        "crossencoder", "lateencoder",
+        "crossencoder", "lateencoder", "hfllm", "lemurtrainer", "nop", "sequencespipeline",
     }
 )  # fmt: skip
 

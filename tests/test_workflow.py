@@ -62,7 +62,8 @@ def test_ingest_makes_the_index_and_what_was_added_is_found(application_class, c
     application = application_class(config(tmp_path / "new"))
     (report,) = application.workflow("ingest", [str(tmp_path / "records.jsonl")])
     assert (report["read"], report["counts"]) == (1, {"added": 1})
-    assert application.workflow("search", ["stripes"])[0][0]["pmid"] == 5
+    (found,) = application.workflow("search", ["stripes"])
+    assert found[0]["pmid"] == 5
 
 
 def test_similar(application_class, config, built_demo):

@@ -155,10 +155,10 @@ def test_pmids_that_are_not_there(run, built_demo):
 
 
 def test_a_config_with_an_unknown_key(run):
-    Path("config.yml").write_text("modle: builtin\n")
+    Path("config.yml").write_text("modell: builtin\n")
     code, _, err = run("query", "x")
     assert code == 1
-    assert "config.yml: unknown key `modle`; the nearest known one is `model`" in err
+    assert "config.yml: unknown key `modell`; the nearest known one is `model`" in err
 
 
 # Adding --------------------------------------------------------------------------------------------------------------
