@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -18,6 +17,8 @@ from lxml import etree
 from search.errors import QueryError, SourceError
 from search.sources.base import Record, Rejection
 from search.sources.web import Patience, TransientError, check_status, failure, make_client, persist
+from search.sources.xml_records import read_records
+from search.sources.xml_splitter import split_records
 
 __all__ = ["MOST_RECORDS", "Eutils", "Found", "Page", "RateLimit", "pages"]
 
@@ -298,12 +299,8 @@ def _parse(body: bytes) -> etree._Element:
 
 
 def _read_records(body: bytes) -> Iterator[Record]:
-    from search.sources import open_source
-
-    with tempfile.NamedTemporaryFile(suffix=".xml") as stream:
-        stream.write(body)
-        stream.flush()
-        yield from open_source(stream.name)
+    for batch in split_records(iter([body]), "PubMed"):
+        yield from read_records(batch, "PubMed")
 
 
 def _timestamp(data: bytes) -> float:
