@@ -29,6 +29,7 @@ PAGE = 200
 
 # Every record has one Entrez date, and a search by it is exact; the first are of the 19th century.
 _FIRST_DAY = date(1700, 1, 1)
+_UNKNOWN = ("ErrorList/PhraseNotFound", "WarningList/QuotedPhraseNotFound")
 _CLOSING = (b"</PubmedArticleSet>", b"<PubmedArticleSet/>", b"<PubmedArticleSet></PubmedArticleSet>")
 
 
@@ -267,7 +268,7 @@ def _read_search(body: bytes) -> Found:
         pmids = [int(entry.text or "") for entry in root.iterfind("IdList/Id")]
     except (etree.XMLSyntaxError, ValueError):
         raise TransientError("the answer is no whole search result") from None
-    unknown = [entry.text or "" for entry in root.iterfind("ErrorList/PhraseNotFound")]
+    unknown = [entry.text or "" for name in _UNKNOWN for entry in root.iterfind(name)]
     notes = tuple(f"PubMed does not know the phrase {phrase!r} and passes over it" for phrase in unknown)
     return Found(count, pmids, root.findtext("WebEnv") or "", root.findtext("QueryKey") or "", notes)
 
