@@ -315,7 +315,7 @@ def test_a_new_baseline_replaces_what_is_not_in_it(server, folder, encoder):
     server.put(25, 9, packed(article_xml(11, "first 11", revised="2025-12-30")), "updatefiles")
     report = sync(folder, server.url, encoder)
     assert articles(folder) == expected
-    assert report.notes == ["1 files of earlier years are passed over: the baseline of 2026 replaces them"]
+    assert report.notes == ["the baseline of 2026 replaces files of earlier years: 1 passed over"]
     assert report.removed == 0
 
 
@@ -348,7 +348,7 @@ def test_updates_wait_for_the_baseline_of_their_year(server, folder, encoder):
     server.put(26, 1300, packed(article_xml(60)), "updatefiles")
     report = sync(folder, server.url, encoder)
     assert articles(folder) == FINAL
-    assert report.notes == ["1 update files wait for the baseline of their year, which is not there yet"]
+    assert report.notes == ["the baseline of a later year is not there yet: 1 update files wait for it"]
 
 
 # Looking ahead, folders, the command line

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -18,6 +17,8 @@ from lxml import etree
 from search.errors import QueryError, SourceError
 from search.sources.base import Record, Rejection
 from search.sources.web import Patience, TransientError, check_status, failure, make_client, persist
+from search.sources.xml_records import read_records
+from search.sources.xml_splitter import split_records
 
 __all__ = ["MOST_RECORDS", "Eutils", "Found", "Page", "RateLimit", "pages"]
 
@@ -28,6 +29,7 @@ PAGE = 200
 
 # Every record has one Entrez date, and a search by it is exact; the first are of the 19th century.
 _FIRST_DAY = date(1700, 1, 1)
+_UNKNOWN = ("ErrorList/PhraseNotFound", "WarningList/QuotedPhraseNotFound")
 _CLOSING = (b"</PubmedArticleSet>", b"<PubmedArticleSet/>", b"<PubmedArticleSet></PubmedArticleSet>")
 
 
@@ -266,7 +268,7 @@ def _read_search(body: bytes) -> Found:
         pmids = [int(entry.text or "") for entry in root.iterfind("IdList/Id")]
     except (etree.XMLSyntaxError, ValueError):
         raise TransientError("the answer is no whole search result") from None
-    unknown = [entry.text or "" for entry in root.iterfind("ErrorList/PhraseNotFound")]
+    unknown = [entry.text or "" for name in _UNKNOWN for entry in root.iterfind(name)]
     notes = tuple(f"PubMed does not know the phrase {phrase!r} and passes over it" for phrase in unknown)
     return Found(count, pmids, root.findtext("WebEnv") or "", root.findtext("QueryKey") or "", notes)
 
@@ -298,12 +300,8 @@ def _parse(body: bytes) -> etree._Element:
 
 
 def _read_records(body: bytes) -> Iterator[Record]:
-    from search.sources import open_source
-
-    with tempfile.NamedTemporaryFile(suffix=".xml") as stream:
-        stream.write(body)
-        stream.flush()
-        yield from open_source(stream.name)
+    for batch in split_records(iter([body]), "PubMed"):
+        yield from read_records(batch, "PubMed")
 
 
 def _timestamp(data: bytes) -> float:

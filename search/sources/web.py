@@ -42,7 +42,7 @@ class Patience(msgspec.Struct, frozen=True):
     A wait is shortened by up to a half at random, so that processes which failed together do not come back together.
     """
 
-    attempts: int = 7
+    attempts: int = 9
     first: float = 1.0
     longest: float = 60.0
     #: A service that asks for a longer pause than this many seconds is left alone with an error.

@@ -78,11 +78,9 @@ def _explain_years(plan: SyncPlan, listed: list[NlmFile]) -> None:
     earlier = sum(file.year < plan.year for file in listed)
     later = sum(file.year > plan.year for file in listed)
     if earlier:
-        plan.notes.append(
-            f"{earlier} files of earlier years are passed over: the baseline of 20{plan.year} replaces them"
-        )
+        plan.notes.append(f"the baseline of 20{plan.year} replaces files of earlier years: {earlier} passed over")
     if later:
-        plan.notes.append(f"{later} update files wait for the baseline of their year, which is not there yet")
+        plan.notes.append(f"the baseline of a later year is not there yet: {later} update files wait for it")
 
 
 def _replay(plan: SyncPlan, current: list[NlmFile], ledger: dict[int, NlmFileEntry]) -> None:
@@ -103,7 +101,7 @@ def _replay(plan: SyncPlan, current: list[NlmFile], ledger: dict[int, NlmFileEnt
     plan.replays = [file.sequence for file in again]
     plan.files = sorted([*plan.files, *again], key=lambda file: file.sequence)
     if again:
-        plan.notes.append(f"{len(again)} update files are read again: one that comes before them is new")
+        plan.notes.append(f"a file is new that comes before others: {len(again)} update files are read again")
 
 
 def _estimate(plan: SyncPlan, state: NlmState, ledger: dict[int, NlmFileEntry], part: Part) -> None:

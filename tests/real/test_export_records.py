@@ -10,27 +10,12 @@ import re
 import bibtexparser
 import pytest
 import rispy
+from export_articles import unescaped
 
 from search import export
 from search.article import AbstractSection, Article, Journal, MeshHeading, PartialDate, from_json
 from search.export.bibtex import citation_key
 from search.export.parts import clean
-
-_DECODED = {
-    "textbackslash": "\\",
-    "textasciitilde": "~",
-    "textasciicircum": "^",
-    "ensuremath{\\lbrace}": "{",
-    "ensuremath{\\rbrace}": "}",
-}
-_ESCAPE = re.compile(
-    r"\{\\(textbackslash|textasciitilde|textasciicircum|ensuremath\{\\[lr]brace\})\}|\\([$&#%_{}])|\{\}"
-)
-
-
-def unescaped(text):
-    """Undo the escapes of BibTeX; a plain inverse, where a LaTeX decoder would take minutes for all records."""
-    return _ESCAPE.sub(lambda match: _DECODED[match[1]] if match[1] else match[2] or "", text)
 
 
 @pytest.fixture(scope="module", params=[15, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])

@@ -76,7 +76,7 @@ def test_order_and_kills_do_not_matter(server, files, tmp_path, part):
     sync(make_index(tmp_path / "once", WordEncoder()), server.url, WordEncoder(), part=part)
     once = store_state(tmp_path / "once")
     assert once["articles"]
-    for place, order in enumerate(itertools.islice(itertools.permutations(files), 100, 700, 250)):
+    for place, order in enumerate(itertools.islice(itertools.permutations(files), 100, 700, 300)):
         folder = make_index(tmp_path / f"order{place}", WordEncoder())
         server.files.clear()
         for number in order:
@@ -86,7 +86,7 @@ def test_order_and_kills_do_not_matter(server, files, tmp_path, part):
         assert store_state(folder) == once
     if part is None:
         folder = make_index(tmp_path / "killed", WordEncoder())
-        while start_process(folder, server.url, die_at=20).wait() != 0:
+        while start_process(folder, server.url, die_at=30).wait() != 0:
             pass
         assert store_state(folder) == once
 

@@ -134,6 +134,13 @@ def test_a_record_that_is_not_given_is_told(server, eutils):
     assert page.records[2] == Rejection("PubMed", "its search names the record and it is not given", 449)
 
 
+def test_phrases_that_pubmed_passes_over_are_told(server, eutils):
+    body = b"<eSearchResult><Count>0</Count><IdList/><ErrorList><PhraseNotFound>aspirn</PhraseNotFound></ErrorList>"
+    server.faults["esearch.fcgi"] = [Fault(body=body + b"</eSearchResult>")]
+    (page,) = pages(eutils, "aspirn", None, set())
+    assert page.notes == ("PubMed does not know the phrase 'aspirn' and passes over it",)
+
+
 def test_an_empty_query_is_refused(eutils):
     with pytest.raises(QueryError, match="empty"):
         titles_of_nothing = pages(eutils, "  ", None, set())
