@@ -67,8 +67,8 @@ def test_ingest_makes_the_index_and_what_was_added_is_found(application_class, c
 
 
 def test_similar(application_class, config, built_demo):
-    (found,) = application_class(config(built_demo)).workflow("similar", ["990000025"])
-    assert found[0]["pmid"] == 990000026
+    (found,) = application_class(config(built_demo)).workflow("similar", ["990000073"])
+    assert found[0]["pmid"] == 990000074
 
 
 def test_wrong_elements_and_wrong_keys(application_class, config, built_demo):

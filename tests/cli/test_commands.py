@@ -77,8 +77,8 @@ def test_several_questions_from_a_file(run, built_demo, tmp_path):
 
 
 def test_similar_and_show(run, built_demo):
-    out = run("similar", 990000025, "--index", built_demo, "-n", 1, "--format", "json")[1]
-    assert json.loads(out)[0]["pmid"] == 990000026
+    out = run("similar", 990000073, "--index", built_demo, "-n", 1, "--format", "json")[1]
+    assert json.loads(out)[0]["pmid"] == 990000074
     code, out, _ = run("show", 990000067, "--index", built_demo)
     assert code == 0
     assert "[RETRACTED]" in out and "retraction notice: PMID 990000068" in out
