@@ -1,4 +1,4 @@
-"""Memory and rate of `search add`: does the memory grow with the input?"""
+"""Memory and rate of `search add` as the input grows."""
 
 from __future__ import annotations
 
