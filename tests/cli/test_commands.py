@@ -289,7 +289,7 @@ def test_help_and_query_import_nothing_heavy(built_demo, tmp_path):
     script = (
         "import sys\nfrom search.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'txtai', 'pandas', 'sqlite_utils'}\n"
-        "light = {'numpy', 'faiss', 'openvino', 'rich', 'msgspec'}\n"
+        "light = {'numpy', 'faiss', 'openvino', 'rich', 'lxml'}\n"
         "wrong = heavy if 'query' in sys.argv else heavy | light\n"
         "print(sorted(wrong & set(sys.modules)), file=sys.stderr)"
     )
