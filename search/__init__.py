@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from search.article import Article, Deletion
     from search.config import Config, load_config
     from search.errors import SearchError
+    from search.query.filters import Filters
     from search.query.search import Hit
 
-__all__ = ["Article", "Config", "Deletion", "Hit", "Index", "SearchError", "Status", "load_config"]
+__all__ = ["Article", "Config", "Deletion", "Filters", "Hit", "Index", "SearchError", "Status", "load_config"]
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ _HOME = {
     "Article": "search.article",
     "Config": "search.config",
     "Deletion": "search.article",
+    "Filters": "search.query.filters",
     "Hit": "search.query.search",
     "Index": "search.api",
     "SearchError": "search.errors",

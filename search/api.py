@@ -14,8 +14,13 @@ import msgspec
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config, cache_folder
 from search.errors import IndexMismatchError
-from search.index import IndexReader, IndexWriter, Manifest, create_folder
-from search.query.search import Hit, check_question, semantic
+from search.index import IndexReader, IndexWriter, Manifest, create_folder, verify
+from search.query.engine import Engine, read_question, with_evidence
+from search.query.facets import Facets, facets_of
+from search.query.filters import Filters
+from search.query.mesh_tree import MeshTree
+from search.query.saved import Run, SavedSearch, list_saved, read_saved, write_saved
+from search.query.search import Hit, Mode, check_question, hits_of, nearest
 
 if TYPE_CHECKING:
     from search.ingest import IngestReport, Progress
@@ -66,6 +71,7 @@ class Index:
         self.config = config
         self._reader = IndexReader(folder)
         self._encoder: Encoder | None = None
+        self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
         if self.manifest.text_rule != TEXT_RULE:
             self.close()
             raise IndexMismatchError(
@@ -335,6 +341,27 @@ class Index:
         with self._writing() as writer:
             writer.merge()
 
+    @staticmethod
+    def repair(folder: str | Path) -> None:
+        """Rebuild whatever is derived from SQLite, without encoding again; for an index that may not open.
+
+        >>> Index.repair("indexes/demo")
+        """
+        writer = IndexWriter(Path(folder))
+        try:
+            writer.merge(anew=True)
+        finally:
+            writer.close()
+
+    @staticmethod
+    def verify(folder: str | Path) -> list[str]:
+        """Return what is wrong with an index, a sentence each; nothing if every part is whole and fits the others.
+
+        >>> Index.verify("indexes/demo")
+        []
+        """
+        return list(verify(Path(folder)))
+
     @contextmanager
     def _writing(self) -> Iterator[IndexWriter]:
         writer = IndexWriter(self.folder)
@@ -346,25 +373,140 @@ class Index:
     # Finding ---------------------------------------------------------------------------------------------------------
 
     @overload
-    def search(self, question: str, limit: int = 10) -> list[Hit]: ...  # type: ignore[overload-overlap]
+    def search(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit]: ...
     @overload
-    def search(self, question: Sequence[str], limit: int = 10) -> list[list[Hit]]: ...
-    def search(self, question: str | Sequence[str], limit: int = 10) -> list[Hit] | list[list[Hit]]:
-        """Return the articles whose meaning is nearest to a question, best first; for several questions, a list each.
+    def search(
+        self,
+        question: list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[list[Hit]]: ...
+    def search(
+        self,
+        question: str | list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the articles that answer a question, best first; for a list of questions, a list each.
 
-        Several questions are encoded as one batch. Scores are cosines, exact up to the rounding of the stored vectors.
-        Raises QueryError if a question is empty or `limit` is below 1.
+        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
+        words; `hybrid` by both (`search.query.fusion`). `filters` and PubMed field tags inside a question restrict the
+        search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
+        articles that pass. `evidence` sentences of each abstract are found, those nearest to the question. `fold` shows
+        articles that are one (same DOI, or same title and year) once, with the others as `Hit.duplicates`. Several
+        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
+        is below 1.
 
+        >>> from search import Filters
         >>> index = Index.open("indexes/demo")
         >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
         >>> hit.article.is_sample, hit.rank, -1 <= hit.score <= 1
         (True, 1, True)
+        >>> recent = index.search("aspirin AND 2015:2025[dp]", filters=Filters(not_retracted=True))
+        >>> all(2015 <= hit.article.year <= 2025 for hit in recent)
+        True
         >>> index.close()
         """
-        questions = [question] if isinstance(question, str) else list(question)
-        vectors = self.encoder.encode([check_question(text) for text in questions], kind="query")
-        found = self.nearest(vectors, limit)
-        return found[0] if isinstance(question, str) else found
+        texts = [question] if isinstance(question, str) else question
+        read = [read_question(text, filters) for text in texts]
+        with self._reader.view() as view:
+            answers = self._engine.search(view, read, self._encode_queries, limit, mode, fold=fold)
+        if evidence:
+            answers = with_evidence(answers, read, self._encode_queries, evidence)
+        return answers[0] if isinstance(question, str) else answers
+
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.encoder.encode(texts, kind="query")
+
+    def facets(
+        self,
+        question: str,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        depth: int = 1000,
+    ) -> Facets:
+        """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.facets("high blood pressure", depth=50).articles
+        50
+        >>> index.close()
+        """
+        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
+
+    def save_search(
+        self,
+        name: str,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Run a search and keep it under a name, with what is needed to say how it was made.
+
+        A search of that name is replaced. Raises QueryError for a name that is none.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> [saved.question for saved in index.saved_searches()]
+        ['aspirin and bowel cancer']
+        >>> index.close()
+        """
+        saved = SavedSearch(name=name, question=question, mode=mode, limit=limit, filters=filters or Filters())
+        return self._run_saved(saved, among_new=False)
+
+    def new_results(self, name: str) -> list[Hit]:
+        """Run a saved search over the articles that were added since it last ran, and note the run.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.new_results("aspirin")
+        []
+        >>> index.close()
+        """
+        return self._run_saved(read_saved(self.folder, name), among_new=True)
+
+    def saved_searches(self) -> list[SavedSearch]:
+        """Return the saved searches with their runs, by name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.saved_searches()
+        []
+        >>> index.close()
+        """
+        return [read_saved(self.folder, name) for name in list_saved(self.folder)]
+
+    def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
+        question = read_question(saved.question, saved.filters)
+        with self._reader.view() as view:
+            among = view.store.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
+            hits = self._engine.search(
+                view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
+            )[0]
+            allowed = self._engine.allowed(view, question.filters)
+            passing = view.store.counts()["articles"] if allowed is None else len(allowed)
+            run = Run.of(view, passing, len(hits))
+        write_saved(self.folder, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        return hits
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
@@ -376,22 +518,37 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            return semantic(view, vectors, limit)
+            return hits_of(view, nearest(view, vectors, limit))
 
-    def similar(self, pmids: int | Sequence[int], limit: int = 10) -> list[Hit]:
-        """Return the articles most like one, or like the mean of several, without themselves.
+    def similar(
+        self,
+        pmids: int | Sequence[int] = (),
+        limit: int = 10,
+        *,
+        unlike: Sequence[int] = (),
+        texts: Sequence[str] = (),
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Return the articles most like one, or like several articles and texts together, without these.
 
-        Raises QueryError if one is not in the index or has no vector yet.
+        `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
+        Raises QueryError if a PMID is not in the index or has no vector yet.
 
         >>> index = Index.open("indexes/demo")
         >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
         False
+        >>> len(index.similar([990000010, 990000011], 5, unlike=[990000050], texts=["salt intake"]))
+        5
         >>> index.close()
         """
         from search.query.similar import similar
 
+        liked = [pmids] if isinstance(pmids, int) else list(pmids)
+        vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
         with self._reader.view() as view:
-            return similar(view, [pmids] if isinstance(pmids, int) else list(pmids), limit)
+            allowed = self._engine.allowed(view, filters or Filters())
+            found = similar(view, liked, limit, unlike=unlike, texts=vectors, allowed=allowed)
+            return hits_of(view, [found])[0]
 
     def get(self, pmid: int) -> Article | None:
         """Return the article with this PMID, or None.
@@ -415,6 +572,28 @@ class Index:
         with self._reader.view() as view:
             yield from view.store.articles()
 
+    def export_txtai(self, folder: str | Path, articles: Iterable[Article] | None = None) -> int:
+        """Write articles, or the whole index, as an index that plain txtai opens, and return how many there were.
+
+        Raises ExportError if the folder is there already, or the model encodes questions and documents differently.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.export_txtai("demo-for-txtai", [index.get(990000010), index.get(990000011)])
+        2
+        >>> index.close()
+        """
+        from search.errors import ExportError
+        from search.export.txtai import write_txtai
+        from search.models.presets import resolve_model
+
+        folders = resolve_model(self.manifest.model)
+        if folders.query != folders.document:
+            raise ExportError(f"{self.manifest.model} has a model of its own for questions, which txtai cannot use")
+        with self._reader.view() as view:
+            count = view.store.counts()["vectors"]
+            chosen = view.store.articles() if articles is None else articles
+            return write_txtai(chosen, view.store.vectors, count, folders.document, Path(folder))
+
     def status(self) -> Status:
         """Return what the index holds and how far its parts are.
 
@@ -431,7 +610,7 @@ class Index:
             return Status(
                 folder=str(self.folder),
                 **counts,
-                pending=len(view.pending.outdated),
+                pending=len(view.pending.outdated_vectors),
                 generation=manifest.generation,
                 change=view.change,
                 model=manifest.model,

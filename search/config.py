@@ -33,7 +33,7 @@ TXTAI_KEYS = frozenset(
         "llm", "microphone", "mlonnx", "objects", "questions", "audiostream", "audiomixer", "audiorecord", "rag",
         "reranker", "segmentation", "sequences", "signal", "similarity", "summary", "tabular", "textractor",
         "texttoaudio", "texttospeech", "tokenizer", "transcription", "translation", "urlretrieve", "generator",
-        "crossencoder", "lateencoder",
+        "crossencoder", "lateencoder", "hfllm", "lemurtrainer", "nop", "sequencespipeline",
     }
 )  # fmt: skip
 
@@ -63,6 +63,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     vectors: Literal["float16", "float32"] = "float16"
     results: int = 10
+    mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
+    mesh_tree: str | None = None
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ import msgspec
 from search.article import Article, Deletion
 from search.errors import InvalidRecordError, SourceError
 from search.index import IndexWriter
+from search.models import Kind
 from search.sources import Rejection, expand_paths, open_source
 from search.store import ArticleRow, Outside, Vectors, prepare
 
@@ -41,7 +42,7 @@ _REJECTIONS_KEPT = 1000
 class Encodes(Protocol):
     """What ingestion needs of a model."""
 
-    def encode(self, texts: list[str], kind: str = "document") -> Vectors:
+    def encode(self, texts: Sequence[str], kind: Kind = "document") -> Vectors:
         """Return unit vectors, (n, dimension) float32."""
         ...
 

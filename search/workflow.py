@@ -17,8 +17,17 @@ from search.api import Index
 from search.config import Config, config_from_dict
 from search.errors import IndexFolderError, QueryError
 from search.query.records import hit_record
+from search.query.search import Mode
 
 __all__ = ["Ingest", "Search", "Similar"]
+
+
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question as an element of the workflow `search`."""
+
+    query: str
+    limit: int
+    mode: Mode
 
 
 class _Pipeline:
@@ -55,11 +64,18 @@ class Search(_Pipeline):
     def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Return the hits of each question, as plain records.
 
-        An element is a question, or a dict with `query` and, optionally, `limit`. Raises QueryError for anything else.
+        An element is a question, or a dict with `query` and, optionally, `limit` and `mode`. Raises QueryError for
+        anything else.
         """
-        requests = [_request(element, self.config.results) for element in elements]
-        found = self.index().search([question for question, _ in requests], max(limit for _, limit in requests))
-        return [[hit_record(hit) for hit in hits[:limit]] for hits, (_, limit) in zip(found, requests, strict=True)]
+        requests = [_request(element, self.config) for element in elements]
+        answers: list[list[dict[str, Any]]] = [[] for _ in requests]
+        # Questions that differ in nothing else are encoded and searched as one batch.
+        for options in sorted({(request.limit, request.mode) for request in requests}):
+            places = [place for place, request in enumerate(requests) if (request.limit, request.mode) == options]
+            found = self.index().search([requests[place].query for place in places], options[0], mode=options[1])
+            for place, hits in zip(places, found, strict=True):
+                answers[place] = [hit_record(hit) for hit in hits]
+        return answers
 
 
 class Similar(_Pipeline):
@@ -90,15 +106,13 @@ class Ingest(_Pipeline):
         return self.index()
 
 
-def _request(element: str | dict[str, Any], limit: int) -> tuple[str, int]:
-    if isinstance(element, str):
-        return element, limit
-    if not isinstance(element, dict) or not isinstance(element.get("query"), str):
-        raise QueryError("a search element is a question, or a dict with `query` and optionally `limit`")
-    unknown = sorted(set(element) - {"query", "limit"})
-    if unknown:
-        raise QueryError(f"a search element has no `{unknown[0]}`")
-    return element["query"], int(element.get("limit", limit))
+def _request(element: str | dict[str, Any], config: Config) -> SearchRequest:
+    """Read an element; what it does not say is as in the configuration."""
+    given = {"query": element} if isinstance(element, str) else element
+    try:
+        return msgspec.convert({"limit": config.results, "mode": config.mode, **given}, SearchRequest)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise QueryError(f"a search element is a question, or a dict with `query` and options: {error}") from error
 
 
 def _pmid(element: int | str) -> int:

@@ -6,6 +6,8 @@ from datetime import date
 import numpy as np
 
 from search.article import AbstractSection, Article
+from search.index import IndexWriter
+from search.store import prepare
 
 
 class WordEncoder:
@@ -36,3 +38,13 @@ def article(pmid, title="", abstract="", *, revised=None, **fields):
         revised=date.fromisoformat(revised) if revised else None,
         **fields,
     )
+
+
+def put(folder, encoder, *articles, merge=False):
+    """Commit articles with their vectors to an index."""
+    writer = IndexWriter(folder)
+    plan = writer.store.plan([prepare(item) for item in articles])
+    writer.store.apply(plan, encoder.encode([row.text for row in plan.to_encode]))
+    if merge:
+        writer.merge()
+    writer.close()

@@ -1,14 +1,15 @@
-"""Commands about the index itself: status, merge."""
+"""Commands about the index itself: status, merge, verify, repair."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from search.cli.options import common, open_index
+from search.cli.options import common, open_index, settings
 
-__all__ = ["merge", "status"]
+__all__ = ["merge", "repair", "status", "verify"]
 
 
 @click.command()
@@ -44,3 +45,28 @@ def merge(folder: Path | None, config_file: Path | None) -> None:
     with open_index(config_file, folder) as index:
         index.merge()
         click.echo(f"generation {index.status().generation} is in force", err=True)
+
+
+@click.command()
+@common
+def verify(folder: Path | None, config_file: Path | None) -> None:
+    """Read every part of the index and hold it against the others. Exit code 1 if anything is wrong."""
+    from search.api import Index
+    from search.cli.output import plain
+
+    problems = Index.verify(settings(config_file, folder)[1])
+    for problem in problems:
+        click.echo(plain(problem))
+    click.echo(f"{len(problems):,} problems" if problems else "the index is whole", err=True)
+    sys.exit(1 if problems else 0)
+
+
+@click.command()
+@common
+def repair(folder: Path | None, config_file: Path | None) -> None:
+    """Rebuild the search structures from articles.db, without encoding again."""
+    from search.api import Index
+
+    path = settings(config_file, folder)[1]
+    Index.repair(path)
+    click.echo(f"{path}: the search structures are rebuilt; `search verify` checks the rest", err=True)

@@ -17,12 +17,20 @@ _COMMANDS = {
     "add": "search.cli.articles:add",
     "delete": "search.cli.articles:delete",
     "encode": "search.cli.articles:encode",
+    "evaluate": "search.cli.evaluate:evaluate",
+    "export": "search.cli.export:export",
+    "facets": "search.cli.find:facets",
     "merge": "search.cli.index:merge",
+    "new": "search.cli.saved:new",
     "query": "search.cli.find:query",
+    "repair": "search.cli.index:repair",
+    "saved": "search.cli.saved:saved",
     "show": "search.cli.find:show",
     "similar": "search.cli.find:similar",
     "status": "search.cli.index:status",
     "sync": "search.cli.sync:sync",
+    "train": "search.cli.train:train",
+    "verify": "search.cli.index:verify",
 }
 
 

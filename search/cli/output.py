@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from search.article import Article
-from search.query.records import hit_record
+from search.export.csv import defuse
+from search.export.parts import NOTICE_NAMES
+from search.query.facets import Facets
+from search.query.records import explanation, hit_record
 from search.query.search import Hit
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["SAMPLE_NOTE", "marks", "plain", "print_article", "print_json", "print_searches"]
-
-SAMPLE_NOTE = "not a real study: a record written for the demonstration"
+__all__ = ["marks", "plain", "print_article", "print_facets", "print_json", "print_searches"]
 
 # C0 and C1 control characters but tab and newline could steer a terminal; bidirectional overrides could reorder it.
 _CONTROL = {
@@ -36,50 +37,46 @@ def plain(text: str) -> str:
 
 def marks(article: Article) -> list[str]:
     """Return what must be said beside an article's title: retracted, corrected, not a real study."""
-    found = []
-    if article.is_retracted:
-        found.append("RETRACTED")
+    found = ["RETRACTED"] if article.is_retracted else []
     for notice in article.notices:
-        label = _NOTICES.get(notice.kind)
-        if label:
-            found.append(f"{label}: PMID {notice.pmid}" if notice.pmid else label)
+        label = NOTICE_NAMES[notice.kind].lower()
+        found.append(f"{label}: PMID {notice.pmid}" if notice.pmid else label)
     if article.is_sample:
         found.append("not a real study")
     return found
 
 
-_NOTICES = {
-    "RetractionIn": "retraction notice",
-    "RetractedandRepublishedIn": "retracted and republished",
-    "ExpressionOfConcernIn": "expression of concern",
-    "CorrectedandRepublishedIn": "corrected and republished",
-    "ErratumIn": "erratum",
-    "UpdateIn": "updated",
-}
-
-
-def print_searches(questions: Sequence[str | None], answers: Sequence[list[Hit]], style: str) -> None:
-    """Print the hits of one or several searches; a question of None is not printed."""
+def print_searches(
+    questions: Sequence[str | None], answers: Sequence[list[Hit]], style: str, *, explain: bool = False
+) -> None:
+    """Print the hits of one or several searches; a question of None has no words to explain a hit by."""
+    several = len(answers) > 1
     if style == "table":
         for question, hits in zip(questions, answers, strict=True):
-            _print_table(question if len(answers) > 1 else None, hits)
+            _print_table(question, hits, headed=several, explain=explain)
     elif style == "csv":
         _print_csv(questions, answers)
     elif style == "jsonl":
         for question, hits in zip(questions, answers, strict=True):
-            for hit in hits:
-                prefix = {"question": question} if len(answers) > 1 else {}
-                print_json({**prefix, **hit_record(hit)})
-    elif len(answers) == 1:
-        print_json([hit_record(hit) for hit in answers[0]], indent=2)
-    else:
+            for record in _records(question, hits, explain):
+                print_json({"question": question, **record} if several else record)
+    elif several:
         print_json(
             [
-                {"question": question, "hits": [hit_record(hit) for hit in hits]}
+                {"question": question, "hits": _records(question, hits, explain)}
                 for question, hits in zip(questions, answers, strict=True)
             ],
             indent=2,
         )
+    else:
+        print_json(_records(questions[0], answers[0], explain), indent=2)
+
+
+def _records(question: str | None, hits: list[Hit], explain: bool) -> list[dict[str, Any]]:
+    records = [hit_record(hit) for hit in hits]
+    if explain and question is not None:
+        records = [{**record, "explain": explanation(question, hit)} for record, hit in zip(records, hits, strict=True)]
+    return records
 
 
 def print_json(value: Any, indent: int = 0) -> None:
@@ -88,13 +85,13 @@ def print_json(value: Any, indent: int = 0) -> None:
     sys.stdout.write((msgspec.json.format(data, indent=indent) if indent else data).decode() + "\n")
 
 
-def _print_table(question: str | None, hits: list[Hit]) -> None:
+def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     console = _console()
-    if question is not None:
+    if headed and question is not None:
         console.print(Text(plain(question), style="bold"))
     if not hits:
         console.print("nothing found")
@@ -113,42 +110,79 @@ def _print_table(question: str | None, hits: list[Hit]) -> None:
             f"{hit.score:.3f}",
             str(hit.article.year or ""),
             Text(plain(journal)),
-            _title(hit.article),
+            _title(hit, explanation(question, hit) if explain and question else None),
             Text(str(hit.pmid), style=f"link {hit.article.url}"),
         )
     console.print(table)
 
 
-def _title(article: Article) -> Text:
+def _title(hit: Hit, explained: dict[str, Any] | None) -> Text:
+    """Return the title with its marks, evidence, duplicates and link."""
     from rich.text import Text
 
     text = Text()
-    for mark in marks(article):
+    for mark in marks(hit.article):
         text.append(f"[{mark}] ", style="bold red" if mark == "RETRACTED" else "yellow")
-    text.append(plain(article.title) or "(no title)")
-    text.append(f"\n{article.url}", style=f"dim link {article.url}")
+    text.append(plain(hit.article.title) or "(no title)")
+    for part in hit.evidence:
+        text.append(f"\n\u201c{plain(part.text)}\u201d", style="green")
+        text.append(f" {part.score:.3f}", style="dim")
+    for other in hit.duplicates:
+        text.append(f"\nalso PMID {other.pmid}: {other.reason}", style="yellow")
+    if explained:
+        words = ", ".join(explained.pop("matched_words")) or "none"
+        numbers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in explained.items() if value)
+        text.append(f"\n{numbers}; words in common: {plain(words)}", style="cyan")
+    text.append(f"\n{hit.article.url}", style=f"dim link {hit.article.url}")
     return text
+
+
+_COLUMNS = ("rank", "score", "pmid", "year", "journal", "title", "url", "doi", "retracted", "notices", "sample")
 
 
 def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) -> None:
     several = len(answers) > 1
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
-    columns = ["rank", "score", "pmid", "year", "journal", "title", "url", "doi", "retracted", "sample"]
-    writer.writerow((["question"] if several else []) + columns)
+    writer.writerow((["question"] if several else []) + list(_COLUMNS))
     for question, hits in zip(questions, answers, strict=True):
         for hit in hits:
-            record = hit_record(hit)
-            cells = [_cell(record[column]) for column in columns]
+            record = {**hit_record(hit), "notices": "; ".join(marks(hit.article))}
+            cells = [_cell(record[column]) for column in _COLUMNS]
             writer.writerow(([_cell(question)] if several else []) + cells)
     sys.stdout.write(stream.getvalue())
 
 
 def _cell(value: object) -> object:
-    """Return a value that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return "" if value is None else value
+    return defuse(value) if isinstance(value, str) else "" if value is None else value
+
+
+def print_facets(facets: Facets) -> None:
+    """Print counts as bars, a block for each kind."""
+    from rich.table import Table
+
+    console = _console()
+    console.print(f"of the first {facets.articles:,} results")
+    for name, counts in (
+        ("year", {str(year): count for year, count in facets.years.items()}),
+        ("journal", facets.journals),
+        ("MeSH heading", facets.mesh),
+        ("publication type", facets.publication_types),
+        ("language", facets.languages),
+    ):
+        table = Table(box=None, pad_edge=False)
+        table.add_column(name, max_width=50)
+        table.add_column("articles", justify="right")
+        table.add_column("")
+        most = max(counts.values(), default=1)
+        for value, count in list(counts.items())[: None if name == "year" else _FACETS_SHOWN]:
+            table.add_row(plain(value), f"{count:,}", "\u2588" * max(1, round(30 * count / most)))
+        if counts:
+            console.print()
+            console.print(table)
+
+
+_FACETS_SHOWN = 12
 
 
 def print_article(article: Article) -> None:

@@ -59,6 +59,19 @@ class VectorIndex:
         """The dimension of its vectors."""
         return int(self._index.d)
 
+    def pmids(self) -> Pmids:
+        """Return the PMIDs it holds, ascending."""
+        faiss = _faiss()
+        if not self.exact:
+            lists = self._index.invlists
+            parts = [
+                faiss.rev_swig_ptr(lists.get_ids(cell), lists.list_size(cell)).copy()
+                for cell in range(lists.nlist)
+                if lists.list_size(cell)
+            ]
+            return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]))
+        return np.sort(faiss.vector_to_array(self._index.id_map))
+
     def write(self, path: Path) -> None:
         """Write it to a file."""
         faiss = _faiss()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-__all__ = ["checksum", "sample_checksum"]
+__all__ = ["checksum", "folder_checksum", "sample_checksum"]
 
 _BLOCK = 1 << 20
 _SAMPLE_BLOCK = 1 << 16
@@ -33,4 +33,13 @@ def sample_checksum(path: Path) -> str:
         for place in sorted({last * number // (_SAMPLES - 1) for number in range(_SAMPLES)}):
             stream.seek(place)
             digest.update(stream.read(_SAMPLE_BLOCK))
+    return digest.hexdigest()
+
+
+def folder_checksum(folder: Path) -> str:
+    """Return the BLAKE2b-128 of the names and contents of the files of a folder, lock files left out."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.iterdir()):
+        if path.suffix != ".lock":
+            digest.update(f"{path.name}:{checksum(path)}\n".encode())
     return digest.hexdigest()

@@ -31,11 +31,13 @@ class VectorPart(msgspec.Struct, frozen=True):
 
 
 class LexicalPart(msgspec.Struct, frozen=True):
-    """The tantivy folder: which changes it covers and how many articles it holds."""
+    """The tantivy folder: which changes it covers, how many articles it holds, its files with their sizes."""
 
     folder: str
     change: int
     count: int
+    sizes: dict[str, int]
+    checksum: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

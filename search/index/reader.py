@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from search.errors import IndexCorruptError, IndexFolderError
 from search.index.ann import VectorIndex
 from search.index.checksum import sample_checksum
-from search.index.manifest import Manifest, VectorPart, read_manifest
+from search.index.lexical import LexicalIndex, PendingLexical
+from search.index.manifest import LexicalPart, Manifest, VectorPart, read_manifest
 from search.store import Pmids, StoreReader, Vectors
 
 __all__ = ["IndexReader", "Pending", "View"]
@@ -28,21 +30,36 @@ _LEAST_CANDIDATES = 100
 _TIES = 16
 
 
-@dataclass(frozen=True)
 class Pending:
-    """What was committed after the change that the Faiss index covers."""
+    """What was committed after the changes that the derived parts cover; each kind is read when it is first needed."""
 
-    since: int
-    upto: int
-    pmids: Pmids
-    vectors: Vectors
-    outdated: Pmids
+    def __init__(self, store: StoreReader, manifest: Manifest, upto: int, lexical: LexicalIndex | None) -> None:
+        self._store = store
+        self._lexical_base = lexical
+        self._vectors_since = manifest.vector_part.change if manifest.vector_part else 0
+        self._words_since = manifest.lexical_part.change if manifest.lexical_part else 0
+        self.generation = manifest.generation
+        self.upto = upto
 
-    @classmethod
-    def read(cls, store: StoreReader, since: int, upto: int) -> Pending:
-        """Read it from the store, whose snapshot must be held."""
-        pmids, vectors = store.vectors_since(since)
-        return cls(since, upto, pmids, vectors, np.union1d(pmids, store.deleted_since(since)))
+    @cached_property
+    def vectors(self) -> tuple[Pmids, Vectors]:
+        """PMIDs and vectors that Faiss does not know of."""
+        return self._store.vectors_since(self._vectors_since)
+
+    @cached_property
+    def outdated_vectors(self) -> Pmids:
+        """PMIDs, ascending, whose vectors in Faiss are no longer true."""
+        return np.union1d(self.vectors[0], self._store.deleted_since(self._vectors_since))
+
+    @cached_property
+    def words(self) -> PendingLexical:
+        """The articles that tantivy does not know of."""
+        return PendingLexical(self._store.articles_since(self._words_since), self._lexical_base)
+
+    @cached_property
+    def outdated_words(self) -> Pmids:
+        """PMIDs, ascending, whose words in tantivy are no longer true."""
+        return self._store.changed_since(self._words_since)
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,26 @@ class View:
     change: int
     store: StoreReader
     ann: VectorIndex | None
+    lexical: LexicalIndex | None
     pending: Pending
+
+    def words_nearest(self, question: str, limit: int, *, allowed: Pmids | None = None) -> tuple[Pmids, Vectors]:
+        """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
+        found = self.pending.words.scores(question, allowed)
+        if self.lexical is not None:
+            pmids, scores = self.lexical.search(question, limit, allowed=allowed, excluded=self.pending.outdated_words)
+            found.update(zip(pmids.tolist(), scores.tolist(), strict=True))
+        best = sorted(found.items(), key=lambda item: (-item[1], -item[0]))[:limit]
+        return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
+
+    def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
+        wanted = np.unique(pmids)
+        found = self.pending.words.scores(question, wanted)
+        if self.lexical is not None:
+            settled = np.setdiff1d(wanted, self.pending.outdated_words)
+            found.update(self.lexical.scores(question, settled))
+        return found
 
     def nearest(self, queries: Vectors, limit: int, *, allowed: Pmids | None = None) -> list[tuple[Pmids, Vectors]]:
         """Return, for each query, the PMIDs of the nearest articles and their exact cosines, best first.
@@ -79,14 +115,14 @@ class View:
         if self.ann is not None and self.ann.count:
             asked = limit + _TIES if self.ann.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
             pmids, _ = self.ann.search(
-                queries, min(asked, self.ann.count), allowed=allowed, excluded=self.pending.outdated
+                queries, min(asked, self.ann.count), allowed=allowed, excluded=self.pending.outdated_vectors
             )
             for row, candidates in zip(found, pmids, strict=True):
                 row.append(candidates[candidates >= 0])
-        pending = self.pending.pmids
+        pending, vectors = self.pending.vectors
         if len(pending):
             keep = np.arange(len(pending)) if allowed is None else np.flatnonzero(np.isin(pending, allowed))
-            scores = queries @ self.pending.vectors[keep].T
+            scores = queries @ vectors[keep].T
             for row, line in zip(found, scores, strict=True):
                 row.append(pending[keep[np.argsort(-line, kind="stable")[: limit + _TIES]]])
         return [np.concatenate([*row, _NO_PMIDS]) for row in found]
@@ -101,6 +137,7 @@ class IndexReader:
         self.manifest = read_manifest(folder)
         self.store = self._open_store()
         self._ann: VectorIndex | None = None
+        self._lexical: LexicalIndex | None = None
         self._stamp = (0, 0, 0)
         self._pending: Pending | None = None
         try:
@@ -113,7 +150,7 @@ class IndexReader:
         """Close the files."""
         with self._lock:
             self.store.close()
-            self._ann = None
+            self._ann = self._lexical = None
 
     @contextmanager
     def view(self) -> Iterator[View]:
@@ -123,14 +160,13 @@ class IndexReader:
             if self._manifest_stamp() != self._stamp:
                 self._load_parts()
             with self.store.snapshot() as change:
-                yield View(self.manifest, change, self.store, self._ann, self._pending_at(change))
+                yield View(self.manifest, change, self.store, self._ann, self._lexical, self._pending_at(change))
 
     def _pending_at(self, change: int) -> Pending:
-        part = self.manifest.vector_part
-        since = part.change if part else 0
-        if self._pending is None or (self._pending.since, self._pending.upto) != (since, change):
-            self._pending = Pending.read(self.store, since, change)
-        return self._pending
+        known = self._pending
+        if known is None or (known.generation, known.upto) != (self.manifest.generation, change):
+            known = self._pending = Pending(self.store, self.manifest, change, self._lexical)
+        return known
 
     def _open_store(self) -> StoreReader:
         path = self.folder / "articles.db"
@@ -153,11 +189,13 @@ class IndexReader:
             manifest = read_manifest(self.folder)
             try:
                 ann = _open_vectors(self.folder, manifest) if manifest.vector_part else None
+                lexical = _open_lexical(self.folder, manifest.lexical_part) if manifest.lexical_part else None
                 break
             except IndexCorruptError:
                 if self._manifest_stamp() == stamp:
                     raise
-        self.manifest, self._ann, self._stamp, self._pending = manifest, ann, stamp, None
+        self.manifest, self._ann, self._lexical = manifest, ann, lexical
+        self._stamp, self._pending = stamp, None
 
     def _manifest_stamp(self) -> tuple[int, int, int]:
         try:
@@ -178,6 +216,20 @@ def _open_vectors(folder: Path, manifest: Manifest) -> VectorIndex:
         raise IndexCorruptError(
             f"{path} holds {index.count} vectors of {index.dimension} dimensions, the manifest says {part.count} of "
             f"{manifest.dimension}; `search repair` rebuilds it"
+        )
+    return index
+
+
+def _open_lexical(folder: Path, part: LexicalPart) -> LexicalIndex:
+    path = folder / part.folder
+    for name, size in part.sizes.items():
+        file = path / name
+        if not file.exists() or file.stat().st_size != size:
+            raise IndexCorruptError(f"{file} is missing or not of {size} bytes; `search repair` rebuilds it")
+    index = LexicalIndex(path)
+    if index.count != part.count:
+        raise IndexCorruptError(
+            f"{path} holds {index.count} articles and the manifest says {part.count}; `search repair` rebuilds it"
         )
     return index
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import numpy as np
 
 from search.errors import IndexFolderError
 from search.index import ann
-from search.index.checksum import checksum, sample_checksum
+from search.index.checksum import checksum, folder_checksum, sample_checksum
+from search.index.lexical import LexicalWriter
 from search.index.lock import WriterLock
-from search.index.manifest import Manifest, VectorPart, fsync_folder, read_manifest, write_manifest
+from search.index.manifest import LexicalPart, Manifest, VectorPart, fsync_folder, read_manifest, write_manifest
 from search.store import StoreReader, StoreWriter, Vectors
 
 __all__ = ["IndexWriter", "create_folder"]
@@ -88,20 +90,24 @@ class IndexWriter:
         self.merge()
         return True
 
-    def merge(self) -> None:
-        """Build the derived parts anew from SQLite as the next generation, and switch to it.
+    def merge(self, *, anew: bool = False) -> None:
+        """Bring the derived parts up to SQLite as the next generation, and switch to it.
 
-        Readers go on with the generation they have; a crash leaves the old one in force and the new files are removed
-        by the next writer.
+        `anew` uses nothing of the parts that are there, which may be damaged. Readers go on with the generation they
+        have; a crash leaves the old one in force, and the new files are removed by the next writer.
         """
         generation = self.manifest.generation + 1
+        base = None if anew else self.manifest.lexical_part
         reader = StoreReader(self.folder / "articles.db")
         try:
             with reader.snapshot() as change:
-                part = _build_vectors(self.folder, generation, reader, change)
+                vectors = _build_vectors(self.folder, generation, reader, change)
+                lexical = _build_lexical(self.folder, generation, reader, change, base)
         finally:
             reader.close()
-        self._switch(msgspec.structs.replace(self.manifest, generation=generation, vector_part=part))
+        self._switch(
+            msgspec.structs.replace(self.manifest, generation=generation, vector_part=vectors, lexical_part=lexical)
+        )
 
     def _switch(self, manifest: Manifest) -> None:
         write_manifest(self.folder, manifest)
@@ -110,11 +116,14 @@ class IndexWriter:
 
     def _remove_leftovers(self) -> None:
         """Remove files of other generations. A reader that has one open keeps it until it closes it."""
-        part = self.manifest.vector_part
-        keep = {part.file} if part else set()
+        vectors, lexical = self.manifest.vector_part, self.manifest.lexical_part
+        keep = {vectors.file if vectors else "", lexical.folder if lexical else ""}
         for path in self.folder.glob("vectors-*.faiss*"):
             if path.name not in keep:
                 path.unlink(missing_ok=True)
+        for path in self.folder.glob("lexical-*"):
+            if path.name not in keep:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _build_vectors(folder: Path, generation: int, store: StoreReader, change: int) -> VectorPart:
@@ -137,6 +146,28 @@ def _build_vectors(folder: Path, generation: int, store: StoreReader, change: in
         size=path.stat().st_size,
         checksum=checksum(path),
         sample=sample_checksum(path),
+    )
+
+
+def _build_lexical(
+    folder: Path, generation: int, store: StoreReader, change: int, base: LexicalPart | None
+) -> LexicalPart:
+    path = folder / f"lexical-{generation}"
+    writer = LexicalWriter(path, folder / base.folder if base else None)
+    if base is None:
+        writer.add(store.articles())
+    else:
+        writer.remove(store.changed_since(base.change).tolist())
+        writer.add(store.articles_since(base.change))
+    count = writer.finish()
+    fsync_folder(path)
+    fsync_folder(folder)
+    return LexicalPart(
+        folder=path.name,
+        change=change,
+        count=count,
+        sizes={file.name: file.stat().st_size for file in sorted(path.iterdir()) if file.suffix != ".lock"},
+        checksum=folder_checksum(path),
     )
 
 

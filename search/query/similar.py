@@ -1,30 +1,56 @@
-"""More like these: the articles nearest to the mean direction of some articles."""
+"""More like these: the articles nearest to the mean direction of some articles and texts, away from others."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
 
 from search.errors import QueryError
 from search.index import View
 from search.models.vectors import normalize
-from search.query.search import Hit, semantic
+from search.query.search import Found, nearest
+from search.store import Pmids, Vectors
 
-__all__ = ["similar"]
+__all__ = ["UNLIKE_WEIGHT", "similar"]
+
+#: How much the mean of what is not wanted is taken off the mean of what is (Rocchio's gamma, his beta being 1).
+UNLIKE_WEIGHT = 0.5
 
 
-def similar(view: View, pmids: list[int], limit: int) -> list[Hit]:
-    """Return the `limit` articles whose vectors are nearest to the mean of those of `pmids`, without these.
+def similar(
+    view: View,
+    pmids: Sequence[int],
+    limit: int,
+    *,
+    unlike: Sequence[int] = (),
+    texts: Vectors | None = None,
+    allowed: Pmids | None = None,
+) -> Found:
+    """Return the `limit` articles nearest to the mean of `pmids` and `texts`, without these and those of `unlike`.
 
-    Raises QueryError if one is not in the index or has no vector yet.
+    `texts` are vectors of texts that are in no index, (n, dimension) float32 with unit rows. `allowed` (ascending)
+    restricts the search to some PMIDs. The score is the cosine with that mean, less half the mean of `unlike`, made
+    unit. Raises QueryError if nothing is given, or a PMID is not in the index or has no vector yet.
     """
-    wanted = list(dict.fromkeys(pmids))
-    found, vectors = view.store.vectors(wanted)
-    missing = sorted(set(wanted) - {int(pmid) for pmid in found})
+    liked = [_vectors(view, pmids)] if pmids else []
+    liked += [texts] if texts is not None and len(texts) else []
+    if not liked:
+        raise QueryError("give at least one PMID or text")
+    centre = np.concatenate(liked).mean(axis=0, keepdims=True)
+    if unlike:
+        centre = centre - UNLIKE_WEIGHT * _vectors(view, unlike).mean(axis=0, keepdims=True)
+    given = {*pmids, *unlike}
+    answer = nearest(view, normalize(centre), limit + len(given), allowed=allowed)[0]
+    kept = [pmid for pmid in answer.pmids if pmid not in given][:limit]
+    return Found(kept, [answer.cosines[pmid] for pmid in kept], cosines=answer.cosines)
+
+
+def _vectors(view: View, pmids: Sequence[int]) -> Vectors:
+    found, vectors = view.store.vectors(dict.fromkeys(pmids))
+    missing = sorted(set(pmids) - set(found.tolist()))
     if missing:
         held = view.store.existing(missing)
-        what = "is not in the index" if missing[0] not in held else "has no vector yet; `search encode` makes it"
+        what = "has no vector yet; `search encode` makes it" if missing[0] in held else "is not in the index"
         raise QueryError(f"PMID {missing[0]} {what}")
-    if not wanted:
-        raise QueryError("give at least one PMID")
-    centre = normalize(vectors.mean(axis=0, keepdims=True))
-    hits = semantic(view, centre, limit + len(wanted))[0]
-    others = [hit for hit in hits if hit.pmid not in wanted][:limit]
-    return [Hit(rank=rank, score=hit.score, article=hit.article) for rank, hit in enumerate(others, start=1)]
+    return vectors

@@ -2,7 +2,7 @@
 
 from search.store.nlm import NlmFileEntry, NlmLedger, NlmState
 from search.store.reader import Pmids, StoreReader, Vectors
-from search.store.rows import ArticleRow, Outside, prepare
+from search.store.rows import ArticleRow, Outside, prepare, unpack
 from search.store.writer import Plan, StoreWriter
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "StoreWriter",
     "Vectors",
     "prepare",
+    "unpack",
 ]

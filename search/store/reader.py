@@ -93,6 +93,20 @@ class StoreReader:
         """Return the PMIDs of all articles, ascending."""
         return np.fromiter((pmid for (pmid,) in self._rows("SELECT pmid FROM articles ORDER BY pmid")), np.int64)
 
+    def select_pmids(self, condition: str, parameters: Sequence[object]) -> Pmids:
+        """Return the PMIDs, ascending, of the articles for whose row `a` a condition in SQL holds."""
+        rows = self._rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def newest(self, pmids: Pmids, limit: int) -> list[int]:
+        """Return up to `limit` of these PMIDs, those of the latest date of publication first."""
+        rows = self._rows(
+            "SELECT a.pmid FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value "
+            "ORDER BY a.date_last DESC, a.pmid DESC LIMIT ?",
+            [_json(pmids.tolist()), limit],
+        )
+        return [pmid for (pmid,) in rows]
+
     def existing(self, pmids: Iterable[int]) -> set[int]:
         """Return those of the PMIDs that the store has an article for."""
         rows = self._rows(
@@ -129,6 +143,23 @@ class StoreReader:
             list(self._rows("SELECT pmid, vector FROM vectors WHERE change > ? ORDER BY pmid", [change]))
         )
 
+    def vector_pmids(self, since: int = 0) -> Pmids:
+        """Return the PMIDs, ascending, whose vectors were stored after a change number."""
+        rows = self._rows("SELECT pmid FROM vectors WHERE change > ? ORDER BY pmid", [since])
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def document_rows(self) -> Iterator[tuple[int, bytes, bytes, bytes | None, bool]]:
+        """Yield PMID, stored document, hash of the text, hash of the vector's text, and whether it is stale."""
+        yield from self._rows(
+            "SELECT a.pmid, d.document, a.text_hash, v.text_hash, a.stale FROM articles AS a "
+            "JOIN documents AS d ON d.pmid = a.pmid LEFT JOIN vectors AS v ON v.pmid = a.pmid ORDER BY a.pmid"
+        )
+
+    def integrity_problems(self) -> list[str]:
+        """Return what SQLite's own check finds wrong; nothing if the file is whole."""
+        found = [text for (text,) in self._rows("PRAGMA integrity_check(20)")]
+        return [] if found == ["ok"] else found
+
     def count_vectors_since(self, change: int) -> int:
         """Return how many vectors were stored after a change number."""
         return int(self._one("SELECT count(*) FROM vectors WHERE change > ?", [change]))
@@ -138,6 +169,18 @@ class StoreReader:
         return np.fromiter(
             (pmid for (pmid,) in self._rows("SELECT pmid FROM tombstones WHERE change > ?", [change])), np.int64
         )
+
+    def changed_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, that were written or deleted after a change number."""
+        rows = self._rows(
+            "SELECT pmid FROM articles WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? ORDER BY 1",
+            [change, change],
+        )
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def added_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, of the articles that were first added after a change number."""
+        return self.select_pmids("a.added_change > ?", [change])
 
     def articles_since(self, change: int) -> Iterator[Article]:
         """Yield the articles that were written after a change number."""

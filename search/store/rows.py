@@ -7,7 +7,8 @@ from datetime import date
 
 import msgspec
 
-from search.article import Article, Journal, embedding_text, from_json, text_hash, to_json
+from search.article import Article, embedding_text, from_json, text_hash, to_json
+from search.keys import date_span, journal_keys, name_key
 
 __all__ = ["ArticleRow", "Outside", "Term", "pack", "prepare", "unpack"]
 
@@ -16,11 +17,13 @@ _COMPRESSION_LEVEL = 1
 
 
 class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A name that articles are filtered by: `kind` is `mesh`, `type` or `language`."""
+    """The keys by which articles are filtered: `kind` is `mesh`, `qualifier` (of a parent), `type` or `language`."""
 
     kind: str
     name: str
     ui: str = ""
+    parent_name: str = ""
+    parent_ui: str = ""
 
 
 class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -29,8 +32,9 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pmid: int
     version: int
     revised: int
-    date: int
-    journal: tuple[str, str, str, str, str] | None
+    date_first: int
+    date_last: int
+    journal: str | None
     has_abstract: bool
     free_full_text: bool
     retracted: bool
@@ -51,15 +55,16 @@ def prepare(article: Article) -> ArticleRow:
     """Return the rows of an article; everything that costs time and needs no database is done here."""
     text = embedding_text(article)
     document = to_json(article)
-    published = article.publication_date if article.publication_date.year else article.electronic_date
+    date_first, date_last = date_span(article) or (0, 0)
     return ArticleRow(
         pmid=article.pmid,
         version=article.version,
         revised=_ordinal(article.revised),
-        date=published.ordinal if published else 0,
-        journal=_journal_key(article.journal),
-        has_abstract=bool(article.abstract_text),
-        free_full_text=article.pmcid is not None,
+        date_first=date_first,
+        date_last=date_last,
+        journal="\n".join(sorted(journal_keys(article))) or None,
+        has_abstract=bool(article.abstract_text.strip()),
+        free_full_text=bool(article.pmcid),
         retracted=article.is_retracted,
         text=text,
         text_hash=text_hash(text),
@@ -72,13 +77,20 @@ def prepare(article: Article) -> ArticleRow:
 def terms_of(article: Article) -> tuple[tuple[Term, bool], ...]:
     """Return the terms an article is filtered by, each once, with whether it is a main point of the article."""
     found: dict[Term, bool] = {}
+
+    def add(term: Term, major: bool) -> None:
+        found[term] = found.get(term, False) or major
+
     for heading in article.mesh_headings:
-        term = Term("mesh", heading.descriptor, heading.ui or "")
-        found[term] = found.get(term, False) or heading.is_major
+        name, ui = name_key(heading.descriptor), name_key(heading.ui or "")
+        add(Term("mesh", name, ui), heading.is_major)
+        for qualifier in heading.qualifiers:
+            part = Term("qualifier", name_key(qualifier.name), name_key(qualifier.ui or ""), name, ui)
+            add(part, qualifier.major or heading.major)
     for kind in article.publication_types:
-        found[Term("type", kind.name, kind.ui or "")] = False
+        add(Term("type", name_key(kind.name), name_key(kind.ui or "")), False)
     for language in article.languages:
-        found[Term("language", language)] = False
+        add(Term("language", name_key(language)), False)
     return tuple(found.items())
 
 
@@ -94,14 +106,3 @@ def unpack(document: bytes) -> Article:
 
 def _ordinal(day: date | None) -> int:
     return day.year * 10_000 + day.month * 100 + day.day if day else 0
-
-
-def _journal_key(journal: Journal) -> tuple[str, str, str, str, str] | None:
-    key = (
-        journal.title or "",
-        journal.iso_abbreviation or "",
-        journal.medline_abbreviation or "",
-        journal.issn or "",
-        journal.issn_linking or "",
-    )
-    return key if any(key) else None

@@ -14,8 +14,9 @@ def _articles(db: Database) -> None:
     """Create the narrow row a filter reads, the document it stands for, and the counter of changes.
 
     `change` is the number of the transaction that last wrote a row; `sequence` the place of NLM's file (0: none);
-    `revised` and `date` are yyyymmdd with 00 for what is not known; `stale` tells that the vector is missing or of
-    another text.
+    `added_change` is the number of the change that first added it;
+    `revised`, `added`, `date_first` and `date_last` are yyyymmdd, 0 for what is not known; `stale` tells that the
+    vector is missing or of another text.
     """
     db.conn.execute("CREATE TABLE counter (change INTEGER NOT NULL)")
     db.conn.execute("INSERT INTO counter VALUES (0)")
@@ -28,7 +29,9 @@ def _articles(db: Database) -> None:
             revised INTEGER NOT NULL,
             sequence INTEGER NOT NULL,
             added INTEGER NOT NULL,
-            date INTEGER NOT NULL,
+            added_change INTEGER NOT NULL,
+            date_first INTEGER NOT NULL,
+            date_last INTEGER NOT NULL,
             journal INTEGER REFERENCES journals (id),
             has_abstract INTEGER NOT NULL,
             free_full_text INTEGER NOT NULL,
@@ -38,6 +41,7 @@ def _articles(db: Database) -> None:
             record_hash BLOB NOT NULL
         )""")
     db.conn.execute("CREATE INDEX articles_change ON articles (change)")
+    db.conn.execute("CREATE INDEX articles_added ON articles (added_change)")
     db.conn.execute("CREATE INDEX articles_stale ON articles (pmid) WHERE stale")
     db.conn.execute("CREATE TABLE documents (pmid INTEGER PRIMARY KEY, document BLOB NOT NULL)")
 
@@ -73,28 +77,29 @@ def _tombstones(db: Database) -> None:
 
 @migrations(name="0004_terms")
 def _terms(db: Database) -> None:
-    """Create what filters look up by name: journals, and the MeSH headings, types and languages of each article."""
+    """Create what filters look up by name: journals, and the MeSH headings, types and languages of each article.
+
+    Names are found by their keys (`search.keys`). A qualifier is a term of its own whose `parent` is the descriptor.
+    """
+    db.conn.execute("CREATE TABLE journals (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE)")
     db.conn.execute("""
-        CREATE TABLE journals (
-            id INTEGER PRIMARY KEY,
-            title TEXT NOT NULL,
-            iso_abbreviation TEXT NOT NULL,
-            medline_abbreviation TEXT NOT NULL,
-            issn TEXT NOT NULL,
-            issn_linking TEXT NOT NULL,
-            UNIQUE (title, iso_abbreviation, medline_abbreviation, issn, issn_linking)
-        )""")
+        CREATE TABLE journal_keys (
+            key TEXT NOT NULL,
+            journal INTEGER NOT NULL REFERENCES journals (id),
+            PRIMARY KEY (key, journal)
+        ) WITHOUT ROWID""")
     db.conn.execute("CREATE INDEX articles_journal ON articles (journal)")
-    db.conn.execute("CREATE INDEX articles_date ON articles (date)")
+    db.conn.execute("CREATE INDEX articles_date ON articles (date_first, date_last)")
     db.conn.execute("""
         CREATE TABLE terms (
             id INTEGER PRIMARY KEY,
             kind TEXT NOT NULL,
             name TEXT NOT NULL,
             ui TEXT NOT NULL,
-            UNIQUE (kind, name, ui)
+            parent_name TEXT NOT NULL,
+            parent_ui TEXT NOT NULL,
+            UNIQUE (kind, name, ui, parent_name, parent_ui)
         )""")
-    db.conn.execute("CREATE INDEX terms_name ON terms (kind, name COLLATE NOCASE)")
     db.conn.execute("CREATE INDEX terms_ui ON terms (kind, ui)")
     db.conn.execute("""
         CREATE TABLE article_terms (

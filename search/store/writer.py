@@ -30,6 +30,7 @@ class _Held(msgspec.Struct, frozen=True):
     revised: int
     sequence: int
     added: int
+    added_change: int
     record_hash: bytes
     text_hash: bytes
 
@@ -61,6 +62,7 @@ class StoreWriter(StoreReader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, writable=True)
+        self._known_terms: dict[Term, int] = {}
         self._migrate()
         self._read_vector_format()
 
@@ -126,7 +128,7 @@ class StoreWriter(StoreReader):
         if known is None:
             plan.counts["outside the part"] += 1
             return
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, row.record_hash, row.text_hash)
+        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
         if row.record_hash != known.record_hash and not _supersedes(newcomer, known):
             plan.counts["older than what is held"] += 1
             return
@@ -162,7 +164,7 @@ class StoreWriter(StoreReader):
                 return
             plan.deletions.discard(row.pmid)
         known = held.get(row.pmid)
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, row.record_hash, row.text_hash)
+        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
         if known is None:
             plan.counts["added"] += 1
         elif row.record_hash == known.record_hash:
@@ -263,13 +265,14 @@ class StoreWriter(StoreReader):
                 yield self.change()
                 self.connection.execute("COMMIT")
             except BaseException:
+                self._known_terms.clear()
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
 
     def _held(self, pmids: Iterable[int]) -> dict[int, _Held]:
         rows = self._rows(
-            "SELECT a.pmid, version, revised, sequence, added, record_hash, text_hash "
+            "SELECT a.pmid, version, revised, sequence, added, added_change, record_hash, text_hash "
             "FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value",
             [json.dumps(sorted(pmids))],
         )
@@ -305,16 +308,16 @@ class StoreWriter(StoreReader):
     def _put_articles(self, plan: Plan, change: int, waiting: set[int]) -> None:
         rows = list(plan.rows.values())
         today = int(datetime.now(timezone.utc).strftime("%Y%m%d"))
-        added = {pmid: held.added for pmid, held in self._held(plan.rows).items()}
+        added = {pmid: (held.added, held.added_change) for pmid, held in self._held(plan.rows).items()}
         journals = self._journal_ids(rows)
         self._forget_terms(added)
         self.connection.executemany(
-            "INSERT OR REPLACE INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 16)})",
             [
                 (
-                    row.pmid, change, row.version, row.revised, plan.sequence, added.get(row.pmid, today), row.date,
-                    journals.get(row.journal), row.has_abstract, row.free_full_text, row.retracted,
-                    row.pmid in waiting, row.text_hash, row.record_hash,
+                    row.pmid, change, row.version, row.revised, plan.sequence, *added.get(row.pmid, (today, change)),
+                    row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract,
+                    row.free_full_text, row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
                 )
                 for row in rows
             ],
@@ -323,7 +326,8 @@ class StoreWriter(StoreReader):
             "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
         )
         self._put_terms(rows)
-        self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(row.pmid,) for row in rows])
+        buried = self._tombstones(plan.rows)
+        self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(pmid,) for pmid in buried])
         self.connection.executemany(
             "UPDATE articles SET sequence = ? WHERE pmid = ?", [(plan.sequence, pmid) for pmid in plan.confirmed]
         )
@@ -346,15 +350,9 @@ class StoreWriter(StoreReader):
 
     def _forget_terms(self, pmids: Iterable[int]) -> None:
         """Remove the terms of articles by what their documents say: there is no index from article to term."""
-        keys = [
-            (term.kind, term.name, term.ui, pmid)
-            for pmid, article in self.get_many(pmids).items()
-            for term, _ in terms_of(article)
-        ]
+        keys = [(*_key(term), pmid) for pmid, article in self.get_many(pmids).items() for term, _ in terms_of(article)]
         self.connection.executemany(
-            "DELETE FROM article_terms WHERE term = (SELECT id FROM terms WHERE kind = ? AND name = ? AND ui = ?) "
-            "AND pmid = ?",
-            keys,
+            f"DELETE FROM article_terms WHERE term = (SELECT id FROM terms WHERE {_TERM_IS}) AND pmid = ?", keys
         )
 
     def _put_terms(self, rows: list[ArticleRow]) -> None:
@@ -364,28 +362,37 @@ class StoreWriter(StoreReader):
         self.connection.executemany("INSERT OR REPLACE INTO article_terms VALUES (?, ?, ?)", links)
 
     def _term_ids(self, terms: set[Term]) -> dict[Term, int]:
-        keys = [(term.kind, term.name, term.ui) for term in sorted(terms, key=lambda term: (term.kind, term.name))]
-        self.connection.executemany("INSERT OR IGNORE INTO terms (kind, name, ui) VALUES (?, ?, ?)", keys)
-        rows = self.connection.execute(
-            "SELECT t.kind, t.name, t.ui, t.id FROM json_each(?) AS wanted JOIN terms AS t ON "
-            "t.kind = wanted.value ->> 0 AND t.name = wanted.value ->> 1 AND t.ui = wanted.value ->> 2",
-            [json.dumps(keys)],
+        """Return the numbers of terms, which never change once they are committed, from memory where known."""
+        if len(self._known_terms) > _TERMS_KNOWN:
+            self._known_terms.clear()
+        keys = sorted(_key(term) for term in terms if term not in self._known_terms)
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO terms (kind, name, ui, parent_name, parent_ui) VALUES (?, ?, ?, ?, ?)", keys
         )
-        return {Term(kind, name, ui): number for kind, name, ui, number in rows}
+        find = f"SELECT id FROM terms WHERE {_TERM_IS}"
+        self._known_terms.update({Term(*key): self._one(find, key) for key in keys})
+        return self._known_terms
 
-    def _journal_ids(self, rows: list[ArticleRow]) -> dict[tuple[str, str, str, str, str] | None, int]:
-        keys = sorted({row.journal for row in rows if row.journal})
-        columns = "title, iso_abbreviation, medline_abbreviation, issn, issn_linking"
-        self.connection.executemany(f"INSERT OR IGNORE INTO journals ({columns}) VALUES (?, ?, ?, ?, ?)", keys)
-        found: dict[tuple[str, str, str, str, str] | None, int] = {}
-        for key in keys:
-            row = self.connection.execute(
-                "SELECT id FROM journals WHERE title = ? AND iso_abbreviation = ? AND medline_abbreviation = ? "
-                "AND issn = ? AND issn_linking = ?",
-                key,
-            ).fetchone()
-            found[key] = row[0]
+    def _journal_ids(self, rows: list[ArticleRow]) -> dict[str, int]:
+        found = {}
+        for keys in sorted({row.journal for row in rows if row.journal}):
+            added = self.connection.execute("INSERT OR IGNORE INTO journals (keys) VALUES (?)", [keys]).rowcount
+            number = self._one("SELECT id FROM journals WHERE keys = ?", [keys])
+            if added:
+                self.connection.executemany(
+                    "INSERT OR IGNORE INTO journal_keys VALUES (?, ?)", [(key, number) for key in keys.split("\n")]
+                )
+            found[keys] = number
         return found
+
+
+_TERMS_KNOWN = 200_000
+
+_TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui = ?"
+
+
+def _key(term: Term) -> tuple[str, str, str, str, str]:
+    return term.kind, term.name, term.ui, term.parent_name, term.parent_ui
 
 
 def _pmid_of(record: ArticleRow | Outside | int) -> int:

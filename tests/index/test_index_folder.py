@@ -6,36 +6,15 @@ import os
 
 import numpy as np
 import pytest
-from helpers import article
+from helpers import article, put
 
-from search.article import TEXT_RULE
 from search.errors import IndexCorruptError, IndexFolderError, IndexLockedError
-from search.index import IndexReader, IndexWriter, Manifest, create_folder, read_manifest
+from search.index import IndexReader, IndexWriter, create_folder, read_manifest
 from search.index import ann as ann_module
-from search.store import prepare
-
-
-@pytest.fixture
-def folder(tmp_path, encoder):
-    path = tmp_path / "index"
-    manifest = Manifest(
-        model="words", fingerprint="words", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float16"
-    )
-    create_folder(path, manifest)
-    return path
 
 
 def words(number):
     return " ".join(f"w{(number * prime) % 97}" for prime in (3, 5, 7, 11, 13)) + f" only{number}"
-
-
-def put(folder, encoder, *articles, merge=False):
-    writer = IndexWriter(folder)
-    plan = writer.store.plan([prepare(item) for item in articles])
-    writer.store.apply(plan, encoder.encode([row.text for row in plan.to_encode]))
-    if merge:
-        writer.merge()
-    writer.close()
 
 
 def nearest(folder, encoder, question, limit=5, allowed=None):

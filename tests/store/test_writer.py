@@ -31,8 +31,8 @@ def put(store, *articles, sequence=None, encoder=None, restore=False):
 def state(store):
     """All that the store says, but not when it was told."""
     tables = {
-        "articles": "SELECT pmid, version, revised, sequence, date, has_abstract, free_full_text, retracted, stale, "
-        "text_hash, record_hash FROM articles ORDER BY pmid",
+        "articles": "SELECT pmid, version, revised, sequence, date_first, date_last, has_abstract, free_full_text, "
+        "retracted, stale, text_hash, record_hash FROM articles ORDER BY pmid",
         "documents": "SELECT * FROM documents ORDER BY pmid",
         "vectors": "SELECT pmid, text_hash, vector FROM vectors ORDER BY pmid",
         "tombstones": "SELECT pmid, sequence FROM tombstones ORDER BY pmid",
@@ -83,8 +83,9 @@ def test_a_revision_replaces_all_parts(store, encoder):
     put(store, article(1, "old", revised="2020-01-01", **terms), encoder=encoder)
     assert state(store)["terms"] == [
         ("language", "eng", "", 1, 0),
-        ("mesh", "Aspirin", "D001241", 1, 1),
-        ("type", "Review", "", 1, 0),
+        ("mesh", "aspirin", "d001241", 1, 1),
+        ("qualifier", "adverse effects", "", 1, 1),
+        ("type", "review", "", 1, 0),
     ]
     put(store, article(1, "new", revised="2021-01-01", languages=("ger",)), encoder=encoder)
     assert state(store)["terms"] == [("language", "ger", "", 1, 0)]
