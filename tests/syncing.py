@@ -54,8 +54,8 @@ def sync(folder, url, encoder, **options):
 def store_state(folder):
     """All that a store says, but not when it was told."""
     tables = {
-        "articles": "SELECT pmid, version, revised, sequence, date, has_abstract, free_full_text, retracted, stale, "
-        "text_hash, record_hash FROM articles ORDER BY pmid",
+        "articles": "SELECT pmid, version, revised, sequence, date_first, date_last, has_abstract, free_full_text, "
+        "retracted, stale, text_hash, record_hash FROM articles ORDER BY pmid",
         "documents": "SELECT * FROM documents ORDER BY pmid",
         "vectors": "SELECT pmid, text_hash, vector FROM vectors ORDER BY pmid",
         "tombstones": "SELECT pmid, sequence FROM tombstones ORDER BY pmid",
