@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, overload
 import msgspec
 
 from search.article import TEXT_RULE, Article, Deletion
-from search.config import Config, cache_folder
+from search.config import Config
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder, verify
 from search.query.engine import Engine, read_question, with_evidence
@@ -230,6 +230,7 @@ class Index:
         >>> report = index.add_pubmed("aspirin[majr] AND colorectal neoplasms[mh]", limit=500)  # doctest: +SKIP
         >>> index.close()
         """
+        from search.models.cache import cache_folder
         from search.sources.eutils import Eutils
         from search.sync import add_query
 

@@ -19,7 +19,6 @@ __all__ = [
     "Config",
     "EutilsConfig",
     "NlmConfig",
-    "cache_folder",
     "config_from_dict",
     "find_config",
     "load_config",
@@ -67,14 +66,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mesh_tree: str | None = None
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: `$SEARCH_CACHE`, else one of this program in the user's cache."""
-    named = os.environ.get("SEARCH_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pubmed-semantic-search"
 
 
 def find_config() -> Path | None:

@@ -6,9 +6,9 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from helpers import WordEncoder, article
+from helpers import article
 from nlm_server import NlmServer, article_xml, packed
-from syncing import QUICK, articles, make_index, start_process, store_state, sync
+from syncing import QUICK, TextEncoder, articles, make_index, start_process, store_state, sync
 
 from search import ingest
 from search.api import Index
@@ -40,7 +40,7 @@ def folder(tmp_path, encoder):
 
 @pytest.fixture
 def encoder():
-    return WordEncoder()
+    return TextEncoder()
 
 
 FINAL = {
@@ -128,11 +128,11 @@ def test_the_order_in_which_files_turn_up_does_not_matter(server, tmp_path, part
     server.put(25, 1, packed(*[article_xml(pmid, "asthma" if pmid % 2 else "x") for pmid in range(1, 5)]))
     states = []
     for order in [(3, 4, 5, 6), *itertools.islice(itertools.permutations((6, 5, 4, 3)), 0, 24, 4)]:
-        folder = make_index(tmp_path / f"index{order}", WordEncoder())
+        folder = make_index(tmp_path / f"index{order}", TextEncoder())
         server.files = {path: content for path, content in server.files.items() if path.startswith("baseline")}
         for number in order:
             server.put(25, number, updates()[number], "updatefiles")
-            sync(folder, server.url, WordEncoder(), part=part)
+            sync(folder, server.url, TextEncoder(), part=part)
         states.append(store_state(folder))
         assert states[-1] == states[0], order
     expected = {1: "none", 2: "b asthma", 3: "asthma", 4: "x"} if part is None else {2: "b asthma", 3: "asthma"}
@@ -379,7 +379,7 @@ def command(server, tmp_path, monkeypatch, *arguments):
     from search import api
     from search.cli.main import cli
 
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: WordEncoder())
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config: TextEncoder())
     monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "config.yml").write_text(
         f"index: {tmp_path / 'made'}\nnlm:\n  url: {server.url}\neutils:\n  url: {server.url}\n  email: a@example.org\n"
@@ -428,7 +428,7 @@ def test_options_that_do_not_go_together(server, tmp_path, monkeypatch, argument
         cli(["add", *arguments], standalone_mode=False)
 
 
-class Interrupted(WordEncoder):
+class Interrupted(TextEncoder):
     def encode(self, texts, kind="document"):
         if len(self.encoded) >= 400:
             raise KeyboardInterrupt

@@ -3,10 +3,9 @@
 import itertools
 
 import pytest
-from helpers import WordEncoder
 from lxml import etree
 from nlm_server import NlmServer
-from syncing import QUICK, make_index, start_process, store_state, sync
+from syncing import QUICK, TextEncoder, make_index, start_process, store_state, sync
 
 from search import ingest
 from search.article import Article
@@ -42,7 +41,7 @@ def serve(server, files, *numbers):
 
 def test_nlms_files_are_applied_as_they_are(server, files, tmp_path, shared_data):
     serve(server, files, *files)
-    encoder = WordEncoder()
+    encoder = TextEncoder()
     folder = make_index(tmp_path / "index", encoder)
     report = sync(folder, server.url, encoder)
     records = {}
@@ -73,19 +72,19 @@ def _age(article):
 @pytest.mark.parametrize("part", [None, Part(since=2019, terms=("patients", "gene*"))], ids=["all", "part"])
 def test_order_and_kills_do_not_matter(server, files, tmp_path, part):
     serve(server, files, *files)
-    sync(make_index(tmp_path / "once", WordEncoder()), server.url, WordEncoder(), part=part)
+    sync(make_index(tmp_path / "once", TextEncoder()), server.url, TextEncoder(), part=part)
     once = store_state(tmp_path / "once")
     assert once["articles"]
     for place, order in enumerate(itertools.islice(itertools.permutations(files), 100, 700, 300)):
-        folder = make_index(tmp_path / f"order{place}", WordEncoder())
+        folder = make_index(tmp_path / f"order{place}", TextEncoder())
         server.files.clear()
         for number in order:
             serve(server, files, number)
             for _ in range(2):
-                sync(folder, server.url, WordEncoder(), part=part)
+                sync(folder, server.url, TextEncoder(), part=part)
         assert store_state(folder) == once
     if part is None:
-        folder = make_index(tmp_path / "killed", WordEncoder())
+        folder = make_index(tmp_path / "killed", TextEncoder())
         while start_process(folder, server.url, die_at=30).wait() != 0:
             pass
         assert store_state(folder) == once
@@ -99,7 +98,7 @@ def test_a_query_gives_the_records_as_they_are(server, tmp_path, shared_data):
         for element in etree.parse(path).getroot():
             pmid = int(element.findtext(".//PMID"))
             server.records[pmid] = (etree.tostring(element, encoding="unicode"), "2010/01/01")
-    encoder = WordEncoder()
+    encoder = TextEncoder()
     folder = make_index(tmp_path / "index", encoder)
     eutils = Eutils(server.url, tool="tests", cache=tmp_path, patience=QUICK, interval=0)
     writer = IndexWriter(folder)
