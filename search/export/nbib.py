@@ -28,6 +28,8 @@ CORRECTION_TAGS = {
     "ExpressionOfConcernFor": "ECF",
     "ExpressionOfConcernIn": "ECI",
     "OriginalReportIn": "ORI",
+    "PartialRetractionIn": "PRIN",
+    "PartialRetractionOf": "PROF",
     "ReprintIn": "RPI",
     "ReprintOf": "RPF",
     "RepublishedFrom": "RPF",
