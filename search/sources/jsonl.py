@@ -45,7 +45,7 @@ class JsonLinesSource:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self.name = stream.name
-        self.sequence = None
+        self.sequence: int | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
