@@ -1,172 +1,186 @@
-"""JSON lines: Articles as `to_json` writes them, or records in a looser form; one a line, or in one array."""
+"""JSON lines: records as `search.article.to_json` writes them, or loosely as others keep them; a JSON array too.
+
+The loose form has the fields of an article in their simplest shape: `pmid` (a number or digits), `title`, `abstract`
+(a string or a list of them), `year`, `journal` (a string), `authors`, `mesh`, `keywords`, `publication_types`,
+`languages` (lists of strings), `doi`, `pmcid`. Other keys are passed over.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from search.article import Article
+from search.article import (
+    AbstractSection,
+    Article,
+    Author,
+    Journal,
+    Keyword,
+    MeshHeading,
+    PartialDate,
+    PublicationType,
+    from_json,
+)
 from search.errors import InvalidRecordError, SourceError
-from search.sources.base import Record, Rejection, file_sequence
+from search.sources.base import Record, Rejection
 from search.sources.byte_stream import ByteStream
 from search.sources.identifiers import check_readable, normalise_doi, normalise_pmcid, parse_pmid
 
-__all__ = ["JsonSource"]
+__all__ = ["JsonLinesSource"]
 
-#: No record comes near so many bytes.
-_MAX_RECORD = 1 << 25
+#: No record of PubMed comes near this; a longer line is another kind of file, and would fill the memory.
+_MOST_BYTES = 32 * 1024 * 1024
 
-#: A string, or a brace outside of strings; a lone `"` begins a string whose end is not there yet.
-_PART = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["{}]', re.DOTALL)
+_FIELDS = frozenset(Article.__struct_fields__)
+
+#: A JSON array is read whole.
+_MOST_ARRAY_BYTES = 1024 * 1024 * 1024
 
 
-class JsonSource:
-    """The records of a file of JSON, in the order of the file.
-
-    A record is an object with at least `pmid` and `title` or `abstract`. Its other keys are the fields of Article;
-    keys that are none of these are passed over. The looser form may also have: `pmid` as a string; `abstract` as a
-    string or a list of strings; `year`; `journal` as a string; `mesh`, `keywords`, `publication_types` and `languages`
-    as lists of strings; `authors` as a list of names.
-    """
+class JsonLinesSource:
+    """The records of a file with a JSON object a line, in the order of the file."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self.name = stream.name
-        self.sequence = file_sequence(stream.name)
+        self.sequence: int | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
-        head = self._stream.head().lstrip()
-        # An array, or an object that is spread over several lines.
-        is_spread = head.startswith(b"[") or head.partition(b"\n")[0].strip() == b"{"
-        values = self._values() if is_spread else self._lines()
-        for where, data in values:
-            yield Rejection(where, "longer than any record") if data is None else _read(data, where)
+        for number, line in self._lines():
+            where = f"{self.name} line {number}"
+            if line is None:
+                yield Rejection(where, f"the line is longer than {_MOST_BYTES // 1024**2} MB, which no record is")
+            elif line.strip():
+                yield _record(line, where)
 
-    def _lines(self) -> Iterator[tuple[str, bytes | None]]:
-        """Yield each line that is not empty, and where it stands."""
-        for number, line in self._stream.lines():
-            if line is None or line.strip():
-                yield f"{self.name} line {number}", line
-
-    def _values(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the objects of an array, or objects that follow one another, and the line each begins on."""
-        buffer = b""
-        line = 1
-        for piece in self._stream.pieces():
-            buffer += piece
-            done = 0
-            for start, end in _objects(buffer):
-                here = line + buffer.count(b"\n", 0, start)
-                yield f"{self.name} line {here}", buffer[start:end]
-                done = end
-            line += buffer.count(b"\n", 0, done)
-            buffer = buffer[done:]
-            if len(buffer) > _MAX_RECORD:
-                raise SourceError(
-                    f"{self.name}: line {line:,}: a value of more than {_MAX_RECORD >> 20} MB without an end"
-                )
-        if buffer.strip(b" \t\r\n,[]"):
-            raise SourceError(f"{self.name}: line {line:,}: cut off in a record, or no JSON")
-
-
-def _objects(buffer: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where the outermost objects that are whole begin and end."""
-    depth = start = 0
-    for part in _PART.finditer(buffer):
-        if part[0] == b"{":
-            start = start if depth else part.start()
-            depth += 1
-        elif part[0] == b"}":
-            depth -= 1
-            if depth == 0:
-                yield start, part.end()
-        elif part[0] == b'"':
+    def _lines(self) -> Iterator[tuple[int, bytes | None]]:
+        """Yield line numbers and lines; None for a line that is too long."""
+        if self._stream.head().lstrip()[:1] == b"[":
+            yield from self._array()
             return
+        number, rest, too_long = 1, b"", False
+        for piece in self._stream.pieces():
+            first, *more = piece.split(b"\n")
+            rest = b"" if too_long else rest + first
+            too_long = too_long or len(rest) > _MOST_BYTES
+            for line in more:
+                yield number, None if too_long else rest
+                number, rest, too_long = number + 1, line, False
+        if rest or too_long:
+            yield number, None if too_long else rest
+
+    def _array(self) -> Iterator[tuple[int, bytes | None]]:
+        parts, size = [], 0
+        for piece in self._stream.pieces():
+            parts.append(piece)
+            size += len(piece)
+            if size > _MOST_ARRAY_BYTES:
+                raise SourceError(f"{self.name}: a JSON array of over 1 GB; write it as JSON lines, an object a line")
+        try:
+            items = msgspec.json.decode(b"".join(parts), type=list[msgspec.Raw])
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise SourceError(f"{self.name}: not a JSON array of records: {error}") from error
+        yield from ((number, bytes(item)) for number, item in enumerate(items, start=1))
 
 
-def _read(data: bytes, where: str) -> Record:
-    """Return what an object says."""
-    pmid = None
+def _record(line: bytes, where: str) -> Record:
     try:
-        raw = msgspec.json.decode(data)
-        if not isinstance(raw, dict):
-            raise InvalidRecordError("no JSON object")
-        fields = {name: value for name, value in raw.items() if value is not None}
-        pmid = fields["pmid"] = _pmid(fields.get("pmid"))
-        _make_strict(fields)
-        return check_readable(msgspec.convert(fields, Article))
-    except msgspec.MsgspecError as error:
-        return Rejection(where, f"not a record: {error}", pmid)
-    except RecursionError:
-        return Rejection(where, "nested too deeply", pmid)
+        data = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        return Rejection(where, f"not JSON: {error}")
+    if not isinstance(data, dict):
+        return Rejection(where, "not a record: a JSON object with `pmid` and `title` or `abstract` is expected")
+    pmid = data.get("pmid")
+    try:
+        if not isinstance(pmid, str | int) or isinstance(pmid, bool):
+            raise InvalidRecordError("no PMID" if pmid is None else f"the PMID {pmid!r} is not a positive whole number")
+        number = parse_pmid(str(pmid))
     except InvalidRecordError as error:
-        return Rejection(where, str(error), pmid)
+        return Rejection(where, str(error))
+    try:
+        return check_readable(_article(number, data, line))
+    except InvalidRecordError as error:
+        return Rejection(where, str(error), number)
 
 
-def _pmid(value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        # What a data frame makes of whole numbers in a column with gaps.
-        value = int(value)
-    return parse_pmid(None if value is None or value is False else str(value))
+def _article(pmid: int, data: dict[str, Any], line: bytes) -> Article:
+    """Read our own form, and anything that is not in it as the loose one."""
+    if data.keys() <= _FIELDS:
+        try:
+            return from_json(line)
+        except InvalidRecordError:
+            pass
+    return _loose(pmid, data)
 
 
-# The looser form
+def _loose(pmid: int, data: dict[str, Any]) -> Article:
+    doi, pmcid = _text(data, "doi"), _text(data, "pmcid")
+    try:
+        return Article(
+            pmid=pmid,
+            title=_text(data, "title"),
+            abstract=tuple(AbstractSection(text) for text in _texts(data, "abstract")),
+            journal=Journal(title=_text(data, "journal") or None),
+            publication_date=PartialDate(year=_year(data.get("year"))),
+            authors=tuple(map(_author, _list(data, "authors"))),
+            mesh_headings=tuple(MeshHeading(name) for name in _texts(data, "mesh")),
+            keywords=tuple(Keyword(text) for text in _texts(data, "keywords")),
+            publication_types=tuple(PublicationType(name) for name in _texts(data, "publication_types")),
+            languages=tuple(_texts(data, "languages")),
+            doi=normalise_doi(doi) if doi else None,
+            pmcid=normalise_pmcid(pmcid) if pmcid else None,
+        )
+    except (TypeError, msgspec.ValidationError) as error:
+        raise InvalidRecordError(f"a field is not what it should be: {error}") from error
 
 
-#: Keys whose values may be lists of strings, and the field of the part that each string is.
-_PARTS = {"mesh_headings": "descriptor", "keywords": "text", "publication_types": "name"}
+def _text(data: dict[str, Any], key: str) -> str:
+    value = data.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidRecordError(f"`{key}` is {type(value).__name__}, not text")
+    return " ".join(value.split())
 
 
-def _make_strict(fields: dict[str, Any]) -> None:
-    """Turn what the looser form has into what Article has; everything else stays as it is."""
-    for (
-        loose,
-        strict,
-    ) in (("mesh", "mesh_headings"), ("language", "languages")):
-        if loose in fields:
-            fields.setdefault(strict, fields[loose])
-    year = fields.get("year")
-    if year is not None:
-        fields.setdefault("publication_date", {"year": int(year) if str(year).isdecimal() else year})
-    abstract = [fields["abstract"]] if isinstance(fields.get("abstract"), str) else fields.get("abstract")
-    if isinstance(abstract, list) and all(isinstance(text, str) for text in abstract):
-        fields["abstract"] = [{"text": text} for text in map(_even, abstract) if text]
-        fields["title"] = _even(fields["title"]) if isinstance(fields.get("title"), str) else ""
-    for name, value in fields.items():
-        if name in _STRINGS and isinstance(value, str):
-            fields[name] = _STRINGS[name](value)
-        elif isinstance(value, list) and name == "authors":
-            fields[name] = [_author(author) if isinstance(author, str) else author for author in value]
-        elif isinstance(value, list) and name in _PARTS:
-            fields[name] = [{_PARTS[name]: _even(part)} if isinstance(part, str) else part for part in value]
+def _list(data: dict[str, Any], key: str) -> list[Any]:
+    value = data.get(key) or []
+    if not isinstance(value, list):
+        raise InvalidRecordError(f"`{key}` is not a list of names")
+    return value
 
 
-def _even(text: str) -> str:
-    return " ".join(text.split())
+def _texts(data: dict[str, Any], key: str) -> list[str]:
+    """Return a list of texts, or one text as a list; empty ones are left out."""
+    value = data.get(key)
+    values = [value] if isinstance(value, str) else value or []
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+        raise InvalidRecordError(f"`{key}` is not text or a list of texts")
+    return [text for text in (" ".join(text.split()) for text in values) if text]
 
 
-def _author(name: str) -> dict[str, str]:
-    """Return the parts of `Smith, John`, `Smith JA` or `John Smith`; of a single word, the last name."""
-    name = _even(name)
-    last, comma, fore = (part.strip() for part in name.partition(","))
+def _year(value: Any) -> int | None:
+    if value is None or value == "":
+        return None
+    text = str(value).strip()
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 9999):
+        raise InvalidRecordError(f"`year` is {text[:40]!r}, not a year")
+    return int(text)
+
+
+def _author(value: Any) -> Author:
+    """Read an author given as `Last, First`, `Last FM`, a name of any other shape, or an object."""
+    if isinstance(value, dict):
+        return msgspec.convert(value, Author)
+    if not isinstance(value, str):
+        raise InvalidRecordError("`authors` is not a list of names")
+    last, comma, fore = " ".join(value.split()).partition(", ")
     if comma:
-        return {"last_name": last, "fore_name": fore}
-    words = name.split()
-    if len(words) == 1:
-        return {"last_name": name}
-    if words[-1].isupper() and len(words[-1]) <= 4:
-        return {"last_name": " ".join(words[:-1]), "initials": words[-1]}
-    return {"last_name": words[-1], "fore_name": " ".join(words[:-1])}
-
-
-#: What a string becomes under keys whose values may be strings though the field is another or has one form.
-_STRINGS: dict[str, Callable[[str], Any]] = {
-    "journal": lambda title: {"title": _even(title)},
-    "languages": lambda language: [language],
-    "doi": normalise_doi,
-    "pmcid": normalise_pmcid,
-}
+        return Author(last_name=last, fore_name=fore, initials="".join(part[0] for part in fore.split()))
+    name, space, initials = last.rpartition(" ")
+    if space and initials.isupper() and len(initials) <= 3:
+        return Author(last_name=name, initials=initials)
+    return Author(last_name=last)

@@ -1,8 +1,7 @@
-"""Finding the files of records under paths, and opening each by what is in it."""
+"""Opening what a user names: the format is told by the content, never by the name."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,73 +12,70 @@ from search.sources.byte_stream import STANDARD_INPUT, ByteStream
 
 __all__ = ["expand_paths", "open_source"]
 
-ACCEPTED = (
-    "NLM XML (PubmedArticleSet, MedlineCitationSet, single records), MEDLINE text (.nbib) and JSON lines, "
-    "packed with gzip or not"
+_NBIB = re.compile(rb"\s*(?:PMID|PMID *)- ?\d|[\s\S]{0,2000}?^PMID- ", re.MULTILINE)
+
+#: What lies beside records in a folder and holds none.
+_NO_RECORDS = frozenset(
+    {".md5", ".md", ".html", ".db", ".faiss", ".part", ".lock", ".pdf", ".png", ".py", ".pyc", ".yml"}
 )
 
-#: Files that are taken from a folder; a file that is named is opened whatever its name.
-_RECORD_FILE = re.compile(r"^(?!\.|readme|licen[cs]e|changelog).*\.(xml|nbib|txt|medline|jsonl?|ndjson)(\.gz)?$", re.I)
+_ACCEPTED = "NLM XML (PubMed, MEDLINE), MEDLINE text (.nbib), or JSON lines; each may be packed with gzip"
 
 
 def open_source(path: str | Path) -> Source:
-    """Open a file of records, or standard input (`-`), in the format that its content shows.
+    """Open a file, or standard input for `-`, by its first bytes.
 
-    Raises SourceError if it cannot be read, is empty, or holds nothing that looks like PubMed records.
+    Raises SourceError, naming the path, if it is not there, is empty, or holds no PubMed records.
     """
     stream = ByteStream(path)
     head = stream.head()
-    start = head.lstrip()
-    # Each reader brings its own libraries: they are imported when the first file of their kind is opened.
-    if start.startswith(b"<"):
+    text = head.lstrip()
+    if not text:
+        raise SourceError(f"{stream.name}: is empty; {_ACCEPTED} is expected")
+    if text.startswith(b"<"):
         from search.sources.medline_xml import MedlineXmlSource
 
         return MedlineXmlSource(stream)
-    if start.startswith((b"{", b"[")):
-        from search.sources.jsonl import JsonSource
+    if text[:1] in (b"{", b"["):
+        from search.sources.jsonl import JsonLinesSource
 
-        return JsonSource(stream)
-    from search.sources.nbib import TAG, NbibSource
+        return JsonLinesSource(stream)
+    if _NBIB.match(head):
+        from search.sources.nbib import NbibSource
 
-    if TAG.match(start[:20].decode("utf-8", "replace")):
         return NbibSource(stream)
-    if not start:
-        raise SourceError(f"{stream.name}: is empty")
-    shown = " ".join(start[:200].decode("utf-8", "replace").split())[:60]
-    raise SourceError(f"{stream.name}: holds no PubMed records: it begins with {shown!r}; accepted are {ACCEPTED}")
+    found = ascii(text[:40].decode("utf-8", "replace"))
+    raise SourceError(f"{stream.name}: holds no PubMed records, it begins with {found}; {_ACCEPTED} is expected")
 
 
 def expand_paths(paths: Iterable[str | Path]) -> list[str]:
-    """Return the files that the paths name: files and `-` as they are, folders as the files of records in them.
+    """Return the files under paths: a file is itself, `-` is standard input, a folder all files under it.
 
-    A folder's files come in NLM's order where they are NLM's, and then by their paths. No file comes twice.
-    Raises SourceError if there is nothing under a path, or no file of records in a folder.
+    Within a folder NLM's files come in NLM's order, the others by name; hidden files and files that hold no records
+    (checksums and the like) are left out. Raises SourceError for a path that is not there, or a folder without a file.
     """
-    found: dict[str, str] = {}
-    for path in map(str, paths):
-        if path == STANDARD_INPUT:
-            files = [path]
+    found: dict[str, None] = {}
+    for path in paths:
+        if str(path) == STANDARD_INPUT:
+            found[STANDARD_INPUT] = None
         elif Path(path).is_dir():
-            files = _files_of(path)
-            if not files:
-                raise SourceError(f"{path}: no file of records in this folder; accepted are {ACCEPTED}")
+            inside = _files_below(Path(path))
+            if not inside:
+                raise SourceError(f"{path}: there is no file of records in this folder")
+            found.update(dict.fromkeys(inside))
         elif Path(path).exists():
-            files = [path]
+            found[str(path)] = None
         else:
             raise SourceError(f"{path}: there is no such file or folder")
-        for file in files:
-            found.setdefault(file if file == STANDARD_INPUT else os.path.realpath(file), file)
-    return list(found.values())
+    return list(found)
 
 
-def _files_of(folder: str) -> list[str]:
-    files = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [str(Path(where) / name) for name in names if _RECORD_FILE.match(name)]
-    return sorted(files, key=_order)
-
-
-def _order(file: str) -> tuple[bool, int, str]:
-    sequence = file_sequence(Path(file).name)
-    return sequence is None, sequence or 0, file
+def _files_below(folder: Path) -> list[str]:
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.suffix.lower() not in _NO_RECORDS
+    ]
+    return [str(path) for path in sorted(files, key=lambda path: (file_sequence(path.name) or 0, str(path)))]

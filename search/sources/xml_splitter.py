@@ -35,7 +35,7 @@ _FIRST_BATCH = 1 << 18
 _MAX_RECORD = 1 << 25
 
 #: What begins next; the byte after it shows that its name is whole.
-_TOKEN = re.compile(rb"\s*<([!?/]?)([A-Za-z_][\w:.-]*)?(?=[^\w:.-])")
+_TOKEN = re.compile(rb"\s*<([!?/]?)(?:([A-Za-z_][\w:.-]*)(?=[^\w:.-])|(?=[^A-Za-z_]))")
 _MARKUP = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE(?:[^\[>\"']|\"[^\"]*\"|'[^']*')*(?:>|\[(.*?)\]\s*>)", re.DOTALL)
 _OPAQUE = rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(?P<open><!--|<!\[CDATA\[|<\?)"
 _RECORD_ENDS = {name: re.compile(_OPAQUE + rb"|(?P<end></%b\s*>)" % name, re.DOTALL) for name in RECORDS}

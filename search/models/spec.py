@@ -1,0 +1,92 @@
+"""What a compiled model is: a folder of the cache that runs without torch, and the file that describes it."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from search.models.cache import cache_folder
+
+__all__ = ["GRAPH", "SPEC", "TOKENIZER", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
+
+GRAPH = "model.xml"
+WEIGHTS = "model.bin"
+TOKENIZER = "tokenizer.json"
+SPEC = "spec.json"
+
+#: Raised when a change here makes the folders written before it useless.
+_FORMAT = 1
+
+
+class _File(msgspec.Struct):
+    """The state of a file of the folder when it was complete."""
+
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+class CompiledSpec(msgspec.Struct, kw_only=True):
+    """How a compiled model is fed and what it gives.
+
+    `max_length` and `prompts` are by kind of text (`query`, `document`). Where `torch_reason` says why the model did
+    not convert, there is no graph and torch runs the model.
+    """
+
+    dimension: int
+    max_length: dict[str, int]
+    prompts: dict[str, str]
+    inputs: list[str]
+    pad_id: int = 0
+    padding_side: str = "right"
+    truncation_side: str = "right"
+    torch_reason: str | None = None
+    files: dict[str, _File] = {}
+
+
+def compiled_folder(fingerprint: str, precision: str) -> Path:
+    """Return where the cache keeps the model of this fingerprint, compiled by the OpenVINO that is installed."""
+    release = ".".join(version("openvino").split(".")[:2])
+    return cache_folder() / "models" / f"{fingerprint}-{precision}-{_FORMAT}.{release}"
+
+
+def write_spec(folder: Path, spec: CompiledSpec) -> None:
+    """Write the description of a folder that is complete but for it."""
+    spec.files = {file.name: _state(file) for file in folder.iterdir()}
+    (folder / SPEC).write_bytes(msgspec.json.encode(spec))
+
+
+def read_spec(folder: Path) -> CompiledSpec | None:
+    """Read the description of a compiled model; None if there is none or a file of the folder is not as it was written.
+
+    Sizes and times of change are compared; the content is hashed only where a time differs, as after a copy.
+    """
+    try:
+        spec = msgspec.json.decode((folder / SPEC).read_bytes(), type=CompiledSpec)
+        sound = all(_unchanged(folder / name, state) for name, state in spec.files.items())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return spec if sound else None
+
+
+def _state(file: Path) -> _File:
+    status = file.stat()
+    return _File(status.st_size, status.st_mtime_ns, _digest(file))
+
+
+def _unchanged(file: Path, state: _File) -> bool:
+    status = file.stat()
+    if status.st_size != state.size:
+        return False
+    return status.st_mtime_ns == state.mtime_ns or _digest(file) == state.digest
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""From texts to token ids, truncated exactly as the model's own tokenizer would, and into batches without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from search.errors import ModelError
+
+__all__ = ["TextTokenizer", "Tokens", "checked_texts", "pad_batch", "plan_batches"]
+
+#: Texts longer than this many characters a token are tokenized piece by piece until they fill the model.
+_CHARACTERS_PER_TOKEN = 16
+#: Tokens at the end of a piece that are not trusted: the cut may have changed them.
+_UNSURE_TOKENS = 16
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of one text or pair; `types` tells the two texts of a pair apart and is None for a single text."""
+
+    ids: npt.NDArray[np.int64]
+    types: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def checked_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts as a list; raises ModelError if it is a single string or holds anything but strings."""
+    if isinstance(texts, (str, bytes)):
+        raise ModelError("a list of texts is needed, not a single text: put it in a list.")
+    result = list(texts)
+    for position, text in enumerate(result):
+        if not isinstance(text, str):
+            raise ModelError(f"text {position} is a {type(text).__name__}, not a string: only text can be encoded.")
+    return result
+
+
+class TextTokenizer:
+    """A tokenizer read from a `tokenizer.json`, without padding."""
+
+    def __init__(self, file: Path, truncation_side: str = "right") -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer: Any = Tokenizer.from_file(str(file))
+        self._tokenizer.no_padding()
+        self._truncation_side = truncation_side
+
+    def encode(self, texts: Sequence[str], max_length: int) -> list[Tokens]:
+        """Return the tokens of each text, special tokens included, at most `max_length` of them."""
+        self._tokenizer.no_truncation()
+        whole = [self._fitting_start(_valid_unicode(text), max_length) for text in texts]
+        self._truncate_to(max_length)
+        return [Tokens(np.asarray(found.ids, np.int64)) for found in self._tokenizer.encode_batch_fast(whole)]
+
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]], max_length: int) -> list[Tokens]:
+        """Return the tokens of each pair of texts in one sequence, the longer text truncated first."""
+        self._tokenizer.no_truncation()
+        whole = [
+            (
+                self._fitting_start(_valid_unicode(first), max_length),
+                self._fitting_start(_valid_unicode(second), max_length),
+            )
+            for first, second in pairs
+        ]
+        self._truncate_to(max_length)
+        return [
+            Tokens(np.asarray(found.ids, np.int64), np.asarray(found.type_ids, np.int64))
+            for found in self._tokenizer.encode_batch_fast(whole)
+        ]
+
+    def _truncate_to(self, max_length: int) -> None:
+        self._tokenizer.enable_truncation(max_length, strategy="longest_first", direction=self._truncation_side)
+
+    def _fitting_start(self, text: str, max_length: int) -> str:
+        """Return a start of `text` whose first `max_length` tokens are those of the whole; only of very long texts.
+
+        The start ends before white space, where no tokenizer joins what stands on both sides, and gives more tokens
+        than are needed; where it does not (white space without end, one huge word), a longer start is tried.
+        """
+        size = max_length * _CHARACTERS_PER_TOKEN
+        if self._truncation_side != "right":
+            return text
+        while len(text) > 2 * size:
+            words = text[:size].rsplit(None, 1)
+            start = words[0] if len(words) == 2 else ""
+            if len(self._tokenizer.encode(start, add_special_tokens=False)) >= max_length + _UNSURE_TOKENS:
+                return start
+            size *= 4
+        return text
+
+
+def _valid_unicode(text: str) -> str:
+    """Return the text with lone surrogates, which no tokenizer takes, replaced by question marks."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def plan_batches(lengths: Sequence[int], max_tokens: int, max_items: int) -> list[npt.NDArray[np.intp]]:
+    """Group texts of like length: the longest first, at most `max_tokens` tokens with padding and `max_items` texts.
+
+    Returns the positions of each batch's texts; a text longer than `max_tokens` is a batch of its own.
+    """
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        size = max(1, min(max_items, max_tokens // max(1, lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def pad_batch(batch: Sequence[Tokens], pad_id: int, padding_side: str) -> dict[str, npt.NDArray[np.int64]]:
+    """Return `input_ids`, `attention_mask` and `token_type_ids` of the batch as (texts, longest) arrays."""
+    longest = max(len(tokens) for tokens in batch)
+    ids = np.full((len(batch), longest), pad_id, np.int64)
+    mask = np.zeros_like(ids)
+    types = np.zeros_like(ids)
+    for row, tokens in enumerate(batch):
+        place = slice(longest - len(tokens), longest) if padding_side == "left" else slice(0, len(tokens))
+        ids[row, place] = tokens.ids
+        mask[row, place] = 1
+        if tokens.types is not None:
+            types[row, place] = tokens.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
