@@ -42,7 +42,7 @@ from search.sources.identifiers import (
 __all__ = ["NbibSource"]
 
 #: The longest record that is read; the longest of PubMed's, with thousands of investigators, have some 2 MB.
-_MAX_RECORD = 1 << 24
+_MAX_RECORD = 1 << 23
 
 _TAG = re.compile(rb"(?=.{4}-(?: |$))([A-Z][A-Z0-9]{1,3}) *-")
 _INDENT = b"      "
@@ -81,21 +81,24 @@ _LABEL = re.compile(r"""(?:\A|(?<=[.?!)\]"'”’%])\ )([A-Z][A-Z ,/&()'-]{2,80}
 #: The words that labels are made of, in the singular.
 _LABEL_WORDS = frozenset(
     {
-        "AIM", "ANALYSES", "ANALYSIS", "ANIMAL", "APPRAISAL", "APPROACH", "AVAILABILITY", "BACKGROUND", "CASE",
-        "CLINICAL", "COLLECTION", "COMPARATOR", "COMPARISON", "CONCLUSION", "CONTACT", "CONTEXT", "CRITERIA", "DATA",
-        "DESCRIPTION", "DESIGN", "DIAGNOSIS", "DISCUSSION", "ELIGIBILITY", "ENDPOINT", "EVALUATION", "EVIDENCE",
-        "EXPERIMENTAL", "EXPOSURE", "EXTRACTION", "FINDING", "FUNDING", "GOAL", "HYPOTHESIS", "IMPLEMENTATION",
-        "IMPLICATION", "IMPORTANCE", "INCLUSION", "INFORMATION", "INTERPRETATION", "INTERVENTION", "INTRODUCTION",
-        "KEY", "LEVEL", "LIMITATION", "LOCATION", "MAIN", "MATERIAL", "MEASURE", "MEASURED", "MEASUREMENT", "MESSAGE",
-        "METHOD", "METHODOLOGY", "MOTIVATION", "NUMBER", "OBJECTIVE", "OBSERVATION", "OUTCOME", "PARTICIPANT",
-        "PATIENT", "POINT", "POPULATION", "PRACTICE", "PRESENTATION", "PRIMARY", "PRINCIPAL", "PROCEDURE", "PURPOSE",
-        "QUESTION", "RATIONALE", "RECOMMENDATION", "REGISTRATION", "RELEVANCE", "REPORT", "RESEARCH", "RESULT",
-        "REVIEW", "SAMPLE", "SCOPE", "SEARCH", "SECONDARY", "SELECTION", "SETTING", "SIGNIFICANCE", "SOURCE",
-        "STATISTICAL", "STRATEGY", "STRENGTH", "STUDY", "SUBJECT", "SUMMARY", "SUPPLEMENTARY", "SYNTHESIS", "TREATMENT",
-        "TRIAL", "UNLABELLED",
+        "AIM", "ANALYSES", "ANALYSIS", "ANIMAL", "APPRAISAL", "APPROACH", "ASSESSMENT", "AUTHOR", "AVAILABILITY",
+        "BACKGROUND", "CASE", "CLINICAL", "COLLECTION", "COMPARATOR", "COMPARISON", "CONCLUSION", "CONTACT", "CONTEXT",
+        "CRITERIA", "DATA", "DESCRIPTION", "DESIGN", "DIAGNOSIS", "DISCLOSURE", "DISCUSSION", "ELIGIBILITY", "ENDPOINT",
+        "ETHNOPHARMACOLOGICAL", "EVALUATION", "EVIDENCE", "EXISTING", "EXPERIMENTAL", "EXPOSURE", "EXTRACTION",
+        "FINANCIAL", "FINDING", "FUNDING", "GOAL", "HYPOTHESIS", "IMPLEMENTATION", "IMPLICATION", "IMPORTANCE",
+        "INCLUSION", "INFORMATION", "INTERPRETATION", "INTERVENTION", "INTRODUCTION", "KEY", "LAY", "LEVEL",
+        "LIMITATION", "LOCATION", "MAIN", "MATERIAL", "MEASURE", "MEASURED", "MEASUREMENT", "MESSAGE", "METHOD",
+        "METHODOLOGY", "MOTIVATION", "NEW", "NUMBER", "OBJECTIVE", "OBSERVATION", "OTHER", "OUTCOME", "PARTICIPANT",
+        "PATIENT", "PERSPECTIVE", "POINT", "POPULATION", "PRACTICAL", "PRACTICE", "PRESENTATION", "PRIMARY",
+        "PRINCIPAL", "PROCEDURE", "PURPOSE", "QUESTION", "RATIONALE", "RECENT", "RECOMMENDATION", "REGISTRATION",
+        "RELEVANCE", "REPORT", "RESEARCH", "RESULT", "REVIEW", "REVIEWER", "SAMPLE", "SCIENTIFIC", "SCOPE", "SEARCH",
+        "SECONDARY", "SELECTION", "SETTING", "SIGNIFICANCE", "SOURCE", "STATEMENT", "STATISTICAL", "STRATEGY",
+        "STRENGTH", "STUDY", "SUBJECT", "SUMMARY", "SUPPLEMENTARY", "SYNTHESIS", "TREATMENT", "TRIAL", "UNASSIGNED",
+        "UNLABELLED",
     }
 )  # fmt: skip
-_JOINING_WORDS = frozenset(("A", "AND", "FOR", "IN", "OF", "ON", "OR", "THE", "TO", "WITH"))
+# `S` stands alone in `RESULT(S)` and `REVIEWER'S CONCLUSIONS`.
+_JOINING_WORDS = frozenset(("A", "AND", "FOR", "IN", "OF", "ON", "OR", "S", "THE", "TO", "WITH"))
 
 _ISSN = re.compile(r"(\S+)(?: \((\w+)\))?")
 _SEASON = re.compile(r"(?:winter|spring|summer|fall|autumn)", re.IGNORECASE)
@@ -174,10 +177,10 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             parts.append(first)
             size += len(first)
         if others:
-            yield b"".join(parts)
+            # The parts are let go before the line is handed out, so that a long one is held once only.
+            line, parts, size = b"".join(parts), [others[-1]], len(others[-1])
+            yield line
             yield from others[:-1]
-            parts = [others[-1]]
-            size = len(others[-1])
     if size:
         yield b"".join(parts)
 
