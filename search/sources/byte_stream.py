@@ -7,7 +7,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,9 @@ STANDARD_INPUT = "-"
 _READ = 1 << 18
 _PIECE = 1 << 20
 _HEAD = 1 << 16
+
+#: No record comes near this.
+_MAX_LINE = 1 << 25
 
 #: NLM's files unpack to some 10 times their size; gzip cannot do more than 1,032.
 _MAX_RATIO = 200
@@ -69,8 +72,7 @@ class ByteStream:
     def head(self) -> bytes:
         """Return the first bytes, some 64 kB where there are so many, without taking them from what `pieces` gives."""
         if self._is_file:
-            with closing(self._open()) as pieces:
-                return self._take_head(pieces)
+            return self._take_head(self._open())
         if self._rest is None:
             self._rest = self._open()
         if not self._pieces:
@@ -109,6 +111,29 @@ class ByteStream:
             raise self._problem
         yield from self._rest if self._rest is not None else self._open()
 
+    def lines(self) -> Iterator[tuple[int, bytes | None]]:
+        """Yield the lines with their numbers from 1, without their ends; None for a line longer than any record.
+
+        Raises SourceError as `pieces` does; a last line that is cut off by it is not yielded.
+        """
+        number = 1
+        start: list[bytes] = []
+        length = 0
+        for piece in self.pieces():
+            *whole, rest = piece.split(b"\n")
+            for line in whole:
+                if start:
+                    line = b"".join((*start, line))
+                    start = []
+                yield number, None if length + len(line) > _MAX_LINE else line.rstrip(b"\r")
+                length = 0
+                number += 1
+            # Of a line that has become too long nothing more is kept but its length.
+            length += len(rest)
+            start = [*start, rest] if length <= _MAX_LINE else []
+        if length:
+            yield number, None if length > _MAX_LINE else b"".join(start).rstrip(b"\r")
+
     def _open(self) -> Iterator[bytes]:
         return _in_utf8(_unpacked(self._raw_pieces(), self.name), self.name)
 
@@ -144,41 +169,51 @@ def _unpacked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     yield from pieces
 
 
-def _gunzipped(data: bytes, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+def _gunzipped(first: bytes, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     """Yield what gzip data unpack to, all members one after the other."""
-    packed, unpacked = len(data), 0
-    member = zlib.decompressobj(wbits=31)
-    while True:
-        try:
-            piece = member.decompress(data, _PIECE)
-        except zlib.error as error:
-            raise SourceError(f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}") from error
-        unpacked += len(piece)
-        if unpacked > max(_RATIO_FROM, packed * _MAX_RATIO):
-            raise SourceError(
-                f"{name}: unpacks to more than {_MAX_RATIO} times its size, which no file of records does"
-            )
-        if piece:
-            yield piece
-        data = member.unused_data if member.eof else member.unconsumed_tail
-        if member.eof:
-            # Zeros may fill up the last block of a tape or disk.
-            while not data.strip(b"\0"):
-                data = next(pieces, b"")
-                packed += len(data)
-                if not data:
-                    return
-            data = data.lstrip(b"\0")
-            if not data.startswith(_GZIP[: len(data)]):
-                raise SourceError(
-                    f"{name}: something that is not gzip follows the gzip data; what came before was read"
-                )
-            member = zlib.decompressobj(wbits=31)
-        elif not data:
-            data = next(pieces, b"")
-            packed += len(data)
-            if not data:
+    packed = _Counted(first, pieces)
+    unpacked = 0
+    data = next(packed)
+    while data:
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            try:
+                piece = member.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise SourceError(f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}") from error
+            unpacked += len(piece)
+            if unpacked > max(_RATIO_FROM, packed.count * _MAX_RATIO):
+                raise SourceError(f"{name}: unpacks to over {_MAX_RATIO} times its size, which no file of records does")
+            if piece:
+                yield piece
+            data = member.unconsumed_tail
+            if not data and not member.eof and not (data := next(packed, b"")):
                 raise SourceError(f"{name}: the gzip data are cut off after {unpacked:,} unpacked bytes")
+        data = _after_member(member.unused_data, packed)
+        if not data.startswith(_GZIP[: len(data)]):
+            raise SourceError(f"{name}: something that is not gzip follows the gzip data; what came before was read")
+
+
+def _after_member(data: bytes, packed: Iterator[bytes]) -> bytes:
+    """Return what follows a member, without the zeros that may fill up the last block of a tape or disk."""
+    while not (data := data.lstrip(b"\0")):
+        data = next(packed, b"")
+        if not data:
+            break
+    return data
+
+
+class _Counted(Iterator[bytes]):
+    """Pieces, and how many bytes of them have been taken."""
+
+    def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
+        self._pieces = chain((first,), rest)
+        self.count = 0
+
+    def __next__(self) -> bytes:
+        piece = next(self._pieces)
+        self.count += len(piece)
+        return piece
 
 
 def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ def partial_date(
 
 @lru_cache(maxsize=8192)
 def free_date(text: str) -> PartialDate:
-    """Return the start of a free date such as `1998 Dec-1999 Jan`, `2000 Spring-Summer` or `1978-1979`, and its text."""
+    """Return the start of a free date (`1998 Dec-1999 Jan`, `2000 Spring-Summer`, `1978-1979`), and its text."""
     text = " ".join(text.split())
     found = _YEAR.search(text)
     if not found:

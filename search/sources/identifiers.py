@@ -41,13 +41,13 @@ def normalise_orcid(text: str) -> str | None:
 
 
 def normalise_pmcid(text: str) -> str | None:
-    """Return the PMCID in a text (`PMC123`, `123`, `PMC123 [Available on 01/01/17]`) as `PMC123`; None if there is none."""
+    """Return the PMCID in `PMC123`, `123` or `PMC123 [Available on 01/01/17]` as `PMC123`; None if there is none."""
     found = _PMCID.search(text)
     return f"PMC{found[1] or found[2]}" if found else None
 
 
 def check_readable(article: Article) -> Article:
-    """Return the article; raise InvalidRecordError if it has neither a title nor an abstract, so nothing to find it by."""
+    """Return the article; raise InvalidRecordError if it has no title and no abstract, and so nothing to find it by."""
     if not article.title and not article.abstract:
         raise InvalidRecordError("no title and no abstract")
     return article

@@ -41,7 +41,7 @@ def _local_name(element: Any) -> str:
 
 
 def _row(element: Any) -> str:
-    """Return the element's own text and its children, one after the other; the whitespace between elements is not drawn."""
+    """Return the element's own text and its children, one after the other; whitespace between them is not drawn."""
     return _drawn(element.text) + "".join(math_text(child) + _drawn(child.tail) for child in element)
 
 

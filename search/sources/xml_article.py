@@ -77,7 +77,10 @@ def _read_mesh_headings(table: ElementTable, rows: Rows) -> list[MeshHeading | N
     descriptors = column(table, rows, "DescriptorName", _terms)
     found, owners = table.children(rows, "QualifierName")
     qualifiers = group([MeshQualifier(*term) for term in _terms(table, found)], owners, len(rows))
-    return [MeshHeading(*term, own) if term else None for term, own in zip(descriptors, qualifiers, strict=True)]
+    return [
+        MeshHeading(term[0], term[1], term[2], own) if term else None
+        for term, own in zip(descriptors, qualifiers, strict=True)
+    ]
 
 
 _mesh_headings = Remembered(_read_mesh_headings)

@@ -77,7 +77,7 @@ class Fields:
         self._columns: dict[str, list[Any]] = {}
 
     def put(self, name: str, level: Level, values: Iterable[Any]) -> None:
-        """Set a field of the records that the values belong to; of several for a record, the first that is not empty."""
+        """Set a field of the records that the values belong to; of several, the first that is not empty stays."""
         column = self._columns.setdefault(name, [None] * self._count)
         for record, value in zip(level.records.tolist(), values, strict=True):
             if value and not column[record]:
@@ -102,10 +102,10 @@ class Fields:
 
 
 def group(values: Iterable[_Value], owners: Rows, count: int) -> list[tuple[_Value, ...]]:
-    """Return the values of each owner as a tuple; `owners` says which of `count` owners each value has, and is rising."""
-    values = tuple(values)
+    """Return the values of each of `count` owners as a tuple; `owners` (rising) says whose each value is."""
+    ordered = tuple(values)
     bounds = np.searchsorted(owners, np.arange(count + 1)).tolist()
-    return [values[first:last] for first, last in zip(bounds, bounds[1:], strict=False)]
+    return [ordered[first:last] for first, last in zip(bounds, bounds[1:], strict=False)]
 
 
 class Remembered:

@@ -187,6 +187,9 @@ def _article(pmid: int, fields: dict[str, Any]) -> Article:
         fields["authors"] = (structs.replace(authors[0], affiliations=(affiliation,)), *authors[1:])
     title, iso_abbreviation, issn = fields.pop("journal", _NO_JOURNAL)
     abbreviation, issn_linking, nlm_id, country = fields.pop("journal_info", _NO_JOURNAL_INFO)
+    if "vernacular_title" in fields:
+        # Where NLM has no title in English there is at least the one the article has.
+        fields.setdefault("title", fields["vernacular_title"])
     fields["journal"] = Journal(title, iso_abbreviation, abbreviation, issn, issn_linking, nlm_id, country)
     book_title = fields.pop("book_title", "")
     publisher = fields.pop("publisher", (None, None))

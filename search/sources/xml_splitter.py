@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -81,9 +81,7 @@ def split_records(pieces: Iterable[bytes], name: str) -> Iterator[list[RawRecord
     yielded.
     """
     splitter = _Splitter(name)
-    enough = _FIRST_BATCH
-    for buffer in _buffers(pieces, lambda: max(enough, 2 * len(splitter.rest))):
-        enough = _BATCH
+    for buffer in _buffers(pieces, splitter):
         records, problem = until_problem(splitter.records(buffer))
         if records:
             yield records
@@ -92,20 +90,18 @@ def split_records(pieces: Iterable[bytes], name: str) -> Iterator[list[RawRecord
     splitter.finish()
 
 
-def _buffers(pieces: Iterable[bytes], enough: Callable[[], int]) -> Iterator[bytes]:
-    """Yield the pieces joined to buffers of at least so many bytes; the last may be smaller.
+def _buffers(pieces: Iterable[bytes], splitter: _Splitter) -> Iterator[bytes]:
+    """Yield the pieces joined to buffers of the size the splitter wants; the last may be smaller.
 
     Where the pieces end with a problem, what came before is yielded before it is raised.
     """
     waiting: list[bytes] = []
-    size = 0
     try:
         for piece in pieces:
             waiting.append(piece)
-            size += len(piece)
-            if size >= enough():
+            if sum(map(len, waiting)) >= splitter.wanted:
                 yield b"".join(waiting)
-                waiting, size = [], 0
+                waiting = []
     except SourceError:
         if waiting:
             yield b"".join(waiting)
@@ -117,7 +113,8 @@ def until_problem(items: Iterable[_Item]) -> tuple[list[_Item], SourceError | No
     """Return the items up to the end or to a SourceError, and that error."""
     found: list[_Item] = []
     try:
-        found.extend(items)
+        for item in items:
+            found.append(item)
     except SourceError as error:
         return found, error
     return found, None
@@ -133,6 +130,11 @@ class _Splitter:
         self._place = 0
         self._set: bytes | None = None
         self._begun = False
+
+    @property
+    def wanted(self) -> int:
+        """How many more bytes are worth looking at: at least as many again as have not made a record yet."""
+        return max(_BATCH if self._begun else _FIRST_BATCH, len(self.rest))
 
     def records(self, data: bytes) -> Iterator[RawRecord]:
         """Yield the records that are whole in what was left and the data that follow; keep the rest."""
@@ -175,7 +177,7 @@ class _Splitter:
             raise SourceError(f"{self._name}: is empty")
 
     def _pass_over(self, buffer: bytes, start: int, mark: bytes, name: bytes | None) -> int:
-        """Return where the markup or the tag of a set ends that stands between records; -1 if its end is not there yet."""
+        """Return the end of markup or of a set's tag between records; -1 if it is not there yet."""
         if mark in (b"!", b"?"):
             markup = _MARKUP.match(buffer, start)
             if markup and markup[1] and b"<!ENTITY" in markup[1]:

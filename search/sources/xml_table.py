@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,6 @@ __all__ = ["ElementTable", "NotPlainError", "Rows"]
 
 #: Elements of a table by their number, in the order of the document.
 Rows = NDArray[np.int64]
-
-_Value = TypeVar("_Value")
 
 _LESS_THAN, _GREATER_THAN, _SLASH, _SPACE = b"<>/ "
 _QUOTES = b"\"'"
@@ -52,7 +49,7 @@ class NotPlainError(Exception):
 def _keys(words: NDArray[np.uint64], starts: Rows, ends: Rows) -> NDArray[np.uint64]:
     """Return a number for each name that begins at `starts`: its first 24 bytes, up to a space or the end, mixed."""
     keys = np.zeros(len(starts), dtype=np.uint64)
-    rest = slice(None)
+    rest = np.arange(len(starts))
     for mixer in _MIXERS:
         lengths = ends - starts
         word = words[starts] & _FIRST_BYTES[np.minimum(lengths, 8)]
@@ -63,7 +60,7 @@ def _keys(words: NDArray[np.uint64], starts: Rows, ends: Rows) -> NDArray[np.uin
         longer = np.flatnonzero((low == 0) & (lengths > 8))
         if not len(longer):
             break
-        rest = longer if isinstance(rest, slice) else rest[longer]
+        rest = rest[longer]
         starts, ends = starts[longer] + 8, ends[longer]
     return keys
 

@@ -45,11 +45,13 @@ def tidy(text: str) -> str:
     control characters in ASCII; in other texts, whitespace but the plain space is what is not printable.
     """
     text = text.strip()
-    if text.isascii():
-        even = "\n" not in text and "\t" not in text and "\r" not in text
-    else:
-        even = text.isprintable()
-    return text if even and "  " not in text else " ".join(text.split())
+    if "  " not in text:
+        if text.isascii():
+            if "\n" not in text and "\t" not in text and "\r" not in text:
+                return text
+        elif text.isprintable():
+            return text
+    return " ".join(text.split())
 
 
 def contents_as_texts(table: ElementTable, rows: Rows) -> list[str]:

@@ -262,7 +262,7 @@ def test_a_folder_that_is_no_index(run):
 
 
 def test_ctrl_c_keeps_what_was_committed_and_the_same_command_goes_on(tmp_path):
-    (tmp_path / "records.jsonl").write_text(lines(*[record(pmid, "word " * 60) for pmid in range(1, 3000)]))
+    (tmp_path / "records.jsonl").write_text(lines(*[record(pmid, "word " * 30) for pmid in range(1, 1500)]))
     command = [sys.executable, "-m", "search", "add", "records.jsonl", "--index", "new"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     database = tmp_path / "new" / "articles.db-wal"
@@ -279,10 +279,10 @@ def test_ctrl_c_keeps_what_was_committed_and_the_same_command_goes_on(tmp_path):
 
     with Index.open(tmp_path / "new") as index:
         committed = index.status().articles
-        assert 0 < committed < 2999
+        assert 0 < committed < 1499
         report = index.add(tmp_path / "records.jsonl")
-        assert report.counts["added"] == 2999 - committed
-        assert report.encoded == 2999 - committed
+        assert report.counts["added"] == 1499 - committed
+        assert report.encoded == 1499 - committed
 
 
 def test_help_and_query_import_nothing_heavy(built_demo, tmp_path):
