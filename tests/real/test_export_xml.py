@@ -101,7 +101,6 @@ def test_retractions_are_marked_in_every_format(articles):
 
 
 def test_nbib_is_read_back_with_all_that_the_format_can_say(articles, tmp_path):
-    pytest.importorskip("search.sources.nbib")
     path = tmp_path / "all.nbib"
     path.write_text(written(articles, "nbib"), encoding="utf-8")
     again = list(open_source(str(path)))
