@@ -264,7 +264,14 @@ def test_a_folder_that_is_no_index(run):
 def test_ctrl_c_keeps_what_was_committed_and_the_same_command_goes_on(tmp_path):
     (tmp_path / "records.jsonl").write_text(lines(*[record(pmid, "word " * 30) for pmid in range(1, 1500)]))
     command = [sys.executable, "-m", "search", "add", "records.jsonl", "--index", "new"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    # What runs the tests may ignore Ctrl-C, and a child would inherit that.
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     database = tmp_path / "new" / "articles.db-wal"
     begun = time.monotonic()
     while time.monotonic() - begun < 60 and not (database.exists() and database.stat().st_size > 500_000):
