@@ -68,10 +68,11 @@ _DAY = re.compile(r"(\d{4})/?(\d{2})/?(\d{2})\b")
 _SUFFIX = re.compile(r"^(Jr|Sr|\d(?:st|nd|rd|th)|I{2,3}|IV|V)$")
 _LINKED_PMID = re.compile(r"\s*PMID: (\d+)\s*$")
 
-#: A label as PubMed prints it before a section. Only where an abstract begins with one is it taken apart at labels.
+#: A label as PubMed prints it before a section. An abstract is taken apart at labels only if it begins with one, and a
+#: word of three letters after a sentence is no label, but an abbreviation.
 _LABEL = r"[A-Z][A-Z0-9]*(?:[ ,/&()'’:;+-]+[A-Z0-9]+)*\)?"
 _FIRST_LABEL = re.compile(rf"(?=.{{3,80}}?: )({_LABEL}): ")
-_NEXT_LABEL = re.compile(rf"(?<=[.?!)\]%]) ({_LABEL}): ")
+_NEXT_LABEL = re.compile(rf"(?<=[.?!)\]\"'”’]) (?=AIM: |.{{4,80}}?: )({_LABEL}): ")
 
 
 def article_of(tags: Tags) -> Article:
@@ -268,8 +269,8 @@ def _person(full: str | None, short: str | None) -> Author:
         initials = words.pop() if len(words) > 1 and words[-1].isupper() and len(words[-1]) <= 4 else None
         return Author(" ".join(words) or None, initials=initials, suffix=suffix)
     rest = words[len(last.split()) :]
-    initials = rest[0] if rest else None
-    suffix = " ".join(rest[1:]) or None
+    suffix = rest.pop() if len(rest) > 1 and _SUFFIX.match(rest[-1]) else None
+    initials = " ".join(rest) or None
     if suffix and fore.endswith(f" {suffix}"):
         fore = fore[: -len(suffix)].strip()
     return Author(last or None, fore or None, initials, suffix)
@@ -340,7 +341,7 @@ def _grant(text: str) -> Grant:
     if "/" not in text:
         return Grant(agency=text)
     *rest, agency, country = text.split("/")
-    acronym = rest.pop() if rest and re.fullmatch(r"[A-Z]{2}|[A-Z]+_", rest[-1]) else None
+    acronym = rest.pop() if rest and re.fullmatch(r"[A-Z]{2}|[A-Z]+_|NULL", rest[-1]) else None
     return Grant("/".join(rest) or None, acronym, agency, country)
 
 
