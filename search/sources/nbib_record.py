@@ -70,9 +70,9 @@ _LINKED_PMID = re.compile(r"\s*PMID: (\d+)\s*$")
 
 #: A label as PubMed prints it before a section. An abstract is taken apart at labels only if it begins with one, and a
 #: word of three letters after a sentence is no label, but an abbreviation.
-_LABEL = r"[A-Z][A-Z0-9]*(?:[ ,/&()'’:;+-]+[A-Z0-9]+)*\)?"
-_FIRST_LABEL = re.compile(rf"(?=.{{3,80}}?: )({_LABEL}): ")
-_NEXT_LABEL = re.compile(rf"(?<=[.?!)\]\"'”’]) (?=AIM: |.{{4,80}}?: )({_LABEL}): ")
+_LABEL = r"[A-Z][A-Z0-9]*(?:[ ,/&()'’;+-]+[A-Z0-9]+)*\)?"
+_FIRST_LABEL = re.compile(rf"(?=[^:]{{3,80}}: )({_LABEL}): ")
+_NEXT_LABEL = re.compile(rf"(?<=[.?!)\]\"'”’]) (?=AIM: |[^:]{{4,80}}: )({_LABEL}): ")
 
 
 def article_of(tags: Tags) -> Article:
