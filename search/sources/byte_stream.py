@@ -227,7 +227,7 @@ def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
             # The declaration is read as bytes of one character each, so the file is not in what it says.
             encoding = "utf-8"
     try:
-        b"".decode(encoding)
+        "a".encode(encoding)
     except LookupError:
         raise SourceError(f"{name}: its encoding {encoding!r} is not known; convert it to UTF-8") from None
     codec = codecs.lookup(encoding)

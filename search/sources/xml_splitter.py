@@ -35,7 +35,7 @@ _FIRST_BATCH = 1 << 18
 _MAX_RECORD = 1 << 25
 
 #: What begins next; the byte after it shows that its name is whole.
-_TOKEN = re.compile(rb"\s*<([!?/]?)(?:([A-Za-z_][\w:.-]*)(?=[^\w:.-])|(?=[^A-Za-z_]))")
+_TOKEN = re.compile(rb"\s*<([!?/]?)(?:([A-Za-z_][\w:.-]*)(?=[^\w:.-])|(?=[^A-Za-z_!?/]))")
 _MARKUP = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE(?:[^\[>\"']|\"[^\"]*\"|'[^']*')*(?:>|\[(.*?)\]\s*>)", re.DOTALL)
 _OPAQUE = rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(?P<open><!--|<!\[CDATA\[|<\?)"
 _RECORD_ENDS = {name: re.compile(_OPAQUE + rb"|(?P<end></%b\s*>)" % name, re.DOTALL) for name in RECORDS}
@@ -158,7 +158,7 @@ class _Splitter:
                 end = self._pass_over(data, start, mark, name)
             if end < 0:
                 break
-            self._begun = True
+            self._begun = self._begun or mark not in (b"!", b"?")
             self._place = end
         self.rest = data[self._place :]
         if len(self.rest) > _MAX_RECORD:
@@ -168,7 +168,7 @@ class _Splitter:
 
     def finish(self) -> None:
         """Raise SourceError if the stream has ended too soon, or if there was nothing in it."""
-        if self.rest.strip():
+        if self.rest.strip() and not self.rest.lstrip().startswith(b"</"):
             record = RawRecord(b"", self.rest, False, self._buffer, self._place)
             raise SourceError(f"{self._name}: cut off in the record that begins on {record.describe()}")
         if self._set:
@@ -217,6 +217,8 @@ def _record_end(buffer: bytes, start: int, name: bytes, opaque: bool) -> tuple[i
     end = buffer.find(closing, start)
     if end >= 0 and not (opaque and _has_opaque(buffer, start, end)):
         return end + len(closing), True
+    if end < 0 and buffer.find(closing[:-1], start) < 0:
+        return -1, False
     # A comment or CDATA may hold what looks like the end; the end tag may hold a space.
     for found in _RECORD_ENDS[name].finditer(buffer, start):
         if found["open"]:
