@@ -49,14 +49,15 @@ TEXT_RULE = "title-abstract-1"
 #: PMIDs of the records that were written for this project. They are not real studies.
 SAMPLE_PMIDS = range(990_000_001, 991_000_000)
 
-#: The largest PMID that is accepted: SQLite, Faiss and tantivy all hold it in a signed 64-bit integer; NLM uses 8 digits.
+#: The largest PMID that is accepted. JSON readers elsewhere hold no larger integer; NLM's have 8 digits.
 MAX_PMID = 2**53 - 1
 
 #: Databanks whose accession numbers identify a clinical trial (NLM's list of DataBankName values).
 TRIAL_REGISTRIES = frozenset(
     {
         "ANZCTR", "ChiCTR", "CRiS", "ClinicalTrials.gov", "CTRI", "DRKS", "EudraCT", "IRCT", "ISRCTN",
-        "JapicCTI", "JMACCT", "JPRN", "NTR", "PACTR", "ReBec", "REPEC", "RPCEC", "SLCTR", "TCTR", "UMIN CTR", "UMIN-CTR",
+        "JapicCTI", "JMACCT", "JPRN", "NTR", "PACTR", "ReBec", "REPEC", "RPCEC", "SLCTR", "TCTR",
+        "UMIN CTR", "UMIN-CTR",
     }
 )  # fmt: skip
 
@@ -75,7 +76,7 @@ class _Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Base of the parts: immutable, compared by value, empty fields left out of the JSON."""
 
 
-class PartialDate(_Part):
+class PartialDate(_Part, frozen=True):
     """A date at the precision a record gives: a year, a year and month, a day, a season, or NLM's free MedlineDate."""
 
     year: int | None = None
@@ -85,7 +86,7 @@ class PartialDate(_Part):
     medline_date: str | None = None
 
     def __str__(self) -> str:
-        """`2004`, `2004-03`, `2004-03-17`, `2004 Summer`, or the MedlineDate as it stands; empty if unknown."""
+        """Return `2004`, `2004-03`, `2004-03-17`, `2004 Summer`, or the MedlineDate as it stands; empty if unknown."""
         if self.medline_date:
             return self.medline_date
         if self.year is None:
@@ -107,7 +108,7 @@ class PartialDate(_Part):
         return self.year * 10_000 + (self.month or 0) * 100 + (self.day or 0 if self.month else 0)
 
 
-class AbstractSection(_Part):
+class AbstractSection(_Part, frozen=True):
     """One section of an abstract: its text, its label as printed and NLM's category of it."""
 
     text: str
@@ -115,8 +116,8 @@ class AbstractSection(_Part):
     category: str | None = None
 
 
-class OtherAbstract(_Part):
-    """An abstract beside the main one: in another language, or by another body (`type`, e.g. `plain-language-summary`)."""
+class OtherAbstract(_Part, frozen=True):
+    """An abstract beside the main one: in another language, or of another `type`, e.g. `plain-language-summary`."""
 
     sections: tuple[AbstractSection, ...]
     type: str | None = None
@@ -124,7 +125,7 @@ class OtherAbstract(_Part):
     copyright: str | None = None
 
 
-class Journal(_Part):
+class Journal(_Part, frozen=True):
     """The journal an article appeared in."""
 
     title: str | None = None
@@ -136,7 +137,7 @@ class Journal(_Part):
     country: str | None = None
 
 
-class Author(_Part):
+class Author(_Part, frozen=True):
     """A person (`last_name` and so on) or a group (`collective_name`)."""
 
     last_name: str | None = None
@@ -148,13 +149,13 @@ class Author(_Part):
     affiliations: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The name as PubMed prints it: `Smith JA`, `Smith JA Jr`, or the name of the group."""
+        """Return the name as PubMed prints it: `Smith JA`, `Smith JA Jr`, or the name of the group."""
         if self.collective_name:
             return self.collective_name
         return " ".join(part for part in (self.last_name or self.fore_name, self.initials, self.suffix) if part)
 
 
-class MeshQualifier(_Part):
+class MeshQualifier(_Part, frozen=True):
     """A MeSH qualifier (subheading) of a heading."""
 
     name: str
@@ -162,7 +163,7 @@ class MeshQualifier(_Part):
     major: bool = False
 
 
-class MeshHeading(_Part):
+class MeshHeading(_Part, frozen=True):
     """A MeSH descriptor with its qualifiers; `major` if the descriptor itself is a main point of the article."""
 
     descriptor: str
@@ -172,11 +173,11 @@ class MeshHeading(_Part):
 
     @property
     def is_major(self) -> bool:
-        """Whether the descriptor or any of its qualifiers is a main point of the article, as PubMed's [majr] counts it."""
+        """Whether the descriptor or one of its qualifiers is a main point of the article, as PubMed's [majr] counts."""
         return self.major or any(qualifier.major for qualifier in self.qualifiers)
 
 
-class SupplementaryConcept(_Part):
+class SupplementaryConcept(_Part, frozen=True):
     """A supplementary MeSH concept: a protocol, a disease or an organism (`type`)."""
 
     name: str
@@ -184,7 +185,7 @@ class SupplementaryConcept(_Part):
     type: str | None = None
 
 
-class Keyword(_Part):
+class Keyword(_Part, frozen=True):
     """A keyword and who gave it (`NOTNLM` is the author)."""
 
     text: str
@@ -192,14 +193,14 @@ class Keyword(_Part):
     owner: str | None = None
 
 
-class PublicationType(_Part):
+class PublicationType(_Part, frozen=True):
     """A publication type of NLM's list, e.g. `Randomized Controlled Trial`."""
 
     name: str
     ui: str | None = None
 
 
-class Substance(_Part):
+class Substance(_Part, frozen=True):
     """A chemical: its name, MeSH UI and CAS registry or UNII number (`0` where NLM gives none)."""
 
     name: str
@@ -207,21 +208,21 @@ class Substance(_Part):
     registry_number: str | None = None
 
 
-class AccessionNumber(_Part):
+class AccessionNumber(_Part, frozen=True):
     """A number in a databank: a clinical trial registry, a sequence or structure bank."""
 
     databank: str
     number: str
 
 
-class ArticleId(_Part):
+class ArticleId(_Part, frozen=True):
     """An identifier that has no field of its own, e.g. `pii`, `mid`, `sici`, `bookaccession`."""
 
     kind: str
     value: str
 
 
-class Grant(_Part):
+class Grant(_Part, frozen=True):
     """A grant that paid for the work."""
 
     number: str | None = None
@@ -230,7 +231,7 @@ class Grant(_Part):
     country: str | None = None
 
 
-class Correction(_Part):
+class Correction(_Part, frozen=True):
     """A link to another article that corrects, retracts, updates or comments on this one (`kind` is NLM's RefType)."""
 
     kind: str
@@ -239,7 +240,7 @@ class Correction(_Part):
     note: str | None = None
 
 
-class Book(_Part):
+class Book(_Part, frozen=True):
     """The book that a PubmedBookArticle is a part of."""
 
     title: str
@@ -339,7 +340,7 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
         return tuple(entry.number for entry in self.accession_numbers if entry.databank in TRIAL_REGISTRIES)
 
 
-class Deletion(_Part):
+class Deletion(_Part, frozen=True):
     """NLM has withdrawn the record with this PMID."""
 
     pmid: int

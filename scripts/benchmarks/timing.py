@@ -1,0 +1,60 @@
+"""Timing in turn: A B A B ..., so that a machine that slows down slows both."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["data_folder", "in_turn", "quantiles", "report"]
+
+
+def in_turn(candidates: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
+    """Return the seconds of each run of each candidate, run in turn after one warm-up each."""
+    for run in candidates.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(runs):
+        for name, run in candidates.items():
+            begun = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Return p50, p95 and p99 in milliseconds."""
+    ordered = sorted(seconds)
+    return {f"p{q}_ms": round(ordered[min(len(ordered) - 1, len(ordered) * q // 100)] * 1000, 2) for q in (50, 95, 99)}
+
+
+def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
+    """Return how many times faster the second is, run by run: median, least and most."""
+    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    return {
+        "median": round(statistics.median(ratios), 2),
+        "least": round(min(ratios), 2),
+        "most": round(max(ratios), 2),
+    }
+
+
+def report(name: str, figures: dict[str, Any]) -> None:
+    """Print figures as JSON, and write them to the file that `--json FILE` names."""
+    text = json.dumps({"benchmark": name, **figures}, indent=2)
+    print(text)
+    if "--json" in sys.argv:
+        Path(sys.argv[sys.argv.index("--json") + 1]).write_text(text + "\n")
+
+
+def data_folder() -> Path:
+    """Return the folder of real records; exits with a message where there is none."""
+    import os
+
+    folder = Path(os.environ.get("SEARCH_SHARED_DATA", "../shared/data"))
+    if not folder.is_dir():
+        sys.exit("the real records are not here: set SEARCH_SHARED_DATA to their folder")
+    return folder

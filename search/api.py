@@ -1,0 +1,662 @@
+"""The Python API: an index that articles are added to and found in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, overload
+
+import msgspec
+
+from search.article import TEXT_RULE, Article, Deletion
+from search.config import Config
+from search.errors import IndexMismatchError
+from search.index import IndexReader, IndexWriter, Manifest, create_folder, verify
+from search.query.engine import Engine, read_question, with_evidence
+from search.query.facets import Facets, facets_of
+from search.query.filters import Filters
+from search.query.mesh_tree import MeshTree
+from search.query.saved import Run, SavedSearch, list_saved, read_saved, write_saved
+from search.query.search import Hit, Mode, check_question, hits_of, nearest
+
+if TYPE_CHECKING:
+    from search.ingest import IngestReport, Progress
+    from search.models import Encoder
+    from search.store import Vectors
+    from search.sync import Part, SyncPlan, SyncReport
+
+__all__ = ["Index", "Status"]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What an index holds: numbers of articles, `stale` ones without a vector of their text, and so on."""
+
+    folder: str
+    articles: int
+    vectors: int
+    stale: int
+    deleted: int
+    pending: int
+    generation: int
+    change: int
+    model: str
+    fingerprint: str
+    dimension: int
+    text_rule: str
+    stored_vectors: str
+    vector_index: str
+    created: str
+    bytes: dict[str, int]
+    files: int
+    incomplete_files: list[str]
+
+
+class Index:
+    """A folder of articles that are found by meaning.
+
+    Reading is safe from several threads and while another process writes. Use it as a context manager, or `close` it.
+
+    >>> from search import Index
+    >>> with Index.open("indexes/demo") as index:
+    ...     hits = index.search("does aspirin lower the risk of bowel cancer?", limit=3)
+    >>> [hit.rank for hit in hits]
+    [1, 2, 3]
+    """
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self.folder = folder
+        self.config = config
+        self._reader = IndexReader(folder)
+        self._encoder: Encoder | None = None
+        self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
+        if self.manifest.text_rule != TEXT_RULE:
+            self.close()
+            raise IndexMismatchError(
+                f"{folder} was made with the text rule {self.manifest.text_rule} and this program uses {TEXT_RULE}; "
+                "make a new index, or use the version of the program that made it"
+            )
+
+    # Opening and closing -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, folder: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+        """Open an index.
+
+        `model`: refuse the index unless it was made with this one. Raises IndexFolderError if the folder is no index,
+        IndexMismatchError or IndexCorruptError if its parts do not fit.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.close()
+        """
+        index = cls(Path(folder), config or Config())
+        if model is not None:
+            try:
+                index._check_model(model)
+            except BaseException:
+                index.close()
+                raise
+        return index
+
+    @classmethod
+    def create(cls, folder: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+        """Make an empty index in a new or empty folder, for the vectors of a model.
+
+        `model` is `builtin`, a preset, a folder or a hub name; the default is the config's. Raises ModelError if it
+        cannot be loaded, IndexFolderError if the folder is not empty.
+
+        >>> index = Index.create("indexes/new", model="builtin")
+        >>> index.status().articles
+        0
+        >>> index.close()
+        """
+        config = config or Config()
+        encoder = _load_encoder(model or config.model, config)
+        manifest = Manifest(
+            model=model or config.model,
+            fingerprint=encoder.fingerprint,
+            dimension=encoder.dimension,
+            text_rule=TEXT_RULE,
+            vectors=config.vectors,
+        )
+        create_folder(Path(folder), manifest)
+        index = cls(Path(folder), config)
+        index._encoder = encoder
+        return index
+
+    def close(self) -> None:
+        """Close the files. An index that is closed twice stays closed."""
+        self._reader.close()
+
+    def __enter__(self) -> Index:
+        """Return the index itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the folder is: model, dimension, text rule, generation."""
+        return self._reader.manifest
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model the index was made with, loaded when it is first needed.
+
+        Raises ModelError if it is not there, IndexMismatchError if its weights are no longer the same.
+        """
+        if self._encoder is None:
+            encoder = _load_encoder(self.manifest.model, self.config)
+            if encoder.fingerprint != self.manifest.fingerprint:
+                raise IndexMismatchError(
+                    f"{self.folder} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
+                    f"model of that name is another one now ({encoder.fingerprint[:12]}); make a new index, or put "
+                    "the model back"
+                )
+            self._encoder = encoder
+        return self._encoder
+
+    def _check_model(self, model: str) -> None:
+        if model == self.manifest.model:
+            return
+        encoder = _load_encoder(model, self.config)
+        if encoder.fingerprint != self.manifest.fingerprint:
+            raise IndexMismatchError(
+                f"{self.folder} was made with the model {self.manifest.model} of {self.manifest.dimension} dimensions "
+                f"and {model} was asked for; make another index for it"
+            )
+        self._encoder = encoder
+
+    # Writing ---------------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        sources: str | Path | Article | Iterable[str | Path] | Iterable[Article | Deletion],
+        *,
+        strict: bool = False,
+        restore: bool = False,
+        again: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add articles: files, folders or `-` (standard input), or Article objects.
+
+        The newest version of a PMID wins, and what was deleted stays deleted unless `restore` is set. What is there
+        already is not encoded again; a file that was read to its end before is skipped unless `again` is set. Without
+        `encode` articles are only stored. `strict` stops at the first record that cannot be used. Raises
+        IndexLockedError if another process is writing, StoreError if the disk is full; what was committed stays.
+
+        >>> from search import Article, Index
+        >>> from search.article import AbstractSection
+        >>> index = Index.open("indexes/demo")
+        >>> abstract = (AbstractSection("It helped a little."),)
+        >>> article = Article(pmid=990999999, title="Honey for cough", abstract=abstract)
+        >>> index.add(article).counts["added"]
+        1
+        >>> index.close()
+        """
+        from search import ingest
+
+        encoder = self.encoder if encode else None
+        paths, articles = _sort_out(sources)
+        with self._writing() as writer:
+            if articles is not None:
+                return ingest.add_articles(writer, encoder, articles, restore=restore, progress=progress)
+            return ingest.add_files(
+                writer, encoder, paths, strict=strict, restore=restore, again=again, progress=progress
+            )
+
+    def add_pubmed(
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add the articles that PubMed finds for a query in its own language, `limit` of them at most.
+
+        Asks NCBI's E-utilities; an API key is taken from the environment variable NCBI_API_KEY. A run that was
+        interrupted goes on when the same query is given again. Raises QueryError if the query is empty, SourceError
+        if NCBI does not answer; what was committed stays.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.add_pubmed("aspirin[majr] AND colorectal neoplasms[mh]", limit=500)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.models.cache import cache_folder
+        from search.sources.eutils import Eutils
+        from search.sync import add_query
+
+        encoder = self.encoder if encode else None
+        settings = self.config.eutils
+        eutils = Eutils(
+            settings.url,
+            tool=settings.tool,
+            email=settings.email,
+            api_key=os.environ.get("NCBI_API_KEY"),
+            cache=cache_folder(),
+            timeout=settings.timeout,
+        )
+        try:
+            with self._writing() as writer:
+                return add_query(writer, encoder, eutils, query, limit=limit, progress=progress)
+        finally:
+            eutils.close()
+
+    def sync(
+        self,
+        folder: str | Path | None = None,
+        *,
+        part: Part | None = None,
+        change_part: bool = False,
+        accept_removals: bool = False,
+        keep: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> SyncReport:
+        """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
+
+        `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
+        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.sync.Part`) and is
+        remembered; another one later is refused unless `change_part` is set. A run that was stopped goes on where it
+        was. Raises SourceError if a file cannot be had or read, IndexFolderError if another part is kept, or if a new
+        year's baseline would remove very many articles and `accept_removals` is not set.
+
+        >>> from search.sync import Part
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.sync(part=Part(since=2015, mesh=("Asthma",)))  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sync import nlm_origin, synchronize
+
+        encoder = self.encoder if encode else None
+        with nlm_origin(self.config.nlm, self.folder, folder, keep=keep) as origin, self._writing() as writer:
+            return synchronize(
+                writer,
+                encoder,
+                origin,
+                part=part,
+                change_part=change_part,
+                accept_removals=accept_removals,
+                progress=progress,
+            )
+
+    def plan_sync(
+        self, folder: str | Path | None = None, *, part: Part | None = None, change_part: bool = False
+    ) -> SyncPlan:
+        """Return what `sync` would do, how many records it would read and how long it would take.
+
+        >>> index = Index.open("indexes/demo")
+        >>> print(index.plan_sync().records)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.sync import preview
+
+        return preview(self.config.nlm, self.folder, folder, part=part, change_part=change_part)
+
+    def encode(self, *, progress: Callable[[Progress], None] | None = None) -> IngestReport:
+        """Encode the articles that were stored without a vector of their text.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.encode().encoded
+        0
+        >>> index.close()
+        """
+        from search import ingest
+
+        encoder = self.encoder
+        with self._writing() as writer:
+            return ingest.encode_stale(writer, encoder, progress=progress)
+
+    def delete(self, pmids: Iterable[int]) -> int:
+        """Delete articles and return how many there were. They stay deleted whatever is added later.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.delete([990000001])
+        1
+        >>> index.get(990000001) is None
+        True
+        >>> index.close()
+        """
+        with self._writing() as writer:
+            deleted = writer.store.delete(pmids)
+            writer.merge_if_due()
+            return deleted
+
+    def merge(self) -> None:
+        """Bring the derived parts up to the last change now instead of when it is due.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.merge()
+        >>> index.status().pending
+        0
+        >>> index.close()
+        """
+        with self._writing() as writer:
+            writer.merge()
+
+    @staticmethod
+    def repair(folder: str | Path) -> None:
+        """Rebuild whatever is derived from SQLite, without encoding again; for an index that may not open.
+
+        >>> Index.repair("indexes/demo")
+        """
+        writer = IndexWriter(Path(folder))
+        try:
+            writer.merge(anew=True)
+        finally:
+            writer.close()
+
+    @staticmethod
+    def verify(folder: str | Path) -> list[str]:
+        """Return what is wrong with an index, a sentence each; nothing if every part is whole and fits the others.
+
+        >>> Index.verify("indexes/demo")
+        []
+        """
+        return list(verify(Path(folder)))
+
+    @contextmanager
+    def _writing(self) -> Iterator[IndexWriter]:
+        writer = IndexWriter(self.folder)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    # Finding ---------------------------------------------------------------------------------------------------------
+
+    @overload
+    def search(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit]: ...
+    @overload
+    def search(
+        self,
+        question: list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[list[Hit]]: ...
+    def search(
+        self,
+        question: str | list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the articles that answer a question, best first; for a list of questions, a list each.
+
+        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
+        words; `hybrid` by both (`search.query.fusion`). `filters` and PubMed field tags inside a question restrict the
+        search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
+        articles that pass. `evidence` sentences of each abstract are found, those nearest to the question. `fold` shows
+        articles that are one (same DOI, or same title and year) once, with the others as `Hit.duplicates`. Several
+        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
+        is below 1.
+
+        >>> from search import Filters
+        >>> index = Index.open("indexes/demo")
+        >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
+        >>> hit.article.is_sample, hit.rank, -1 <= hit.score <= 1
+        (True, 1, True)
+        >>> recent = index.search("aspirin AND 2015:2025[dp]", filters=Filters(not_retracted=True))
+        >>> all(2015 <= hit.article.year <= 2025 for hit in recent)
+        True
+        >>> index.close()
+        """
+        texts = [question] if isinstance(question, str) else question
+        read = [read_question(text, filters) for text in texts]
+        with self._reader.view() as view:
+            answers = self._engine.search(view, read, self._encode_queries, limit, mode, fold=fold)
+        if evidence:
+            answers = with_evidence(answers, read, self._encode_queries, evidence)
+        return answers[0] if isinstance(question, str) else answers
+
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.encoder.encode(texts, kind="query")
+
+    def facets(
+        self,
+        question: str,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        depth: int = 1000,
+    ) -> Facets:
+        """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.facets("high blood pressure", depth=50).articles
+        50
+        >>> index.close()
+        """
+        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
+
+    def save_search(
+        self,
+        name: str,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Run a search and keep it under a name, with what is needed to say how it was made.
+
+        A search of that name is replaced. Raises QueryError for a name that is none.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> [saved.question for saved in index.saved_searches()]
+        ['aspirin and bowel cancer']
+        >>> index.close()
+        """
+        saved = SavedSearch(name=name, question=question, mode=mode, limit=limit, filters=filters or Filters())
+        return self._run_saved(saved, among_new=False)
+
+    def new_results(self, name: str) -> list[Hit]:
+        """Run a saved search over the articles that were added since it last ran, and note the run.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.new_results("aspirin")
+        []
+        >>> index.close()
+        """
+        return self._run_saved(read_saved(self.folder, name), among_new=True)
+
+    def saved_searches(self) -> list[SavedSearch]:
+        """Return the saved searches with their runs, by name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.saved_searches()
+        []
+        >>> index.close()
+        """
+        return [read_saved(self.folder, name) for name in list_saved(self.folder)]
+
+    def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
+        question = read_question(saved.question, saved.filters)
+        with self._reader.view() as view:
+            among = view.store.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
+            hits = self._engine.search(
+                view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
+            )[0]
+            allowed = self._engine.allowed(view, question.filters)
+            passing = view.store.counts()["articles"] if allowed is None else len(allowed)
+            run = Run.of(view, passing, len(hits))
+        write_saved(self.folder, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        return hits
+
+    def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
+        """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
+
+        >>> index = Index.open("indexes/demo")
+        >>> vectors = index.encoder.encode(["migraine"], kind="query")
+        >>> len(index.nearest(vectors, limit=5)[0])
+        5
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            return hits_of(view, nearest(view, vectors, limit))
+
+    def similar(
+        self,
+        pmids: int | Sequence[int] = (),
+        limit: int = 10,
+        *,
+        unlike: Sequence[int] = (),
+        texts: Sequence[str] = (),
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Return the articles most like one, or like several articles and texts together, without these.
+
+        `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
+        Raises QueryError if a PMID is not in the index or has no vector yet.
+
+        >>> index = Index.open("indexes/demo")
+        >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
+        False
+        >>> len(index.similar([990000010, 990000011], 5, unlike=[990000050], texts=["salt intake"]))
+        5
+        >>> index.close()
+        """
+        from search.query.similar import similar
+
+        liked = [pmids] if isinstance(pmids, int) else list(pmids)
+        vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
+        with self._reader.view() as view:
+            allowed = self._engine.allowed(view, filters or Filters())
+            found = similar(view, liked, limit, unlike=unlike, texts=vectors, allowed=allowed)
+            return hits_of(view, [found])[0]
+
+    def get(self, pmid: int) -> Article | None:
+        """Return the article with this PMID, or None.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.get(990000010).pmid
+        990000010
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            return view.store.get(pmid)
+
+    def articles(self) -> Iterator[Article]:
+        """Yield all articles in order of PMID, as of the last commit when the first is taken.
+
+        >>> index = Index.open("indexes/demo")
+        >>> next(index.articles()).pmid > 0
+        True
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            yield from view.store.articles()
+
+    def export_txtai(self, folder: str | Path, articles: Iterable[Article] | None = None) -> int:
+        """Write articles, or the whole index, as an index that plain txtai opens, and return how many there were.
+
+        Raises ExportError if the folder is there already, or the model encodes questions and documents differently.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.export_txtai("demo-for-txtai", [index.get(990000010), index.get(990000011)])
+        2
+        >>> index.close()
+        """
+        from search.errors import ExportError
+        from search.export.txtai import write_txtai
+        from search.models.presets import resolve_model
+
+        folders = resolve_model(self.manifest.model)
+        if folders.query != folders.document:
+            raise ExportError(f"{self.manifest.model} has a model of its own for questions, which txtai cannot use")
+        with self._reader.view() as view:
+            count = view.store.counts()["vectors"]
+            chosen = view.store.articles() if articles is None else articles
+            return write_txtai(chosen, view.store.vectors, count, folders.document, Path(folder))
+
+    def status(self) -> Status:
+        """Return what the index holds and how far its parts are.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.status().stale
+        0
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            counts = view.store.counts()
+            files = view.store.files()
+            manifest = view.manifest
+            part = manifest.vector_part
+            return Status(
+                folder=str(self.folder),
+                **counts,
+                pending=len(view.pending.outdated_vectors),
+                generation=manifest.generation,
+                change=view.change,
+                model=manifest.model,
+                fingerprint=manifest.fingerprint,
+                dimension=manifest.dimension,
+                text_rule=manifest.text_rule,
+                stored_vectors=manifest.vectors,
+                vector_index=part.kind if part else "none yet: all vectors are compared",
+                created=manifest.created,
+                bytes={path.name: path.stat().st_size for path in sorted(self.folder.iterdir()) if path.is_file()},
+                files=len(files),
+                incomplete_files=[str(entry["name"]) for entry in files if not entry["complete"]],
+            )
+
+
+def _load_encoder(model: str, config: Config) -> Encoder:
+    from search.models import load_encoder
+
+    return load_encoder(model, precision=config.precision)
+
+
+def _sort_out(
+    sources: str | Path | Article | Iterable[str | Path] | Iterable[Article | Deletion],
+) -> tuple[list[str | Path], Iterable[Article | Deletion] | None]:
+    """Tell paths from articles: exactly one of the two is given."""
+    if isinstance(sources, str | Path):
+        return [sources], None
+    if isinstance(sources, Article | Deletion):
+        return [], [sources]
+    rest = iter(sources)
+    first = next(rest, None)
+    if first is None:
+        return [], None
+    if isinstance(first, str | Path):
+        return [first, *rest], None  # type: ignore[list-item]
+    return [], _chain(first, rest)
+
+
+def _chain(first: object, rest: Iterator[object]) -> Iterator[Article | Deletion]:
+    yield _article(first)
+    for item in rest:
+        yield _article(item)
+
+
+def _article(item: object) -> Article | Deletion:
+    if not isinstance(item, Article | Deletion):
+        raise TypeError(f"Index.add takes paths or Article objects, not {type(item).__name__}")
+    return item

@@ -1,0 +1,142 @@
+"""Commands that judge models: evaluate pairs, evaluate retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from search.evaluation.retrieval import RetrievalResult
+
+__all__ = ["evaluate"]
+
+format_option = click.option(
+    "--format", "style", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True
+)
+models_option = click.option(
+    "--model", "models", multiple=True, metavar="MODEL", help="builtin, a preset, a folder or a hub name; repeatable."
+)
+
+
+@click.group()
+def evaluate() -> None:
+    """Judge models by true and shuffled pairs, and by retrieval."""
+
+
+@evaluate.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@models_option
+@click.option(
+    "--set",
+    "names",
+    multiple=True,
+    type=click.Choice(["pubmedqa", "subset", "summary"]),
+    help="Which published set each file is, in order [default: pubmedqa].",
+)
+@click.option("--shuffles", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@format_option
+def pairs(
+    files: tuple[Path, ...],
+    models: tuple[str, ...],
+    names: tuple[str, ...],
+    shuffles: int,
+    seed: int,
+    style: str,
+) -> None:
+    """Correlate cosines with 1 for true pairs and 0 for shuffled ones (Pearson x100), beside the published figures."""
+    from search.evaluation import report
+    from search.evaluation.pairs import evaluate_pairs, load_pair_set
+
+    wanted = names or ("pubmedqa",) * len(files)
+    if len(wanted) != len(files):
+        raise click.UsageError("give --set once for each file")
+    sets = [load_pair_set(file, name) for file, name in zip(files, wanted, strict=True)]
+    scores = [
+        evaluate_pairs(encode, pair_set, model=name, shuffles=shuffles, seed=seed)
+        for name, encode in _encoders(models)
+        for pair_set in sets
+    ]
+    if style == "json":
+        click.echo(report.to_json(scores))
+    else:
+        click.echo(report.render(report.pairs_table(scores), style))
+
+
+@evaluate.command()
+@click.option(
+    "--collection",
+    "folders",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder in BEIR's layout; repeatable.",
+)
+@models_option
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    type=click.Choice(["semantic", "lexical", "hybrid"]),
+    help="Repeatable [default: all three].",
+)
+@click.option("--split", help="Which qrels [default: test, else dev].")
+@click.option("--compare", nargs=2, metavar="A B", help="Compare two models question by question (paired test).")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw models against collections into a PNG file.")
+@format_option
+def retrieval(
+    folders: tuple[Path, ...],
+    models: tuple[str, ...],
+    modes: tuple[str, ...],
+    split: str | None,
+    compare: tuple[str, str] | None,
+    plot: Path | None,
+    style: str,
+) -> None:
+    """Rank the documents of a collection for its questions: nDCG@10, recall@100, MRR, precision@10."""
+    from search.evaluation import report
+    from search.evaluation.collection import load_collection
+    from search.evaluation.retrieval import MODES, evaluate_retrieval
+
+    named = tuple(dict.fromkeys((*models, *(compare or ()))))
+    results: list[RetrievalResult] = []
+    for name, encode in _encoders(named):
+        for folder in folders:
+            collection = load_collection(folder, split)
+            results += evaluate_retrieval(collection, encode, model=name, modes=modes or MODES)
+    comparisons = _comparisons(results, compare) if compare else []
+    if plot is not None:
+        report.plot_results(_values(results), plot)
+    if style == "json":
+        click.echo(report.to_json([*results, *comparisons]))
+        return
+    click.echo(report.render(report.retrieval_table(results), style))
+    for comparison in comparisons:
+        click.echo(report.comparison_text(comparison))
+
+
+def _encoders(names: Sequence[str]) -> list[tuple[str, Callable[..., Any]]]:
+    from search.models import load_encoder
+
+    return [(name, load_encoder(name).encode) for name in names or ("builtin",)]
+
+
+def _comparisons(results: list[RetrievalResult], names: tuple[str, str]) -> list[Any]:
+    from search.evaluation.retrieval import compare
+
+    keyed = {(result.model, result.collection, result.mode): result for result in results}
+    return [
+        compare(keyed[names[0], collection, mode], keyed[names[1], collection, mode])
+        for model, collection, mode in keyed
+        if model == names[0] and (names[1], collection, mode) in keyed
+    ]
+
+
+def _values(results: list[RetrievalResult]) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, float]] = {}
+    for result in results:
+        values.setdefault(f"{result.model} {result.mode}", {})[result.collection] = result.mean("nDCG@10")
+    return values

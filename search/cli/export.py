@@ -1,0 +1,105 @@
+"""The command that writes articles in other formats: export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.filters import filter_options
+from search.cli.find import mode_option
+from search.cli.options import common, open_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from search.api import Index
+    from search.article import Article
+    from search.query.filters import Filters
+    from search.query.search import Mode
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("pmids", nargs=-1, type=int)
+@common
+@click.option(
+    "--format",
+    "style",
+    required=True,
+    type=click.Choice(["ris", "bibtex", "nbib", "csv", "jsonl", "markdown", "txtai"]),
+    help="How to write them; `txtai` makes an index folder that txtai opens.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder [default: standard output].")
+@click.option("--query", "question", help="Export what a search finds.")
+@click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
+@mode_option
+@click.option("--all", "everything", is_flag=True, help="Export the whole index.")
+@filter_options
+def export(
+    pmids: tuple[int, ...],
+    folder: Path | None,
+    config_file: Path | None,
+    style: str,
+    output: Path | None,
+    question: str | None,
+    limit: int,
+    mode: Mode | None,
+    everything: bool,
+    filters: Filters,
+) -> None:
+    """Write articles as RIS, BibTeX, MEDLINE text, CSV, JSON lines, Markdown, or as a txtai index.
+
+    Which: PMIDs, a file of them, what a search finds, or all. Retracted articles are marked in every format.
+    """
+    wanted = list(pmids)
+    if question is None and not wanted and not everything and filters.pmids is not None:
+        wanted = sorted(filters.pmids)
+    if sum((bool(wanted), question is not None, everything)) != 1:
+        raise click.UsageError("give PMIDs, --pmids FILE, --query or --all")
+    if style == "txtai" and output is None:
+        raise click.UsageError("--format txtai needs --output FOLDER")
+    with open_index(config_file, folder) as index:
+        articles = _articles(index, wanted, question, limit, mode, filters)
+        if style == "txtai" and output is not None:
+            count = index.export_txtai(output, None if everything else articles)
+        else:
+            count = _write(articles, style, output)
+    click.echo(f"{count:,} articles", err=True)
+
+
+def _articles(
+    index: Index, pmids: list[int], question: str | None, limit: int, mode: Mode | None, filters: Filters
+) -> Iterable[Article]:
+    from search.errors import QueryError
+
+    if question is not None:
+        hits = index.search(question, limit, mode=mode or index.config.mode, filters=filters)
+        return [hit.article for hit in hits]
+    if not pmids:
+        return index.articles()
+    found = {pmid: index.get(pmid) for pmid in dict.fromkeys(pmids)}
+    missing = [pmid for pmid, article in found.items() if article is None]
+    if missing:
+        raise QueryError(f"PMID {missing[0]} is not in {index.folder} (of {len(missing):,} that are not)")
+    return [article for article in found.values() if article is not None]
+
+
+def _write(articles: Iterable[Article], style: str, output: Path | None) -> int:
+    from search.errors import ExportError
+    from search.export import write
+
+    if output is None:
+        return write(articles, sys.stdout, style)
+    temporary = output.with_name(f"{output.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            count = write(articles, stream, style)
+        temporary.replace(output)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ExportError(f"{output}: {error.strerror}") from error
+    return count

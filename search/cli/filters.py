@@ -1,0 +1,122 @@
+"""Filters as options of a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["filter_options", "read_pmids"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_DAY = r"\d{4}(?:-\d\d-\d\d)?"
+_RANGE = re.compile(rf"({_DAY})|({_DAY})?:({_DAY})?")
+
+
+class _Range(click.ParamType[tuple[date | None, date | None]]):
+    """`2015`, `2015:2020`, `2015:`, `:2020-06-30`."""
+
+    name = "range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the first and the last day."""
+        match = _RANGE.fullmatch(value)
+        if match is None or value == ":":
+            self.fail(f"{value!r} is not a year, a day (yyyy-mm-dd) or a range of them (2015:2020, 2015:)", param, ctx)
+        first, last = (match[1], match[1]) if match[1] else (match[2], match[3])
+        try:
+            return _day(first, "-01-01"), _day(last, "-12-31")
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def _day(text: str | None, rest: str) -> date | None:
+    return date.fromisoformat(text if len(text) > 4 else text + rest) if text else None
+
+
+_OPTIONS = (
+    click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published then: 2015:2020, 2015-03-01:, ..."),
+    click.option("--journal", "journals", multiple=True, metavar="NAME", help="Title, abbreviation or ISSN."),
+    click.option("--mesh", multiple=True, metavar="HEADING", help="MeSH descriptor, by name or UI."),
+    click.option("--major", is_flag=True, help="... and as a main point of the article."),
+    click.option("--type", "types", multiple=True, metavar="TYPE", help="Publication type, by name or UI."),
+    click.option("--language", "languages", multiple=True, metavar="CODE", help="eng, fre, German, ..."),
+    click.option("--has-abstract", is_flag=True, help="Only with an abstract."),
+    click.option("--free-full-text", is_flag=True, help="Only with a PMCID."),
+    click.option("--no-retracted", is_flag=True, help="Not the retracted."),
+    click.option("--added-since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Added to the index since."),
+    click.option("--pmids", "only_pmids", type=click.File("r"), metavar="FILE", help="Only the PMIDs in a file."),
+    click.option("--not-pmids", type=click.File("r"), metavar="FILE", help="None of the PMIDs in a file."),
+)
+
+
+def filter_options(function: _Function) -> _Function:
+    """Add the filters, which arrive as the argument `filters`. Values of one option are alternatives."""
+    from functools import wraps
+
+    @wraps(function)
+    def command(
+        dates: tuple[date | None, date | None] | None,
+        journals: tuple[str, ...],
+        mesh: tuple[str, ...],
+        major: bool,
+        types: tuple[str, ...],
+        languages: tuple[str, ...],
+        has_abstract: bool,
+        free_full_text: bool,
+        no_retracted: bool,
+        added_since: Any,
+        only_pmids: Any,
+        not_pmids: Any,
+        **rest: Any,
+    ) -> Any:
+        from search.query.filters import Filters, MeshTerm
+
+        first, last = dates or (None, None)
+        filters = Filters(
+            date_from=first,
+            date_to=last,
+            journals=journals,
+            mesh=tuple(MeshTerm(heading, major=major) for heading in mesh),
+            publication_types=types,
+            languages=languages,
+            has_abstract=has_abstract,
+            free_full_text=free_full_text,
+            not_retracted=no_retracted,
+            added_since=added_since.date() if added_since else None,
+            pmids=frozenset(read_pmids(only_pmids)) if only_pmids else None,
+            not_pmids=frozenset(read_pmids(not_pmids)) if not_pmids else frozenset(),
+        )
+        if major and not mesh:
+            raise click.UsageError("--major goes with --mesh")
+        return function(filters=filters, **rest)
+
+    wrapped: Any = command
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    result: _Function = wrapped
+    return result
+
+
+def read_pmids(stream: Any) -> list[int]:
+    """Read PMIDs from a file: digits separated by white space, commas or semicolons.
+
+    Raises QueryError that names the file, the line and what is no PMID.
+    """
+    from search.errors import QueryError
+
+    found = []
+    for number, line in enumerate(stream, start=1):
+        for word in re.split(r"[\s,;]+", line.strip()):
+            if word and not (word.isascii() and word.isdigit() and int(word) > 0):
+                raise QueryError(f"{Path(stream.name).name} line {number}: {word[:40]!r} is no PMID")
+            found += [int(word)] if word else []
+    return found

@@ -1,0 +1,72 @@
+"""Commands about the index itself: status, merge, verify, repair."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from search.cli.options import common, open_index, settings
+
+__all__ = ["merge", "repair", "status", "verify"]
+
+
+@click.command()
+@common
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def status(folder: Path | None, config_file: Path | None, style: str) -> None:
+    """Tell what the index holds and how far its parts are."""
+    import msgspec
+
+    from search.cli.output import plain, print_json
+
+    with open_index(config_file, folder) as index:
+        found = index.status()
+    if style == "json":
+        print_json(msgspec.to_builtins(found), indent=2)
+        return
+    lines = [
+        f"index     {found.folder}, made {found.created}",
+        f"articles  {found.articles:,} ({found.stale:,} not encoded yet), {found.deleted:,} deleted",
+        f"model     {found.model} ({found.fingerprint[:12]}), {found.dimension} dimensions, {found.stored_vectors}",
+        f"vectors   {found.vector_index}, generation {found.generation}, {found.pending:,} pending",
+        f"text      {found.text_rule}",
+        f"disk      {sum(found.bytes.values()) / 1e6:,.1f} MB",
+        f"files     {found.files:,} read" + "".join(f"\n          not to its end: {n}" for n in found.incomplete_files),
+    ]
+    click.echo(plain("\n".join(lines)))
+
+
+@click.command()
+@common
+def merge(folder: Path | None, config_file: Path | None) -> None:
+    """Bring the search structures up to the last change now instead of when it is due."""
+    with open_index(config_file, folder) as index:
+        index.merge()
+        click.echo(f"generation {index.status().generation} is in force", err=True)
+
+
+@click.command()
+@common
+def verify(folder: Path | None, config_file: Path | None) -> None:
+    """Read every part of the index and hold it against the others. Exit code 1 if anything is wrong."""
+    from search.api import Index
+    from search.cli.output import plain
+
+    problems = Index.verify(settings(config_file, folder)[1])
+    for problem in problems:
+        click.echo(plain(problem))
+    click.echo(f"{len(problems):,} problems" if problems else "the index is whole", err=True)
+    sys.exit(1 if problems else 0)
+
+
+@click.command()
+@common
+def repair(folder: Path | None, config_file: Path | None) -> None:
+    """Rebuild the search structures from articles.db, without encoding again."""
+    from search.api import Index
+
+    path = settings(config_file, folder)[1]
+    Index.repair(path)
+    click.echo(f"{path}: the search structures are rebuilt; `search verify` checks the rest", err=True)

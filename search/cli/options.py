@@ -1,0 +1,51 @@
+"""Options that several commands share, and the index they open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from search.config import Config, load_config
+
+if TYPE_CHECKING:
+    from search.api import Index
+
+__all__ = ["FORMATS", "common", "format_option", "open_index", "settings"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+FORMATS = ("table", "json", "jsonl", "csv")
+
+
+def common(function: _Function) -> _Function:
+    """Add `--index` and `--config`."""
+    function = click.option(
+        "--config", "config_file", type=click.Path(path_type=Path), help="The config file [default: ./config.yml]."
+    )(function)
+    return click.option(
+        "--index", "folder", type=click.Path(path_type=Path), help="The index folder [default: the config's `index`]."
+    )(function)
+
+
+def format_option(function: _Function) -> _Function:
+    """Add `--format`."""
+    return click.option(
+        "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print."
+    )(function)
+
+
+def settings(config_file: Path | None, folder: Path | None) -> tuple[Config, Path]:
+    """Return the config and the folder of the index that are meant."""
+    config = load_config(config_file)
+    return config, folder or Path(config.index)
+
+
+def open_index(config_file: Path | None, folder: Path | None) -> Index:
+    """Open the index that is meant."""
+    from search.api import Index
+
+    config, path = settings(config_file, folder)
+    return Index.open(path, config=config)

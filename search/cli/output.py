@@ -1,0 +1,231 @@
+"""Printing hits and articles: as a table, JSON, JSON lines or CSV. Data goes to standard output."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from search.article import Article
+from search.export.csv import defuse
+from search.export.parts import NOTICE_NAMES
+from search.query.facets import Facets
+from search.query.records import explanation, hit_record
+from search.query.search import Hit
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["marks", "plain", "print_article", "print_facets", "print_json", "print_searches"]
+
+# C0 and C1 control characters but tab and newline could steer a terminal; bidirectional overrides could reorder it.
+_CONTROL = {
+    code: None
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\t\n"
+}
+
+
+def plain(text: str) -> str:
+    """Return the text without anything that a terminal would obey."""
+    return text.encode("utf-8", "replace").decode().translate(_CONTROL)
+
+
+def marks(article: Article) -> list[str]:
+    """Return what must be said beside an article's title: retracted, corrected, not a real study."""
+    found = ["RETRACTED"] if article.is_retracted else []
+    for notice in article.notices:
+        label = NOTICE_NAMES[notice.kind].lower()
+        found.append(f"{label}: PMID {notice.pmid}" if notice.pmid else label)
+    if article.is_sample:
+        found.append("not a real study")
+    return found
+
+
+def print_searches(
+    questions: Sequence[str | None], answers: Sequence[list[Hit]], style: str, *, explain: bool = False
+) -> None:
+    """Print the hits of one or several searches; a question of None has no words to explain a hit by."""
+    several = len(answers) > 1
+    if style == "table":
+        for question, hits in zip(questions, answers, strict=True):
+            _print_table(question, hits, headed=several, explain=explain)
+    elif style == "csv":
+        _print_csv(questions, answers)
+    elif style == "jsonl":
+        for question, hits in zip(questions, answers, strict=True):
+            for record in _records(question, hits, explain):
+                print_json({"question": question, **record} if several else record)
+    elif several:
+        print_json(
+            [
+                {"question": question, "hits": _records(question, hits, explain)}
+                for question, hits in zip(questions, answers, strict=True)
+            ],
+            indent=2,
+        )
+    else:
+        print_json(_records(questions[0], answers[0], explain), indent=2)
+
+
+def _records(question: str | None, hits: list[Hit], explain: bool) -> list[dict[str, Any]]:
+    records = [hit_record(hit) for hit in hits]
+    if explain and question is not None:
+        records = [{**record, "explain": explanation(question, hit)} for record, hit in zip(records, hits, strict=True)]
+    return records
+
+
+def print_json(value: Any, indent: int = 0) -> None:
+    """Print a value as one line of JSON, or indented."""
+    data = msgspec.json.encode(value)
+    sys.stdout.write((msgspec.json.format(data, indent=indent) if indent else data).decode() + "\n")
+
+
+def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console()
+    if headed and question is not None:
+        console.print(Text(plain(question), style="bold"))
+    if not hits:
+        console.print("nothing found")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("year", justify="right")
+    table.add_column("journal", max_width=24)
+    table.add_column("title", ratio=1)
+    table.add_column("PMID", justify="right", no_wrap=True)
+    for hit in hits:
+        journal = hit.article.journal.iso_abbreviation or hit.article.journal.title or ""
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.3f}",
+            str(hit.article.year or ""),
+            Text(plain(journal)),
+            _title(hit, explanation(question, hit) if explain and question else None),
+            Text(str(hit.pmid), style=f"link {hit.article.url}"),
+        )
+    console.print(table)
+
+
+def _title(hit: Hit, explained: dict[str, Any] | None) -> Text:
+    """Return the title with its marks, evidence, duplicates and link."""
+    from rich.text import Text
+
+    text = Text()
+    for mark in marks(hit.article):
+        text.append(f"[{mark}] ", style="bold red" if mark == "RETRACTED" else "yellow")
+    text.append(plain(hit.article.title) or "(no title)")
+    for part in hit.evidence:
+        text.append(f"\n\u201c{plain(part.text)}\u201d", style="green")
+        text.append(f" {part.score:.3f}", style="dim")
+    for other in hit.duplicates:
+        text.append(f"\nalso PMID {other.pmid}: {other.reason}", style="yellow")
+    if explained:
+        words = ", ".join(explained.pop("matched_words")) or "none"
+        numbers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in explained.items() if value)
+        text.append(f"\n{numbers}; words in common: {plain(words)}", style="cyan")
+    text.append(f"\n{hit.article.url}", style=f"dim link {hit.article.url}")
+    return text
+
+
+_COLUMNS = ("rank", "score", "pmid", "year", "journal", "title", "url", "doi", "retracted", "notices", "sample")
+
+
+def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) -> None:
+    several = len(answers) > 1
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow((["question"] if several else []) + list(_COLUMNS))
+    for question, hits in zip(questions, answers, strict=True):
+        for hit in hits:
+            record = {**hit_record(hit), "notices": "; ".join(marks(hit.article))}
+            cells = [_cell(record[column]) for column in _COLUMNS]
+            writer.writerow(([_cell(question)] if several else []) + cells)
+    sys.stdout.write(stream.getvalue())
+
+
+def _cell(value: object) -> object:
+    return defuse(value) if isinstance(value, str) else "" if value is None else value
+
+
+def print_facets(facets: Facets) -> None:
+    """Print counts as bars, a block for each kind."""
+    from rich.table import Table
+
+    console = _console()
+    console.print(f"of the first {facets.articles:,} results")
+    for name, counts in (
+        ("year", {str(year): count for year, count in facets.years.items()}),
+        ("journal", facets.journals),
+        ("MeSH heading", facets.mesh),
+        ("publication type", facets.publication_types),
+        ("language", facets.languages),
+    ):
+        table = Table(box=None, pad_edge=False)
+        table.add_column(name, max_width=50)
+        table.add_column("articles", justify="right")
+        table.add_column("")
+        most = max(counts.values(), default=1)
+        for value, count in list(counts.items())[: None if name == "year" else _FACETS_SHOWN]:
+            table.add_row(plain(value), f"{count:,}", "\u2588" * max(1, round(30 * count / most)))
+        if counts:
+            console.print()
+            console.print(table)
+
+
+_FACETS_SHOWN = 12
+
+
+def print_article(article: Article) -> None:
+    """Print one article to be read: citation, marks, abstract, MeSH, links."""
+    from rich.text import Text
+
+    console = _console()
+    title = Text(plain(article.title) or "(no title)", style="bold")
+    console.print(title)
+    for mark in marks(article):
+        console.print(Text(f"[{mark}]", style="bold red" if mark == "RETRACTED" else "yellow"))
+    for line in _citation(article):
+        console.print(Text(plain(line)))
+    if article.abstract:
+        console.print()
+        console.print(Text(plain(article.labelled_abstract)))
+    console.print()
+    for name, values in (
+        ("MeSH", [heading.descriptor + ("*" if heading.is_major else "") for heading in article.mesh_headings]),
+        ("Keywords", [keyword.text for keyword in article.keywords]),
+        ("Types", [kind.name for kind in article.publication_types]),
+        ("Trials", list(article.trial_numbers)),
+    ):
+        if values:
+            console.print(Text(plain(f"{name}: {'; '.join(values)}")))
+    console.print(Text(article.url, style=f"link {article.url}"))
+
+
+def _citation(article: Article) -> list[str]:
+    authors = ", ".join(str(author) for author in article.authors)
+    place = article.journal.iso_abbreviation or article.journal.title or (article.book.title if article.book else "")
+    volume = f"{article.volume or ''}{f'({article.issue})' if article.issue else ''}"
+    numbers = ":".join(part for part in (volume, article.pages or "") if part)
+    where = ". ".join(part for part in (place, f"{article.publication_date}", numbers) if part)
+    identifiers = [f"PMID {article.pmid}"]
+    identifiers += [f"doi:{article.doi}"] if article.doi else []
+    identifiers += [article.pmcid] if article.pmcid else []
+    vernacular = [article.vernacular_title] if article.vernacular_title else []
+    return [line for line in (*vernacular, authors, where, ", ".join(identifiers)) if line]
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # A pipe has no width of its own; what is cut there is lost.
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)

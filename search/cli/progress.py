@@ -1,0 +1,63 @@
+"""A progress line on standard error: how much, how fast, how long still. Silent where that is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from search.ingest import Progress
+
+__all__ = ["Meter"]
+
+
+class Meter:
+    """Shows the progress of an ingestion while it is entered."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Meter:
+        """Begin."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
+            )
+            self._bar.add_task("", total=1.0, numbers="")
+            self._bar.start()
+        self._started = time.monotonic()
+        return self
+
+    def update(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        if self._bar is None:
+            return
+        from rich.markup import escape
+
+        rate = progress.encoded / max(time.monotonic() - self._started, 1e-9)
+        self._bar.update(
+            self._bar.task_ids[0],
+            description=escape(progress.file[-40:]),
+            completed=progress.fraction,
+            numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left:",
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the line."""
+        if self._bar is not None:
+            self._bar.stop()

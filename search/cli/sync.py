@@ -1,0 +1,129 @@
+"""The command that holds PubMed: sync."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.articles import open_or_create, print_report
+from search.cli.options import common, settings
+
+if TYPE_CHECKING:
+    from search.sync import SyncPlan, SyncReport
+
+__all__ = ["sync"]
+
+_FILES_SHOWN = 12
+
+
+@click.command()
+@common
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="A folder of NLM's files, instead of NLM's server."
+)
+@click.option("--since", type=click.IntRange(min=1500, max=2200), help="Keep articles published in this year or later.")
+@click.option("--mesh", multiple=True, help="Keep articles with this MeSH descriptor (name or UID). Repeatable: any.")
+@click.option("--language", multiple=True, help="Keep articles in this language (eng, fre, ...). Repeatable: any.")
+@click.option(
+    "--query-terms",
+    "terms",
+    multiple=True,
+    help="Keep articles with this word or phrase in title, abstract or keywords; * at its end for any ending. "
+    "Repeatable: any.",
+)
+@click.option("--change-part", is_flag=True, help="Keep another part than before, or all of PubMed; reads all again.")
+@click.option("--accept-removals", is_flag=True, help="Let a new year's baseline remove very many articles.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done, how many records and how long.")
+@click.option("--keep", is_flag=True, help="Keep downloaded files.")
+@click.option("--model", help="The model of a new index [default: the config's `model`].")
+@click.option("--no-encode", is_flag=True, help="Only store the articles; `search encode` encodes them later.")
+def sync(
+    folder: Path | None,
+    config_file: Path | None,
+    source: Path | None,
+    since: int | None,
+    mesh: tuple[str, ...],
+    language: tuple[str, ...],
+    terms: tuple[str, ...],
+    change_part: bool,
+    accept_removals: bool,
+    dry_run: bool,
+    keep: bool,
+    model: str | None,
+    no_encode: bool,
+) -> None:
+    """Bring the index to NLM's state: all of PubMed, or a part of it.
+
+    Baseline and update files that were not applied yet are downloaded, checked and applied in NLM's order. An
+    interrupted run goes on where it was when the command is given again; given daily, it keeps the index current. The
+    part that is kept (--since, --mesh, --language, --query-terms; all of them must hold) is remembered.
+    """
+    from search.sync import make_part, preview
+
+    part = make_part(since, mesh, language, terms)
+    if dry_run:
+        config, path = settings(config_file, folder)
+        _print_plan(preview(config.nlm, path, source, part=part, change_part=change_part))
+        return
+    from search.cli.progress import Meter
+
+    with open_or_create(config_file, folder, model) as index, Meter() as meter:
+        report = index.sync(
+            source,
+            part=part,
+            change_part=change_part,
+            accept_removals=accept_removals,
+            keep=keep,
+            encode=not no_encode,
+            progress=meter.update,
+        )
+    _print_sync(report)
+
+
+def _print_plan(plan: SyncPlan) -> None:
+    from search.cli.output import plain
+
+    lines = [
+        f"from      {plan.origin}",
+        f"keeps     {plan.part}",
+        f"applied   {plan.applied_before:,} files so far",
+        f"to apply  {plan.baseline_files:,} baseline and {plan.update_files:,} update files, {_size(plan.bytes)}",
+    ]
+    names = [file.name for file in plan.files]
+    if len(names) > _FILES_SHOWN:
+        names = [*names[: _FILES_SHOWN - 2], "...", names[-1]]
+    lines += [f"          {name}" for name in names]
+    if plan.files:
+        lines += [
+            f"records   about {plan.records:,} to read, at most about {plan.to_encode:,} of them to encode",
+            f"time      about {_duration(plan.seconds)}, and downloading",
+            f"disk      at most about {_size(plan.disk_bytes)} more",
+        ]
+    lines += [f"note      {note}" for note in plan.notes]
+    click.echo(plain("\n".join(lines)))
+
+
+def _print_sync(report: SyncReport) -> None:
+    from search.cli.output import plain
+
+    print_report(report.ingest)
+    deletions = sum(entry.deletions for entry in report.applied)
+    click.echo(f"{len(report.applied):,} files applied, with {deletions:,} deletions; kept: {report.part}", err=True)
+    if report.removed:
+        click.echo(f"{report.removed:,} articles are not in the new baseline and were removed", err=True)
+    for note in report.notes:
+        click.echo(plain(f"note: {note}"), err=True)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in the largest unit that leaves a number of two digits or so."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.0f} seconds"

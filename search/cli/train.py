@@ -1,0 +1,104 @@
+"""Commands that make a model: train pairs, train model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.cli.options import common, open_index
+
+__all__ = ["train"]
+
+
+@click.group()
+def train() -> None:
+    """Make a model: mine pairs from an index, fine-tune a base on them."""
+
+
+@train.command()
+@common
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, e.g. pairs.jsonl.gz.")
+@click.option("--sample", type=click.IntRange(min=1), help="How many articles [default: all, as in the recipe].")
+@click.option(
+    "--kinds", default="title-abstract,similar-title", show_default=True, help="Kinds of pairs, separated by commas."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def pairs(
+    folder: Path | None, config_file: Path | None, output: Path, sample: int | None, kinds: str, seed: int
+) -> None:
+    """Mine pairs from the articles of an index: (title, abstract), (title, similar title)."""
+    from search.cli.output import plain
+    from search.training.pairs import DEFAULT_SAMPLE, mine_pairs
+
+    with open_index(config_file, folder) as index:
+        report = mine_pairs(
+            index.articles(), output, seed=seed, sample=sample or DEFAULT_SAMPLE, kinds=kinds.split(",")
+        )
+    click.echo(f"{report.articles:,} articles read, {report.sampled:,} sampled, {report.total:,} pairs", err=True)
+    for kind, count in report.pairs.items():
+        first, second = report.lengths[kind]
+        click.echo(f"  {kind}: {count:,} pairs of {first:.0f} and {second:.0f} words, e.g.", err=True)
+        for example in report.examples.get(kind, [])[:1]:
+            click.echo(plain(f"    {example.anchor}\n    {example.positive[:160]}"), err=True)
+    for reason, count in report.left_out.items():
+        click.echo(f"  left out: {count:,} {reason}", err=True)
+
+
+@train.command()
+@click.option("--pairs", "pairs_file", type=click.Path(path_type=Path), required=True, help="What `train pairs` wrote.")
+@click.option("--base", required=True, help="The model to start from: builtin, a preset, a folder or a hub name.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. learning_rate=1e-5.")
+@click.option("--licence", default="unknown", show_default=True, help="The licence for the model card.")
+def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple[str, ...], licence: str) -> None:
+    """Fine-tune a base on pairs with the recipe of the reference model.
+
+    Parameters and their defaults are in docs/training.md.
+    """
+    from search.models.presets import resolve_model
+    from search.training.finetune import train_model
+
+    report = train_model(
+        pairs_file,
+        resolve_model(base).document,
+        output,
+        parameters=_parameters(values),
+        resume=resume,
+        licence=licence,
+        progress=_print_progress,
+    )
+    click.echo(
+        f"{report.output}: {report.steps:,} steps on {report.pairs:,} pairs in {report.seconds:,.0f} s; Pearson x100 "
+        f"on {report.held_out:,} held-out pairs {report.score_before:.2f} before, {report.score_after:.2f} after",
+        err=True,
+    )
+
+
+def _parameters(values: tuple[str, ...]) -> Any:
+    import msgspec
+
+    from search.errors import TrainingError
+    from search.training.parameters import TrainingParameters
+
+    given = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set takes NAME=VALUE, not {value!r}")
+        given[name.strip()] = text.strip()
+    known = {name: text for name, text in given.items() if name in TrainingParameters.__dataclass_fields__}
+    TrainingParameters.from_dict({name: text for name, text in given.items() if name not in known})
+    try:
+        return msgspec.convert(known, TrainingParameters, strict=False)
+    except msgspec.ValidationError as error:
+        raise TrainingError(str(error)) from error
+
+
+def _print_progress(progress: Any) -> None:
+    loss = f", loss {progress.loss:.4f}" if progress.loss is not None else ""
+    score = f", Pearson {progress.score:.2f}" if progress.score is not None else ""
+    left = f", {progress.seconds_left / 60:,.0f} min left"
+    click.echo(f"step {progress.step:,} of {progress.steps:,}{loss}{score}{left}", err=True)

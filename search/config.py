@@ -1,0 +1,124 @@
+"""config.yml: one file for the command line, Python and txtai, read into a Config.
+
+Keys that are txtai's own (workflow, pipelines by name or by dotted path, ...) are left to txtai.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from search.errors import ConfigError
+
+__all__ = [
+    "TXTAI_KEYS",
+    "Config",
+    "EutilsConfig",
+    "NlmConfig",
+    "config_from_dict",
+    "find_config",
+    "load_config",
+]
+
+#: Top-level keys of a txtai application file.
+TXTAI_KEYS = frozenset(
+    {
+        "agent", "api", "cloud", "cluster", "embeddings", "mcp", "path", "routes", "upload", "workflow", "writable",
+        "caption", "entity", "extractor", "filetohtml", "hfonnx", "hftrainer", "htmltomarkdown", "imagehash", "labels",
+        "llm", "microphone", "mlonnx", "objects", "questions", "audiostream", "audiomixer", "audiorecord", "rag",
+        "reranker", "segmentation", "sequences", "signal", "similarity", "summary", "tabular", "textractor",
+        "texttoaudio", "texttospeech", "tokenizer", "transcription", "translation", "urlretrieve", "generator",
+        "crossencoder", "lateencoder", "hfllm", "lemurtrainer", "nop", "sequencespipeline",
+    }
+)  # fmt: skip
+
+
+class NlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`nlm`: where NLM's files are had from. Without `downloads` they go to a folder of the index."""
+
+    url: str = "https://ftp.ncbi.nlm.nih.gov/pubmed/"
+    downloads: str | None = None
+    timeout: float = 60.0
+
+
+class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`eutils`: where PubMed is asked, and who NCBI is told is asking. A key is taken from the environment only."""
+
+    url: str = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
+    tool: str = "pubmed-semantic-search"
+    email: str | None = None
+    timeout: float = 60.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
+
+    index: str = "indexes/pubmed"
+    model: str = "builtin"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    vectors: Literal["float16", "float32"] = "float16"
+    results: int = 10
+    mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
+    mesh_tree: str | None = None
+    nlm: NlmConfig = NlmConfig()
+    eutils: EutilsConfig = EutilsConfig()
+
+
+def find_config() -> Path | None:
+    """Return the file to read where none is named: `$SEARCH_CONFIG`, else `config.yml` in the current folder."""
+    named = os.environ.get("SEARCH_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("config.yml")
+    return here if here.is_file() else None
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """Read a config file; without a path the one that `find_config` finds, or the defaults where there is none.
+
+    Raises ConfigError for a file that cannot be read, an unknown key (with the nearest known one), or a wrong value.
+    """
+    found = Path(path) if path is not None else find_config()
+    if found is None:
+        return Config()
+    import yaml
+
+    try:
+        data = yaml.load(found.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise ConfigError(f"{found}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{found}: not valid YAML: {' '.join(str(error).split())}") from error
+    if data is None:
+        return Config()
+    if not isinstance(data, dict):
+        raise ConfigError(f"{found}: a list of `key: value` lines is expected")
+    return config_from_dict(data, str(found))
+
+
+def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
+    """Make a Config of the keys of a YAML file that are not txtai's. Raises ConfigError; `name` is for its message."""
+    known = set(Config.__struct_fields__)
+    own = {}
+    for key, value in data.items():
+        if key in known:
+            own[key] = value
+        elif not (isinstance(key, str) and (key in TXTAI_KEYS or "." in key)):
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+            raise ConfigError(f"{name}: unknown key `{key}`; the nearest known one is `{near[0]}`")
+    try:
+        config = msgspec.convert(own, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    if config.results < 1:
+        raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
+    for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
+        if not service.url.startswith(("https://", "http://")):
+            raise ConfigError(f"{name}: `{key}: url` must be an https:// address, not {service.url!r}")
+        if service.timeout <= 0:
+            raise ConfigError(f"{name}: `{key}: timeout` must be more than 0 seconds, not {service.timeout}")
+    return config

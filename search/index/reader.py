@@ -1,0 +1,247 @@
+"""Reading an index folder: a consistent view of SQLite, Faiss and what is pending between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from search.errors import IndexCorruptError, IndexFolderError
+from search.index.ann import VectorIndex
+from search.index.checksum import sample_checksum
+from search.index.lexical import LexicalIndex, PendingLexical
+from search.index.manifest import LexicalPart, Manifest, VectorPart, read_manifest
+from search.store import Pmids, StoreReader, Vectors
+
+__all__ = ["IndexReader", "Pending", "View"]
+
+_NO_PMIDS: Pmids = np.empty(0, np.int64)
+
+#: An approximate index gives this many times the candidates asked for; their exact cosines decide.
+_OVERSAMPLING = 4
+_LEAST_CANDIDATES = 100
+
+#: So many more are taken from an exact one: equal texts have equal scores, and the order among them is by PMID.
+_TIES = 16
+
+
+class Pending:
+    """What was committed after the changes that the derived parts cover; each kind is read when it is first needed."""
+
+    def __init__(self, store: StoreReader, manifest: Manifest, upto: int, lexical: LexicalIndex | None) -> None:
+        self._store = store
+        self._lexical_base = lexical
+        self._vectors_since = manifest.vector_part.change if manifest.vector_part else 0
+        self._words_since = manifest.lexical_part.change if manifest.lexical_part else 0
+        self.generation = manifest.generation
+        self.upto = upto
+
+    @cached_property
+    def vectors(self) -> tuple[Pmids, Vectors]:
+        """PMIDs and vectors that Faiss does not know of."""
+        return self._store.vectors_since(self._vectors_since)
+
+    @cached_property
+    def outdated_vectors(self) -> Pmids:
+        """PMIDs, ascending, whose vectors in Faiss are no longer true."""
+        return np.union1d(self.vectors[0], self._store.deleted_since(self._vectors_since))
+
+    @cached_property
+    def words(self) -> PendingLexical:
+        """The articles that tantivy does not know of."""
+        return PendingLexical(self._store.articles_since(self._words_since), self._lexical_base)
+
+    @cached_property
+    def outdated_words(self) -> Pmids:
+        """PMIDs, ascending, whose words in tantivy are no longer true."""
+        return self._store.changed_since(self._words_since)
+
+
+@dataclass(frozen=True)
+class View:
+    """One state of an index, for as long as `IndexReader.view` holds it."""
+
+    manifest: Manifest
+    change: int
+    store: StoreReader
+    ann: VectorIndex | None
+    lexical: LexicalIndex | None
+    pending: Pending
+
+    def words_nearest(self, question: str, limit: int, *, allowed: Pmids | None = None) -> tuple[Pmids, Vectors]:
+        """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
+        found = self.pending.words.scores(question, allowed)
+        if self.lexical is not None:
+            pmids, scores = self.lexical.search(question, limit, allowed=allowed, excluded=self.pending.outdated_words)
+            found.update(zip(pmids.tolist(), scores.tolist(), strict=True))
+        best = sorted(found.items(), key=lambda item: (-item[1], -item[0]))[:limit]
+        return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
+
+    def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
+        wanted = np.unique(pmids)
+        found = self.pending.words.scores(question, wanted)
+        if self.lexical is not None:
+            settled = np.setdiff1d(wanted, self.pending.outdated_words)
+            found.update(self.lexical.scores(question, settled))
+        return found
+
+    def nearest(self, queries: Vectors, limit: int, *, allowed: Pmids | None = None) -> list[tuple[Pmids, Vectors]]:
+        """Return, for each query, the PMIDs of the nearest articles and their exact cosines, best first.
+
+        `queries` is (n, dimension) float32 with unit rows; `allowed` (sorted) restricts the answer to some PMIDs. Equal
+        cosines are in order of PMID, the newest first.
+        """
+        found = self._candidates(queries, limit, allowed)
+        wanted = np.unique(np.concatenate([*found, _NO_PMIDS]))
+        pmids, vectors = self.store.vectors(wanted.tolist())
+        place = {int(pmid): row for row, pmid in enumerate(pmids)}
+        answers = []
+        for query, candidates in zip(queries, found, strict=True):
+            rows = np.array([place[int(pmid)] for pmid in candidates if int(pmid) in place], np.int64)
+            scores = vectors[rows] @ query
+            best = np.lexsort((-pmids[rows], -scores))[:limit]
+            answers.append((pmids[rows[best]], scores[best]))
+        return answers
+
+    def _candidates(self, queries: Vectors, limit: int, allowed: Pmids | None) -> list[Pmids]:
+        """Return candidates for each query: from Faiss what is still true, and what is pending."""
+        found: list[list[Pmids]] = [[] for _ in queries]
+        if self.ann is not None and self.ann.count:
+            asked = limit + _TIES if self.ann.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
+            pmids, _ = self.ann.search(
+                queries, min(asked, self.ann.count), allowed=allowed, excluded=self.pending.outdated_vectors
+            )
+            for row, candidates in zip(found, pmids, strict=True):
+                row.append(candidates[candidates >= 0])
+        pending, vectors = self.pending.vectors
+        if len(pending):
+            keep = np.arange(len(pending)) if allowed is None else np.flatnonzero(np.isin(pending, allowed))
+            scores = queries @ vectors[keep].T
+            for row, line in zip(found, scores, strict=True):
+                row.append(pending[keep[np.argsort(-line, kind="stable")[: limit + _TIES]]])
+        return [np.concatenate([*row, _NO_PMIDS]) for row in found]
+
+
+class IndexReader:
+    """An index folder open for reading; safe to use from several threads, one answer at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.RLock()
+        self.manifest = read_manifest(folder)
+        self.store = self._open_store()
+        self._ann: VectorIndex | None = None
+        self._lexical: LexicalIndex | None = None
+        self._stamp = (0, 0, 0)
+        self._pending: Pending | None = None
+        try:
+            self._load_parts()
+        except BaseException:
+            self.store.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            self.store.close()
+            self._ann = self._lexical = None
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """Hold one state of the index: the last commit of its writer when the view was taken."""
+        with self._lock:
+            # The manifest first: a state of SQLite that is taken later holds every change it covers.
+            if self._manifest_stamp() != self._stamp:
+                self._load_parts()
+            with self.store.snapshot() as change:
+                yield View(self.manifest, change, self.store, self._ann, self._lexical, self._pending_at(change))
+
+    def _pending_at(self, change: int) -> Pending:
+        known = self._pending
+        if known is None or (known.generation, known.upto) != (self.manifest.generation, change):
+            known = self._pending = Pending(self.store, self.manifest, change, self._lexical)
+        return known
+
+    def _open_store(self) -> StoreReader:
+        path = self.folder / "articles.db"
+        if not path.exists():
+            raise IndexCorruptError(f"{path} is missing: restore it from a copy, nothing else holds the articles")
+        store = StoreReader(path)
+        dimension = int(store.settings().get("dimension", 0))
+        if dimension != self.manifest.dimension:
+            store.close()
+            raise IndexCorruptError(
+                f"{path} holds vectors of {dimension} dimensions and the manifest says {self.manifest.dimension}: "
+                "they are not of one index"
+            )
+        return store
+
+    def _load_parts(self) -> None:
+        """Read the manifest and open what it names; once more if a writer swapped it in between."""
+        while True:
+            stamp = self._manifest_stamp()
+            manifest = read_manifest(self.folder)
+            try:
+                ann = _open_vectors(self.folder, manifest) if manifest.vector_part else None
+                lexical = _open_lexical(self.folder, manifest.lexical_part) if manifest.lexical_part else None
+                break
+            except IndexCorruptError:
+                if self._manifest_stamp() == stamp:
+                    raise
+        self.manifest, self._ann, self._lexical = manifest, ann, lexical
+        self._stamp, self._pending = stamp, None
+
+    def _manifest_stamp(self) -> tuple[int, int, int]:
+        try:
+            status = (self.folder / "manifest.json").stat()
+        except OSError as error:
+            raise IndexFolderError(f"{self.folder}: {error.strerror}") from error
+        return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _open_vectors(folder: Path, manifest: Manifest) -> VectorIndex:
+    part = manifest.vector_part
+    if part is None:
+        raise IndexCorruptError(f"{folder}: the manifest names no vector index")
+    path = folder / part.file
+    _check_file(path, part)
+    index = VectorIndex.read(path, part.kind)
+    if index.count != part.count or index.dimension != manifest.dimension:
+        raise IndexCorruptError(
+            f"{path} holds {index.count} vectors of {index.dimension} dimensions, the manifest says {part.count} of "
+            f"{manifest.dimension}; `search repair` rebuilds it"
+        )
+    return index
+
+
+def _open_lexical(folder: Path, part: LexicalPart) -> LexicalIndex:
+    path = folder / part.folder
+    for name, size in part.sizes.items():
+        file = path / name
+        if not file.exists() or file.stat().st_size != size:
+            raise IndexCorruptError(f"{file} is missing or not of {size} bytes; `search repair` rebuilds it")
+    index = LexicalIndex(path)
+    if index.count != part.count:
+        raise IndexCorruptError(
+            f"{path} holds {index.count} articles and the manifest says {part.count}; `search repair` rebuilds it"
+        )
+    return index
+
+
+def _check_file(path: Path, part: VectorPart) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise IndexCorruptError(f"{path} is missing; `search repair` rebuilds it") from None
+    if size != part.size:
+        raise IndexCorruptError(
+            f"{path} has {size} bytes and the manifest says {part.size}; `search repair` rebuilds it"
+        )
+    if sample_checksum(path) != part.sample:
+        raise IndexCorruptError(f"{path} is not the file the manifest describes; `search repair` rebuilds it")

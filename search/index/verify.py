@@ -1,0 +1,109 @@
+"""Is an index whole? Every part is read and held against the others; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from search.article import embedding_text, text_hash
+from search.errors import SearchError
+from search.index.ann import VectorIndex
+from search.index.checksum import checksum, folder_checksum
+from search.index.lexical import LexicalIndex
+from search.index.manifest import Manifest, read_manifest
+from search.store import Pmids, StoreReader, unpack
+
+__all__ = ["verify"]
+
+#: A stored unit vector may be so far from unit length: the rounding of float16.
+_UNIT = 2e-3
+
+
+def verify(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with an index, a sentence each that says what to do; nothing if it is whole.
+
+    Reads every byte: SQLite's own check, every document and the hash of its text, every vector's length, and the
+    checksums and PMIDs of the derived parts. Raises IndexFolderError if the folder is no index.
+    """
+    manifest = read_manifest(folder)
+    try:
+        store = StoreReader(folder / "articles.db")
+    except SearchError as error:
+        yield str(error)
+        return
+    try:
+        with store.snapshot():
+            yield from _database(folder, store)
+            yield from _articles(store)
+            yield from _vectors(store)
+            yield from _faiss(folder, manifest, store)
+            yield from _tantivy(folder, manifest, store)
+    except SearchError as error:
+        yield str(error)
+    finally:
+        store.close()
+
+
+def _database(folder: Path, store: StoreReader) -> Iterator[str]:
+    for problem in store.integrity_problems():
+        yield f"{folder / 'articles.db'} is damaged ({problem}); restore it from a copy"
+
+
+def _articles(store: StoreReader) -> Iterator[str]:
+    documents = 0
+    for pmid, document, made_from, vector_hash, stale in store.document_rows():
+        documents += 1
+        try:
+            article = unpack(document)
+        except Exception as error:
+            yield f"PMID {pmid}: its record cannot be read ({error}); add it again"
+            continue
+        if article.pmid != pmid:
+            yield f"PMID {pmid}: its record says PMID {article.pmid}; add both again"
+        if text_hash(embedding_text(article)) != made_from:
+            yield f"PMID {pmid}: its text is not the one that was stored; add it again"
+        if not stale and vector_hash != made_from:
+            yield f"PMID {pmid}: its vector was made from another text; add it again"
+    counted = store.counts()["articles"]
+    if documents != counted:
+        yield f"there are {counted:,} articles and {documents:,} records of them; restore articles.db from a copy"
+
+
+def _vectors(store: StoreReader) -> Iterator[str]:
+    for pmids, vectors in store.vector_batches():
+        lengths = np.linalg.norm(vectors, axis=1)
+        for place in np.flatnonzero(~(np.abs(lengths - 1) < _UNIT)):
+            yield f"PMID {pmids[place]}: its vector has length {lengths[place]:.3f}, not 1; delete and add it again"
+
+
+def _faiss(folder: Path, manifest: Manifest, store: StoreReader) -> Iterator[str]:
+    part = manifest.vector_part
+    if part is None:
+        return
+    path = folder / part.file
+    if not path.exists() or checksum(path) != part.checksum:
+        yield f"{path} is missing or damaged; `search repair` rebuilds it"
+        return
+    index = VectorIndex.read(path, part.kind)
+    expected = np.setdiff1d(store.vector_pmids(), store.vector_pmids(since=part.change))
+    held = np.setdiff1d(index.pmids(), _outdated(store, part.change))
+    if index.count != part.count or not np.array_equal(held, expected):
+        yield f"{path} does not hold the vectors of articles.db; `search repair` rebuilds it"
+
+
+def _outdated(store: StoreReader, change: int) -> Pmids:
+    return np.union1d(store.vector_pmids(since=change), store.deleted_since(change))
+
+
+def _tantivy(folder: Path, manifest: Manifest, store: StoreReader) -> Iterator[str]:
+    part = manifest.lexical_part
+    if part is None:
+        return
+    path = folder / part.folder
+    if not path.is_dir() or folder_checksum(path) != part.checksum:
+        yield f"{path} is missing or damaged; `search repair` rebuilds it"
+        return
+    if LexicalIndex(path).count != part.count:
+        yield f"{path} does not hold as many articles as the manifest says; `search repair` rebuilds it"

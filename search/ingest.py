@@ -1,0 +1,277 @@
+"""Records in: read sources, keep the newest version, encode what is new or changed, commit batch by batch.
+
+An article and its vector are committed together, so what was committed is findable at once, and a run that was stopped
+goes on where it was: what is there already is neither written nor encoded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from search.article import Article, Deletion
+from search.errors import InvalidRecordError, SourceError
+from search.index import IndexWriter
+from search.models import Kind
+from search.sources import Rejection, expand_paths, open_source
+from search.store import ArticleRow, Outside, Vectors, prepare
+
+__all__ = [
+    "Encodes",
+    "IngestReport",
+    "Progress",
+    "Run",
+    "add_articles",
+    "add_files",
+    "encode_stale",
+]
+
+#: Articles that are encoded and committed together: some seconds of work on two cores.
+BATCH = 512
+
+# More would fill the terminal and the memory; the counts are whole in any case.
+_REJECTIONS_KEPT = 1000
+
+
+class Encodes(Protocol):
+    """What ingestion needs of a model."""
+
+    def encode(self, texts: Sequence[str], kind: Kind = "document") -> Vectors:
+        """Return unit vectors, (n, dimension) float32."""
+        ...
+
+
+class Progress(msgspec.Struct):
+    """How far a run is. `fraction` is that of all bytes to read, 0 where it cannot be known (standard input)."""
+
+    file: str
+    read: int
+    encoded: int
+    fraction: float
+
+
+class IngestReport(msgspec.Struct):
+    """What a run did. `counts` has a number for each fate of a record: `added`, `replaced`, `unchanged`, ..."""
+
+    read: int = 0
+    encoded: int = 0
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    rejections: list[Rejection] = []
+    errors: list[str] = []
+    notes: list[str] = []
+    skipped_files: list[str] = []
+    merged: bool = False
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count a record that cannot be used, and remember the first thousand."""
+        self.counts["rejected"] += 1
+        if len(self.rejections) < _REJECTIONS_KEPT:
+            self.rejections.append(rejection)
+
+
+class Run:
+    """One run of ingestion: where it writes, with what it encodes, and what it has done so far.
+
+    `part`, where it is given, tells which articles belong to the part of PubMed that is kept. Others are not added, and
+    go if they are there only because they belonged to it.
+    """
+
+    def __init__(
+        self,
+        writer: IndexWriter,
+        encoder: Encodes | None,
+        *,
+        strict: bool = False,
+        restore: bool = False,
+        part: Callable[[Article], bool] | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.writer = writer
+        self.encoder = encoder
+        self.strict = strict
+        self.restore = restore
+        self.part = part
+        self.report = IngestReport()
+        self.progress = progress or (lambda _: None)
+        self._weights: dict[str, float] = {}
+        self._before = 0.0
+
+    def files(self, names: list[str], *, again: bool) -> None:
+        """Read files one after the other; one that breaks off is reported and the next is read."""
+        self._weights = _shares(names)
+        for name in names:
+            try:
+                self._file(name, again=again)
+            except SourceError as error:
+                if self.strict:
+                    raise
+                self.report.errors.append(str(error))
+            self._before += self._weights[name]
+
+    def _file(self, name: str, *, again: bool) -> None:
+        if name == "-":
+            self.records(open_source(name), name)
+            return
+        digest = _sha256(Path(name))
+        if not again and any(entry["sha256"] == digest and entry["complete"] for entry in self.writer.store.files()):
+            self.report.skipped_files.append(name)
+            return
+        self.writer.store.begin_file(name, digest)
+        before = Counter(self.report.counts)
+        try:
+            self.records(open_source(name), name)
+        except SourceError as error:
+            self.writer.store.finish_file(name, digest, self.report.counts - before, str(error))
+            raise
+        self.writer.store.finish_file(name, digest, self.report.counts - before)
+
+    def records(self, source: Iterable[Article | Deletion | Rejection], name: str) -> None:
+        """Commit a stream batch by batch; what came before an error in it is committed too."""
+        sequence = getattr(source, "sequence", None)
+        for batch, error in _batches(source, BATCH):
+            self._commit(batch, sequence)
+            fraction = self._before + self._weights.get(name, 0.0) * getattr(source, "fraction", 0.0)
+            self.progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
+            if error is not None:
+                raise error
+
+    def _commit(self, batch: list[Article | Deletion | Rejection], sequence: int | None) -> None:
+        records, refused = self._rows(batch)
+        part = self.part is not None
+        plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
+        if plan:
+            vectors = None
+            if self.encoder is not None:
+                vectors = self.encoder.encode([row.text for row in plan.to_encode], kind="document")
+                self.report.encoded += len(plan.to_encode)
+            self.writer.store.apply(plan, vectors)
+        self.report.counts.update(plan.counts)
+        self.report.merged |= self.writer.merge_if_due()
+        if refused is not None:
+            raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
+
+    def _rows(
+        self, batch: list[Article | Deletion | Rejection]
+    ) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
+        """Prepare a batch for the store; a strict run ends at a rejection, which is returned."""
+        records: list[ArticleRow | Outside | int] = []
+        belongs = [not isinstance(record, Article) or self.part is None or self.part(record) for record in batch]
+        passed_over = self._passed_over(batch, belongs)
+        for record, belonging in zip(batch, belongs, strict=True):
+            self.report.read += 1
+            if isinstance(record, Rejection):
+                self.report.reject(record)
+                if self.strict:
+                    return records, record
+            elif isinstance(record, Deletion):
+                records.append(record.pmid)
+            elif record.pmid in passed_over:
+                self.report.counts["outside the part"] += 1
+            else:
+                row = prepare(record)
+                records.append(row if belonging else Outside(row))
+        return records, None
+
+    def _passed_over(self, batch: list[Article | Deletion | Rejection], belongs: list[bool]) -> set[int]:
+        """Return the PMIDs that neither belong to the part nor are in the store: most of PubMed, if a part is kept."""
+        if all(belongs):
+            return set()
+        inside: set[int] = set()
+        outside: set[int] = set()
+        for record, belonging in zip(batch, belongs, strict=True):
+            if isinstance(record, Article):
+                (inside if belonging else outside).add(record.pmid)
+        return outside - inside - self.writer.store.existing(outside)
+
+
+def add_files(
+    writer: IndexWriter,
+    encoder: Encodes | None,
+    paths: Iterable[str | Path],
+    *,
+    strict: bool = False,
+    restore: bool = False,
+    again: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Add the records of files, folders and `-` (standard input) to an index.
+
+    Without an encoder the articles are stored and marked stale. A file that was read to its end before is skipped
+    unless `again` is set. `strict` stops at the first record or file that cannot be used (InvalidRecordError,
+    SourceError); otherwise they are counted and listed in the report.
+    """
+    run = Run(writer, encoder, strict=strict, restore=restore, progress=progress)
+    run.files(expand_paths(paths), again=again or restore)
+    return run.report
+
+
+def add_articles(
+    writer: IndexWriter,
+    encoder: Encodes | None,
+    articles: Iterable[Article | Deletion],
+    *,
+    restore: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Add articles, or delete, from an iterable: what a program has at hand or a service yields."""
+    run = Run(writer, encoder, restore=restore, progress=progress)
+    run.records(articles, "")
+    return run.report
+
+
+def encode_stale(
+    writer: IndexWriter, encoder: Encodes, *, progress: Callable[[Progress], None] | None = None
+) -> IngestReport:
+    """Encode the articles whose vector is missing or of another text."""
+    report = IngestReport()
+    total = writer.store.counts()["stale"]
+    while stale := writer.store.stale(BATCH):
+        rows = [prepare(article) for article in stale]
+        vectors = encoder.encode([row.text for row in rows], kind="document")
+        report.encoded += writer.store.put_vectors([(row.pmid, row.text_hash) for row in rows], vectors)
+        report.merged |= writer.merge_if_due()
+        if progress is not None:
+            progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1)))
+    return report
+
+
+def _batches(
+    source: Iterable[Article | Deletion | Rejection], size: int
+) -> Iterator[tuple[list[Article | Deletion | Rejection], SourceError | None]]:
+    """Cut a stream into batches; an error in the stream comes with the batch that was being filled."""
+    records = iter(source)
+    while True:
+        batch: list[Article | Deletion | Rejection] = []
+        try:
+            for record in islice(records, size):
+                batch.append(record)  # noqa: PERF402 - a list that keeps what came before an error
+        except SourceError as error:
+            yield batch, error
+            return
+        if not batch:
+            return
+        yield batch, None
+
+
+def _shares(names: list[str]) -> dict[str, float]:
+    """Return the share of each file in the bytes of all."""
+    sizes = {name: Path(name).stat().st_size if name != "-" else 0 for name in names}
+    total = sum(sizes.values())
+    return {name: size / total if total else 0.0 for name, size in sizes.items()}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""How a set of results is spread over years, journals, MeSH headings and publication types."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from search.article import Article
+
+__all__ = ["Facets", "facets_of"]
+
+
+class Facets(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts by value, the most frequent first (years: in order); an article counts once for each value it has."""
+
+    articles: int
+    years: dict[int, int]
+    journals: dict[str, int]
+    mesh: dict[str, int]
+    publication_types: dict[str, int]
+    languages: dict[str, int]
+
+
+def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
+    """Count some articles; at most `most` values of each kind but the year are kept."""
+    years: Counter[int] = Counter()
+    kinds: tuple[Counter[str], ...] = (Counter(), Counter(), Counter(), Counter())
+    count = 0
+    for count, article in enumerate(articles, start=1):  # noqa: B007 - the count is wanted after the loop
+        years.update([article.year] if article.year else [])
+        journal = article.journal.title or article.journal.iso_abbreviation or article.journal.medline_abbreviation
+        for counter, values in zip(
+            kinds,
+            (
+                [journal] if journal else [],
+                {heading.descriptor for heading in article.mesh_headings},
+                {kind.name for kind in article.publication_types},
+                set(article.languages),
+            ),
+            strict=True,
+        ):
+            counter.update(values)
+    journals, mesh, types, languages = (dict(_most_common(counter, most)) for counter in kinds)
+    return Facets(
+        articles=count,
+        years=dict(sorted(years.items())),
+        journals=journals,
+        mesh=mesh,
+        publication_types=types,
+        languages=languages,
+    )
+
+
+def _most_common(counter: Counter[str], most: int) -> list[tuple[str, int]]:
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]

@@ -1,0 +1,254 @@
+"""The bytes of a file, a pipe or standard input: unpacked, in UTF-8, in pieces of bounded size."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from search.errors import SourceError
+
+__all__ = ["STANDARD_INPUT", "ByteStream"]
+
+#: The name that stands for standard input.
+STANDARD_INPUT = "-"
+
+_READ = 1 << 18
+_PIECE = 1 << 20
+_HEAD = 1 << 16
+
+#: No record comes near this.
+_MAX_LINE = 1 << 25
+
+#: NLM's files unpack to some 10 times their size; gzip cannot do more than 1,032.
+_MAX_RATIO = 200
+_RATIO_FROM = 1 << 28
+
+_GZIP = b"\x1f\x8b"
+_OTHER_PACKINGS = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ\x00": "packed with xz",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"%PDF": "a PDF",
+}
+_BYTE_ORDER_MARKS = (
+    # UTF-32 first: its little-endian mark begins with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"<\x00", "utf-16-le"),
+    (b"\x00<", "utf-16-be"),
+)
+_XML_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
+
+
+class ByteStream:
+    """The bytes under a path, or of standard input (`-`).
+
+    A regular file can be read any number of times; standard input and pipes once.
+    Raises SourceError if there is no such file or it cannot be opened.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.name = str(path)
+        self._is_file = self.name != STANDARD_INPUT and Path(path).is_file()
+        self._pieces: list[bytes] = []
+        self._rest: Iterator[bytes] | None = None
+        self._problem: SourceError | None = None
+        self._spent = False
+        if self.name != STANDARD_INPUT and not Path(path).exists():
+            raise SourceError(f"{self.name}: there is no such file or folder")
+        if Path(path).is_dir():
+            raise SourceError(f"{self.name}: is a folder, not a file")
+
+    def head(self) -> bytes:
+        """Return the first bytes, some 64 kB where there are so many, without taking them from what `pieces` gives."""
+        if self._is_file:
+            return self._take_head(self._open())
+        if self._rest is None:
+            self._rest = self._open()
+        if not self._pieces:
+            self._take_head(self._rest)
+        return b"".join(self._pieces)
+
+    def _take_head(self, pieces: Iterator[bytes]) -> bytes:
+        """Read until there is enough to see what the bytes are; a problem is for `pieces` to raise, after these."""
+        taken: list[bytes] = []
+        try:
+            while sum(map(len, taken)) < _HEAD:
+                taken.append(next(pieces))
+        except StopIteration:
+            pass
+        except SourceError as error:
+            if not taken:
+                raise
+            self._problem = error
+        if not self._is_file:
+            self._pieces = taken
+        return b"".join(taken)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all bytes, unpacked and in UTF-8, in pieces of at most a few MB.
+
+        Raises SourceError where they cannot be read any further; everything before has been yielded.
+        """
+        if self._is_file:
+            yield from self._open()
+            return
+        if self._spent:
+            raise SourceError(f"{self.name}: a pipe or standard input can be read only once")
+        self._spent = True
+        yield from self._pieces
+        if self._problem:
+            raise self._problem
+        yield from self._rest if self._rest is not None else self._open()
+
+    def lines(self) -> Iterator[tuple[int, bytes | None]]:
+        """Yield the lines with their numbers from 1, without their ends; None for a line longer than any record.
+
+        Raises SourceError as `pieces` does; a last line that is cut off by it is not yielded.
+        """
+        number = 1
+        start: list[bytes] = []
+        length = 0
+        for piece in self.pieces():
+            *whole, rest = piece.split(b"\n")
+            for line in whole:
+                if start:
+                    line = b"".join((*start, line))
+                    start = []
+                yield number, None if length + len(line) > _MAX_LINE else line.rstrip(b"\r")
+                length = 0
+                number += 1
+            # Of a line that has become too long nothing more is kept but its length.
+            length += len(rest)
+            start = [*start, rest] if length <= _MAX_LINE else []
+        if length:
+            yield number, None if length > _MAX_LINE else b"".join(start).rstrip(b"\r")
+
+    def _open(self) -> Iterator[bytes]:
+        return _in_utf8(_unpacked(self._raw_pieces(), self.name), self.name)
+
+    def _raw_pieces(self) -> Iterator[bytes]:
+        try:
+            if self.name == STANDARD_INPUT:
+                yield from _read(sys.stdin.buffer)
+            else:
+                with Path(self.name).open("rb") as file:
+                    yield from _read(file)
+        except OSError as error:
+            raise SourceError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_READ):
+        yield piece
+
+
+def _unpacked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield the bytes, unpacked if they are gzip."""
+    first = next(pieces, b"")
+    while len(first) < 6 and (more := next(pieces, b"")):
+        first += more
+    if first.startswith(_GZIP):
+        yield from _gunzipped(first, pieces, name)
+        return
+    for magic, what in _OTHER_PACKINGS.items():
+        if first.startswith(magic):
+            raise SourceError(f"{name}: is {what}; unpack it, or pack it with gzip")
+    if first:
+        yield first
+    yield from pieces
+
+
+def _gunzipped(first: bytes, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield what gzip data unpack to, all members one after the other."""
+    packed = _Counted(first, pieces)
+    unpacked = 0
+    data = next(packed)
+    while data:
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            try:
+                piece = member.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise SourceError(f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}") from error
+            unpacked += len(piece)
+            if unpacked > max(_RATIO_FROM, packed.count * _MAX_RATIO):
+                raise SourceError(f"{name}: unpacks to over {_MAX_RATIO} times its size, which no file of records does")
+            if piece:
+                yield piece
+            data = member.unconsumed_tail
+            if not data and not member.eof and not (data := next(packed, b"")):
+                raise SourceError(f"{name}: the gzip data are cut off after {unpacked:,} unpacked bytes")
+        data = _after_member(member.unused_data, packed)
+        if not data.startswith(_GZIP[: len(data)]):
+            raise SourceError(f"{name}: something that is not gzip follows the gzip data; what came before was read")
+
+
+def _after_member(data: bytes, packed: Iterator[bytes]) -> bytes:
+    """Return what follows a member, without the zeros that may fill up the last block of a tape or disk."""
+    while not (data := data.lstrip(b"\0")):
+        data = next(packed, b"")
+        if not data:
+            break
+    return data
+
+
+class _Counted(Iterator[bytes]):
+    """Pieces, and how many bytes of them have been taken."""
+
+    def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
+        self._pieces = chain((first,), rest)
+        self.count = 0
+
+    def __next__(self) -> bytes:
+        piece = next(self._pieces)
+        self.count += len(piece)
+        return piece
+
+
+def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield the bytes in UTF-8, without byte order mark, whatever the encoding that mark or XML declaration name."""
+    first = next(pieces, b"").removeprefix(codecs.BOM_UTF8)
+    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if first.startswith(mark)), None)
+    if encoding is None:
+        declared = _XML_ENCODING.match(first)
+        encoding = declared[1].decode() if declared else "utf-8"
+        if encoding.lower().startswith(("utf-16", "utf-32", "ucs")):
+            # The declaration is read as bytes of one character each, so the file is not in what it says.
+            encoding = "utf-8"
+    try:
+        "a".encode(encoding)
+    except LookupError:
+        raise SourceError(f"{name}: its encoding {encoding!r} is not known; convert it to UTF-8") from None
+    codec = codecs.lookup(encoding)
+    if codec.name in ("utf-8", "ascii"):
+        if first:
+            yield first
+        yield from pieces
+        return
+    decoder = codecs.getincrementaldecoder(encoding)()
+    done = 0
+    for piece in _with_end(first, pieces):
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{name}: is not valid {encoding} after byte {done:,}: {error}") from error
+        done += len(piece)
+        if text:
+            yield text.encode("utf-8", "surrogatepass")
+
+
+def _with_end(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from (piece for piece in pieces if piece)
+    yield b""

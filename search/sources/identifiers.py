@@ -1,0 +1,53 @@
+"""Identifiers as records give them, brought to one form: PMID, DOI, PMCID, ORCID."""
+
+from __future__ import annotations
+
+import re
+
+from search.article import MAX_PMID, Article
+from search.errors import InvalidRecordError
+
+__all__ = ["check_readable", "normalise_doi", "normalise_orcid", "normalise_pmcid", "parse_pmid"]
+
+_DOI_PREFIX = re.compile(r"^\s*(?:https?://(?:dx\.)?doi\.org/|doi:)\s*", re.IGNORECASE)
+_ORCID = re.compile(r"(?<!\d)(\d{4})[-\s]?(\d{4})[-\s]?(\d{4})[-\s]?(\d{3}[\dXx])(?!\d)", re.ASCII)
+_PMCID = re.compile(r"PMC(\d+)|^\s*(\d+)\s*$", re.ASCII | re.IGNORECASE)
+
+
+def parse_pmid(text: str | None) -> int:
+    """Return the PMID that a text holds.
+
+    Raises InvalidRecordError if there is none, or if it is no whole number from 1 to MAX_PMID.
+    """
+    digits = (text or "").strip()
+    if not digits:
+        raise InvalidRecordError("no PMID")
+    if not (digits.isascii() and digits.isdigit()):
+        raise InvalidRecordError(f"the PMID {digits[:40]!r} is not a positive whole number")
+    if len(digits) > 20 or not 1 <= int(digits) <= MAX_PMID:
+        raise InvalidRecordError(f"the PMID {digits[:40]} is not between 1 and {MAX_PMID}")
+    return int(digits)
+
+
+def normalise_doi(text: str) -> str | None:
+    """Return a DOI without `https://doi.org/` or `doi:` before it; None if nothing is left."""
+    return _DOI_PREFIX.sub("", text).strip() or None
+
+
+def normalise_orcid(text: str) -> str | None:
+    """Return the ORCID in a text as `0000-0000-0000-000X`; None if there is none."""
+    found = _ORCID.search(text)
+    return f"{found[1]}-{found[2]}-{found[3]}-{found[4].upper()}" if found else None
+
+
+def normalise_pmcid(text: str) -> str | None:
+    """Return the PMCID in `PMC123`, `123` or `PMC123 [Available on 01/01/17]` as `PMC123`; None if there is none."""
+    found = _PMCID.search(text)
+    return f"PMC{found[1] or found[2]}" if found else None
+
+
+def check_readable(article: Article) -> Article:
+    """Return the article; raise InvalidRecordError if it has no title and no abstract, and so nothing to find it by."""
+    if not article.title and not article.abstract:
+        raise InvalidRecordError("no title and no abstract")
+    return article

@@ -1,0 +1,29 @@
+"""NLM XML: baseline and update files, efetch answers, single records; of every DTD since 2001."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from search.sources.base import Record, file_sequence
+from search.sources.byte_stream import ByteStream
+from search.sources.xml_records import read_records
+from search.sources.xml_splitter import split_records
+
+__all__ = ["MedlineXmlSource"]
+
+
+class MedlineXmlSource:
+    """The records of a file of NLM XML, in the order of the file.
+
+    Iterating holds some MB of the file at a time, whatever its size.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.name = stream.name
+        self.sequence = file_sequence(stream.name)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the records; see `Source` for what is raised, and when."""
+        for batch in split_records(self._stream.pieces(), self.name):
+            yield from read_records(batch, self.name)

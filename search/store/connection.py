@@ -1,0 +1,73 @@
+"""Opening articles.db, and SQLite's refusals in words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from search.errors import StoreError
+
+__all__ = ["connect", "refusals"]
+
+#: How long a statement waits for a writer of another process, in seconds.
+BUSY_SECONDS = 30.0
+
+
+def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
+    """Open a database for reading, or for writing and creating.
+
+    Raises StoreError if SQLite cannot open it.
+    """
+    with refusals(path):
+        if writable:
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL, not NORMAL: what was reported as committed is there after a power cut too.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        else:
+            connection = _connect_for_reading(path)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA mmap_size = 1073741824")
+    return connection
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    uri = path.resolve().as_uri()
+    connection = sqlite3.connect(
+        f"{uri}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        # A WAL database on a medium that cannot be written needs no lock: nobody writes it.
+        connection.close()
+        if os.access(path.parent, os.W_OK):
+            raise
+        connection = sqlite3.connect(
+            f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    return connection
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StoreError with the file's name and, where there is something to do, what."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        advice = ""
+        if "full" in text:
+            advice = "; free some space and run the same command again, what was committed is kept"
+        elif "locked" in text:
+            advice = f"; another process has been writing for over {BUSY_SECONDS:.0f} s, try again"
+        elif "readonly" in text or "unable to open" in text:
+            advice = "; check that the file and its folder can be written"
+        elif "malformed" in text or "not a database" in text:
+            advice = "; the file is damaged, restore it from a copy"
+        raise StoreError(f"{path}: {text}{advice}") from error

@@ -1,0 +1,412 @@
+"""The command line: what goes to standard output, what to standard error, and with which exit code."""
+
+import csv
+import gzip
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from search.cli import main as command_line
+
+ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run a command in an empty folder and return its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def _run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            command_line.main()
+        captured = capsys.readouterr()
+        return stopped.value.code or 0, captured.out, captured.err
+
+    return _run
+
+
+def lines(*records):
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def record(pmid, title="Title", **fields):
+    return {"pmid": pmid, "title": f"{title} {pmid}", "abstract": f"Abstract of {pmid}.", **fields}
+
+
+# Asking --------------------------------------------------------------------------------------------------------------
+
+
+def test_query_as_a_table_shows_what_a_reader_needs(run, built_demo):
+    code, out, err = run("query", ASPIRIN, "--index", built_demo, "-n", 2)
+    assert (code, err) == (0, "")
+    for text in ("990000025", "score", "journal", "https://pubmed.ncbi.nlm.nih.gov/990000025/", "not a real study"):
+        assert text in out
+    assert out.index("990000025") < out.index("990000026")
+
+
+def test_query_as_json_jsonl_and_csv_say_the_same(run, built_demo):
+    hits = json.loads(run("query", ASPIRIN, "--index", built_demo, "-n", 3, "--format", "json")[1])
+    rows = [
+        json.loads(line)
+        for line in run("query", ASPIRIN, "--index", built_demo, "-n", 3, "--format", "jsonl")[1].splitlines()
+    ]
+    table = list(
+        csv.DictReader(io.StringIO(run("query", ASPIRIN, "--index", built_demo, "-n", 3, "--format", "csv")[1]))
+    )
+    assert hits == rows
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert hits[0]["pmid"] == 990000025 and hits[0]["sample"] is True and hits[0]["retracted"] is False
+    assert [(int(row["pmid"]), float(row["score"])) for row in table] == [(hit["pmid"], hit["score"]) for hit in hits]
+
+
+def test_several_questions_from_a_file(run, built_demo, tmp_path):
+    (tmp_path / "questions.txt").write_text(f"{ASPIRIN}\n\nshould I take my blood pressure pills at night?\n")
+    out = run("query", "--queries", "questions.txt", "--index", built_demo, "-n", 1, "--format", "json")[1]
+    assert [(answer["question"], answer["hits"][0]["pmid"]) for answer in json.loads(out)] == [
+        (ASPIRIN, 990000025),
+        ("should I take my blood pressure pills at night?", 990000016),
+    ]
+
+
+def test_similar_and_show(run, built_demo):
+    out = run("similar", 990000073, "--index", built_demo, "-n", 1, "--format", "json")[1]
+    assert json.loads(out)[0]["pmid"] == 990000074
+    code, out, _ = run("show", 990000067, "--index", built_demo)
+    assert code == 0
+    assert "[RETRACTED]" in out and "retraction notice: PMID 990000068" in out
+    assert json.loads(run("show", 990000067, "--index", built_demo, "--format", "json")[1])["pmid"] == 990000067
+
+
+@pytest.mark.parametrize("mode", ["semantic", "lexical", "hybrid"])
+def test_modes(run, built_demo, mode):
+    out = run("query", ASPIRIN, "--index", built_demo, "-n", 2, "--mode", mode, "--format", "json")[1]
+    assert {hit["pmid"] for hit in json.loads(out)} & {990000025, 990000026}
+
+
+def test_status(run, built_demo):
+    out = run("status", "--index", built_demo, "--format", "json")[1]
+    found = json.loads(out)
+    assert (found["articles"], found["vectors"], found["stale"], found["pending"]) == (220, 220, 0, 0)
+    assert "220" in run("status", "--index", built_demo)[1]
+
+
+def test_control_characters_never_reach_the_terminal(run, demo):
+    Path("evil.jsonl").write_text(lines(record(1, "\x1b[2J\x9b31mRed \u202e alert\x07", journal="J\x1b]0;x\x07")))
+    run("add", "evil.jsonl", "--index", demo)
+    for arguments in (("query", "red alert", "-n", 1), ("show", 1), ("query", "red alert", "-n", 1, "--format", "csv")):
+        out = run(*arguments, "--index", demo)[1]
+        assert "alert" in out
+        assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(out)
+
+
+def test_formulas_are_no_formulas_in_csv(run, demo):
+    Path("evil.jsonl").write_text(lines(record(1, "=HYPERLINK(1)")))
+    run("add", "evil.jsonl", "--index", demo)
+    assert "'=HYPERLINK(1) 1" in run("query", "hyperlink", "-n", 1, "--index", demo, "--format", "csv")[1]
+
+
+# Questions that cannot be answered -----------------------------------------------------------------------------------
+
+
+def test_an_empty_question(run, built_demo):
+    code, out, err = run("query", "  ", "--index", built_demo)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: the question is empty")
+
+
+def test_a_question_of_100000_characters(run, built_demo):
+    code, out, _ = run("query", f"{ASPIRIN} " * 2000, "--index", built_demo, "-n", 1, "--format", "json")
+    assert code == 0
+    assert json.loads(out)[0]["pmid"] == 990000025
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("query",), 2, "give a question"),
+        (("query", "x", "-n", "0"), 2, "0 is not in the range"),
+        (("query", "x", "--format", "xml"), 2, "'xml' is not one of"),
+        (("nonsense",), 2, "No such command"),
+        (("show", "abc"), 2, "not a valid integer"),
+        (("query", "x", "--index", "nowhere"), 1, "nowhere is not there; `search add FILE` makes one"),
+        (("query", "x", "--config", "none.yml"), 1, "none.yml: No such file"),
+    ],
+)
+def test_wrong_usage_is_2_and_errors_are_1(run, arguments, code, message):
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_pmids_that_are_not_there(run, built_demo):
+    for command in ("show", "similar"):
+        code, _, err = run(command, 12345, "--index", built_demo)
+        assert code == 1
+        assert "PMID 12345 is not in" in err
+
+
+def test_a_config_with_an_unknown_key(run):
+    Path("config.yml").write_text("modell: builtin\n")
+    code, _, err = run("query", "x")
+    assert code == 1
+    assert "config.yml: unknown key `modell`; the nearest known one is `model`" in err
+
+
+# Adding --------------------------------------------------------------------------------------------------------------
+
+
+def test_add_makes_an_index_tells_what_it_did_and_skips_what_it_read(run):
+    Path("records.jsonl").write_text(lines(record(1), record(2), record(1, "Revised"), {"title": "none"}))
+    code, out, err = run("add", "records.jsonl", "--index", "new")
+    assert (code, out) == (0, "")
+    assert "making a new index in new" in err
+    assert "skipped records.jsonl line 4" in err
+    assert "4 records read: 2 added, 1 rejected, 1 replaced" in err
+    assert json.loads(run("show", 1, "--index", "new", "--format", "json")[1])["title"] == "Revised 1"
+    err = run("add", "records.jsonl", "--index", "new")[2]
+    assert "records.jsonl: read before, unchanged" in err
+    err = run("add", "records.jsonl", "--index", "new", "--again")[2]
+    assert "0 encoded" in err or "1 encoded" in err
+
+
+def test_add_takes_files_folders_and_standard_input(run, monkeypatch):
+    Path("folder").mkdir()
+    Path("folder/a.jsonl").write_text(lines(record(1)))
+    Path("folder/b.jsonl.gz").write_bytes(gzip.compress(lines(record(2)).encode()))
+    Path("c.jsonl").write_text(lines(record(3)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines(record(4)).encode())))
+    err = run("add", "folder", "c.jsonl", "-", "--index", "new")[2]
+    assert "4 records read: 4 added" in err
+
+
+def test_strict_stops_at_the_first_bad_record_and_keeps_what_came_before(run):
+    Path("records.jsonl").write_text(lines(record(1), {"pmid": "x"}, record(3)))
+    code, _, err = run("add", "records.jsonl", "--index", "new", "--strict")
+    assert code == 1
+    assert "error: records.jsonl line 2" in err
+    assert run("show", 1, "--index", "new")[0] == 0
+    assert run("show", 3, "--index", "new")[0] == 1
+
+
+def test_a_file_that_breaks_off_is_told_and_the_next_is_read(run):
+    whole = gzip.compress(lines(*[record(pmid) for pmid in range(1, 2000)]).encode())
+    Path("cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    Path("next.jsonl").write_text(lines(record(9001)))
+    Path("picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    code, _, err = run("add", "cut.jsonl.gz", "picture.png", "next.jsonl", "--index", "new", "--no-encode")
+    assert code == 1
+    assert "error: cut.jsonl.gz" in err
+    assert "error: picture.png" in err
+    assert run("show", 1, "--index", "new")[0] == 0
+    assert run("show", 9001, "--index", "new")[0] == 0
+    assert "not to its end: cut.jsonl.gz" in run("status", "--index", "new")[1]
+
+
+def test_deleted_articles_stay_deleted(run, demo):
+    assert "1 of 2 articles were there" in run("delete", 990000025, 5, "--index", demo)[2]
+    out = run("query", ASPIRIN, "--index", demo, "-n", 1, "--format", "json")[1]
+    assert json.loads(out)[0]["pmid"] == 990000026
+    Path("back.jsonl").write_text(lines(record(990000025)))
+    assert "1 deleted earlier" in run("add", "back.jsonl", "--index", demo)[2]
+    assert "1 added" in run("add", "back.jsonl", "--index", demo, "--restore")[2]
+
+
+def test_no_encode_then_encode(run):
+    Path("records.jsonl").write_text(lines(record(1, "Zebra"), record(2)))
+    run("add", "records.jsonl", "--index", "new", "--no-encode")
+    assert json.loads(run("query", "zebra", "--index", "new", "--format", "json")[1]) == []
+    assert (
+        json.loads(run("query", "zebra", "--index", "new", "--mode", "lexical", "--format", "json")[1])[0]["pmid"] == 1
+    )
+    assert "2 articles encoded" in run("encode", "--index", "new")[2]
+    assert json.loads(run("query", "zebra", "--index", "new", "--format", "json")[1])[0]["pmid"] == 1
+
+
+def test_a_model_that_is_not_there(run):
+    Path("records.jsonl").write_text(lines(record(1)))
+    code, _, err = run("add", "records.jsonl", "--index", "new", "--model", "no/such-model")
+    assert code == 1
+    assert "no/such-model" in err
+    assert not Path("new").exists()
+
+
+def test_an_index_made_with_another_model(run, demo, tmp_path):
+    manifest = json.loads((demo / "manifest.json").read_text())
+    (demo / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0" * 32}))
+    code, _, err = run("query", "x", "--index", demo)
+    assert code == 1
+    assert "was made with builtin" in err
+
+
+def test_a_folder_that_is_no_index(run):
+    Path("folder").mkdir()
+    Path("folder/notes.txt").write_text("mine")
+    Path("records.jsonl").write_text(lines(record(1)))
+    assert "is no index" in run("query", "x", "--index", "folder")[2]
+    code, _, err = run("add", "records.jsonl", "--index", "folder")
+    assert code == 1
+    assert "not empty" in err
+    assert Path("folder/notes.txt").read_text() == "mine"
+
+
+# The process ---------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_keeps_what_was_committed_and_the_same_command_goes_on(tmp_path):
+    (tmp_path / "records.jsonl").write_text(lines(*[record(pmid, "word " * 30) for pmid in range(1, 1500)]))
+    command = [sys.executable, "-m", "search", "add", "records.jsonl", "--index", "new"]
+    # What runs the tests may ignore Ctrl-C, and a child would inherit that.
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    database = tmp_path / "new" / "articles.db-wal"
+    begun = time.monotonic()
+    while time.monotonic() - begun < 60 and not (database.exists() and database.stat().st_size > 500_000):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted; what was committed is kept" in err
+    assert "Traceback" not in err
+
+    from search import Index
+
+    with Index.open(tmp_path / "new") as index:
+        committed = index.status().articles
+        assert 0 < committed < 1499
+        report = index.add(tmp_path / "records.jsonl")
+        assert report.counts["added"] == 1499 - committed
+        assert report.encoded == 1499 - committed
+
+
+def test_help_and_query_import_nothing_heavy(built_demo, tmp_path):
+    script = (
+        "import sys\nfrom search.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'txtai', 'pandas', 'sqlite_utils'}\n"
+        "light = {'numpy', 'faiss', 'openvino', 'rich', 'lxml'}\n"
+        "wrong = heavy if 'query' in sys.argv else heavy | light\n"
+        "print(sorted(wrong & set(sys.modules)), file=sys.stderr)"
+    )
+    for arguments in (["--help"], ["query", ASPIRIN, "--index", str(built_demo)]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stderr.strip() == "[]"
+
+
+def test_a_closed_pipe_is_no_error(built_demo, tmp_path):
+    command = f"{shutil.which('env')} {sys.executable} -m search query x --index {built_demo} --format jsonl | true"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+# Writing results elsewhere -------------------------------------------------------------------------------------------
+
+
+def test_export_of_a_search_of_pmids_and_of_everything(run, built_demo):
+    code, out, err = run("export", "--query", ASPIRIN, "-n", 2, "--format", "ris", "--index", built_demo)
+    assert (code, err) == (0, "2 articles\n")
+    assert out.count("TY  - JOUR") == 2 and "990000025" in out
+    assert "990000067" in run("export", 990000067, "--format", "bibtex", "--index", built_demo)[1]
+    Path("pmids.txt").write_text("990000025, 990000026\n990000067\n")
+    assert run("export", "--pmids", "pmids.txt", "--format", "nbib", "--index", built_demo)[1].count("PMID- ") == 3
+    assert run("export", "--all", "--format", "jsonl", "-o", "all.jsonl", "--index", built_demo)[0] == 0
+    assert len(Path("all.jsonl").read_text().splitlines()) == 220
+
+
+def test_what_was_exported_as_jsonl_is_added_unchanged(run, built_demo):
+    run("export", "--all", "--format", "jsonl", "-o", "all.jsonl", "--index", built_demo)
+    assert "220 unchanged" in run("add", "all.jsonl", "--index", built_demo)[2]
+
+
+def test_export_that_cannot_be(run, built_demo):
+    assert run("export", "--format", "ris", "--index", built_demo)[0] == 2
+    assert run("export", 1, "--all", "--format", "ris", "--index", built_demo)[0] == 2
+    assert "PMID 1 is not in" in run("export", 1, "--format", "ris", "--index", built_demo)[2]
+    assert "no/where.ris" in run("export", 990000025, "--format", "ris", "-o", "no/where.ris", "--index", built_demo)[2]
+    Path("bad.txt").write_text("12\n34 x9\n")
+    assert (
+        "bad.txt line 2: 'x9' is no PMID"
+        in run("export", "--pmids", "bad.txt", "--format", "ris", "--index", built_demo)[2]
+    )
+
+
+def test_export_for_txtai_has_the_same_scores(run, built_demo):
+    import warnings
+
+    assert run("export", "--all", "--format", "txtai", "-o", "for-txtai", "--index", built_demo)[0] == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from txtai import Embeddings
+
+        embeddings = Embeddings()
+        embeddings.load("for-txtai")
+        found = embeddings.search(f"select id, score, retracted from txtai where similar('{ASPIRIN}') limit 10")
+        embeddings.close()
+    hits = json.loads(run("query", ASPIRIN, "--index", built_demo, "--format", "json")[1])
+    assert [int(row["id"]) for row in found] == [hit["pmid"] for hit in hits]
+    assert [row["score"] for row in found] == pytest.approx([hit["score"] for hit in hits], abs=1e-3)
+
+
+def test_saved_searches_tell_what_is_new(run, demo):
+    run("query", "zebra stripes", "--save", "zebras", "--index", demo, "-n", 3)
+    assert run("new", "zebras", "--index", demo, "--format", "json")[1] == "[]\n"
+    Path("new.jsonl").write_text(lines(record(1, "Zebra stripes"), record(2, "Another thing")))
+    run("add", "new.jsonl", "--index", demo)
+    found = json.loads(run("new", "zebras", "--index", demo, "--format", "json")[1])
+    assert [hit["pmid"] for hit in found] == [1, 2]
+    out = run("saved", "zebras", "--index", demo)[1]
+    assert "Question: zebra stripes" in out and "222 articles in the index" in out and out.count("Run on") == 3
+    assert run("saved", "--index", demo)[1].startswith("zebras: zebra stripes")
+    assert "no saved search 'x'; there are: zebras" in run("new", "x", "--index", demo)[2]
+    assert "is no name" in run("query", "x", "--save", "../evil", "--index", demo)[2]
+
+
+def test_facets_explain_and_evidence(run, built_demo):
+    found = json.loads(
+        run("facets", "high blood pressure", "--depth", 30, "--index", built_demo, "--format", "json")[1]
+    )
+    assert found["articles"] == 30 and sum(found["years"].values()) == 30
+    arguments = ("query", ASPIRIN, "-n", 1, "--mode", "hybrid", "--explain", "--evidence", 1, "--index", built_demo)
+    hit = json.loads(run(*arguments, "--format", "json")[1])[0]
+    assert "aspirin" in hit["explain"]["matched_words"] and hit["explain"]["semantic_rank"] == 1
+    assert hit["evidence"][0]["text"] in hit["abstract"]
+    assert hit["evidence"][0]["text"] in run(*arguments)[1].replace("\n", " ") or "“" in run(*arguments)[1]
+
+
+def test_filters_as_options(run, built_demo):
+    def pmids(*options):
+        out = run("query", "treatment", "-n", 300, "--no-fold", "--index", built_demo, "--format", "jsonl", *options)[1]
+        return {json.loads(line)["pmid"] for line in out.splitlines()}
+
+    everything = pmids()
+    assert len(everything) == 220
+    assert everything - pmids("--no-retracted") == {990000067, 990000243}
+    assert pmids("--date", "2015:") | pmids("--date", ":2014-12-31") == everything
+    assert pmids("--language", "French") == pmids("--language", "fre") != set()
+    assert pmids("--type", "randomized controlled trial", "--mesh", "Aspirin") < pmids("--mesh", "D001241")
+    assert run("query", "x", "--date", "soon", "--index", built_demo)[0] == 2
+
+
+def test_verify_and_repair(run, demo):
+    assert run("verify", "--index", demo)[::2] == (0, "the index is whole\n")
+    next(demo.glob("vectors-*.faiss")).write_bytes(b"damaged")
+    code, out, _ = run("verify", "--index", demo)
+    assert code == 1 and "`search repair` rebuilds it" in out
+    assert run("query", "x", "--index", demo)[0] == 1
+    assert run("repair", "--index", demo)[0] == 0
+    assert run("verify", "--index", demo)[0] == 0
+    assert run("query", "x", "--index", demo)[0] == 0

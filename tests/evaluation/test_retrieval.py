@@ -1,0 +1,180 @@
+"""Retrieval on a small collection whose right answers are known, and folders that cannot be used."""
+
+import json
+
+import numpy as np
+import pytest
+
+from search.errors import EvaluationError
+from search.evaluation.collection import load_collection
+from search.evaluation.pairs import PairScores
+from search.evaluation.report import (
+    comparison_text,
+    pairs_table,
+    plot_results,
+    render,
+    retrieval_table,
+    to_json,
+)
+from search.evaluation.retrieval import compare, evaluate_retrieval, judge, neighbour_recall, rank_hybrid, rank_lexical
+from search.query.fusion import fuse
+
+DOCUMENTS = [
+    {"_id": "a", "title": "Aspirin", "text": "prevents strokes in adults"},
+    {"_id": "b", "title": "Statins", "text": "lower cholesterol"},
+    {"_id": "c", "title": "Cholesterol", "text": "and strokes: a cohort of statins"},
+    {"_id": "d", "title": "", "text": "Vitamin D and bones"},
+]
+QUERIES = [
+    {"_id": "1", "text": "stroke prevention with aspirin"},
+    {"_id": "2", "text": "statin cholesterol"},
+    {"_id": "3", "text": "never judged"},
+    {"_id": "4", "text": "judged, nothing relevant"},
+]
+QRELS = "query-id\tcorpus-id\tscore\n1\ta\t2\n1\tc\t1\n2\tb\t1\n4\td\t0\n"
+
+
+def write(folder, documents=DOCUMENTS, queries=QUERIES, qrels=QRELS, split="test"):
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    (folder / "corpus.jsonl").write_text("\n".join(json.dumps(row) for row in documents))
+    (folder / "queries.jsonl").write_text("\n".join(json.dumps(row) for row in queries))
+    (folder / "qrels" / f"{split}.tsv").write_text(qrels)
+    return folder
+
+
+@pytest.fixture
+def collection(tmp_path):
+    return load_collection(write(tmp_path / "small"))
+
+
+def encode(texts, kind):
+    """Place texts by the words aspirin and cholesterol only."""
+    rows = np.array(
+        [[0.1 + ("aspirin" in text.lower()), 0.1 + ("cholesterol" in text.lower()), 0.2] for text in texts], np.float32
+    )
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_load_collection(collection):
+    assert (collection.name, collection.split) == ("small", "test")
+    assert collection.documents[0] == "Aspirin prevents strokes in adults"
+    assert collection.documents[3] == "Vitamin D and bones"
+    # A question that was never judged and one without a relevant document are not counted.
+    assert collection.query_ids == ("1", "2")
+    assert collection.judgements == {"1": {"a": 2, "c": 1}, "2": {"b": 1}}
+
+
+def test_rankings_and_measures(collection):
+    semantic, lexical, hybrid = evaluate_retrieval(collection, encode, model="toy")
+    assert [document for document, _ in semantic.run["1"]][0] == "a"
+    # b and c have the same cosine; the corpus decides.
+    assert [document for document, _ in semantic.run["2"]][:2] == ["b", "c"]
+    assert lexical.model == "BM25"
+    assert {document for document, _ in lexical.run["2"]} == {"b", "c"}
+    assert semantic.per_query["2"]["nDCG@10"] == 1
+    assert hybrid.mean("recall@100") == 1
+    assert semantic.mean("MRR") == pytest.approx(np.mean([row["MRR"] for row in semantic.per_query.values()]))
+
+
+def test_lexical_scores_are_bm25(collection):
+    run = rank_lexical(collection)
+    # tantivy's BM25: idf = ln(1 + (N - df + .5) / (df + .5)), k1 1.2, b .75; both words of question 2 are in b and c.
+    idf = np.log(1 + (4 - 2 + 0.5) / (2 + 0.5))
+    norm = 1.2 * (0.25 + 0.75 * 3 / np.mean([5, 3, 7, 4]))
+    assert dict(run["2"])["b"] == pytest.approx(2 * idf * 2.2 / (1 + norm), abs=1e-3)
+
+
+def test_hybrid_adds_bm25_to_the_cosine_of_every_document(collection):
+    lexical = dict(rank_lexical(collection)["2"])
+    cosine = float(encode([collection.queries[1]], "query")[0] @ encode([collection.documents[2]], "document")[0])
+    score = dict(rank_hybrid(collection, encode)["2"])["c"]
+    assert score == pytest.approx(cosine + 0.4 * lexical["c"] / max(lexical.values()), abs=1e-6)
+
+
+def test_fuse():
+    assert fuse({}, {}) == []
+    assert fuse({1: 0.5, 2: 0.5}, {}) == [(1, 0.5), (2, 0.5)]
+    assert fuse({1: 0.5, 2: 0.4}, {2: 8.0, 3: 4.0}) == [
+        (2, pytest.approx(0.8)),
+        (1, pytest.approx(0.5)),
+        (3, pytest.approx(0.2)),
+    ]
+    assert fuse({"x": 0.1}, {"x": 0.0}) == [("x", 0.1)]
+
+
+def test_compare_and_reports(collection, tmp_path):
+    results = evaluate_retrieval(collection, encode, model="toy")
+    worst = judge(collection, {}, model="nothing", mode="semantic")
+    comparison = compare(results[0], worst)
+    assert comparison.difference == pytest.approx(results[0].mean("nDCG@10"))
+    assert (comparison.wins, comparison.losses, comparison.ties) == (2, 0, 0)
+    assert "better on 2 questions" in comparison_text(comparison)
+    markdown = render(retrieval_table(results), "markdown").splitlines()
+    assert markdown[0] == "| model | collection | mode | questions | nDCG@10 | recall@100 | MRR | P@10 |"
+    assert len(markdown) == 5
+    values = json.loads(to_json(results))
+    assert values[0]["per_query"]["2"]["nDCG@10"] == 1
+    assert "run" not in values[0]
+    with pytest.raises(EvaluationError, match="no measure"):
+        compare(results[0], worst, "F1")
+    with pytest.raises(EvaluationError, match="no form of report"):
+        render(retrieval_table(results), "xml")
+
+
+def test_pairs_table_beside_the_published_figures():
+    head, rows = pairs_table([PairScores("mine", "pubmedqa", 1000, 5, 91.234, 0.1, 85.0, 0.1)])
+    assert head == ["model", "PubMed QA", "average"]
+    assert rows[0] == ["mine", "91.23 ± 0.10", "91.23"]
+    assert ["neuml/pubmedbert-base-embeddings (published)", "93.27", "93.27"] in rows
+
+
+def test_plot(tmp_path):
+    values = {"base": {"scifact": 0.6}, "mine": {"scifact": 0.7}}
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        with pytest.raises(EvaluationError, match="needs matplotlib"):
+            plot_results(values, tmp_path / "plot.svg")
+    else:
+        assert "mine" in plot_results(values, tmp_path / "plot.svg").read_text()
+
+
+def test_neighbour_recall():
+    assert neighbour_recall([[1, 2, 3], [4, 5]], [[3, 1, 9], [5, 4]], 3) == pytest.approx((2 / 3 + 1) / 2)
+    with pytest.raises(EvaluationError, match="cannot be compared"):
+        neighbour_recall([[1]], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"documents": [{"_id": "a", "title": "x"}]}, r"corpus.jsonl line 1 has no 'text'; it has _id, title"),
+        ({"documents": [DOCUMENTS[0], DOCUMENTS[0]]}, "line 2 gives the id 'a' a second time"),
+        ({"qrels": "query-id\tcorpus-id\tscore\n1\tzz\t1\n"}, "test.tsv line 2 judges the document 'zz'"),
+        ({"qrels": "query-id\tcorpus-id\tscore\n9\ta\t1\n"}, "judges the question '9'"),
+        ({"qrels": "query-id\tcorpus-id\n1\ta\n"}, "line 2 is not 'query-id TAB corpus-id TAB grade'"),
+        ({"qrels": "query-id\tcorpus-id\tscore\n1\ta\t0\n"}, "nothing to judge by"),
+        ({"split": "train2"}, None),
+    ],
+)
+def test_unusable_collections(tmp_path, change, message):
+    folder = write(tmp_path / "bad", **change)
+    if message is None:
+        # The only split is taken; one that is not there is named.
+        assert load_collection(folder).split == "train2"
+        with pytest.raises(EvaluationError, match="no judgements of the split 'dev'"):
+            load_collection(folder, "dev")
+        return
+    with pytest.raises(EvaluationError, match=message):
+        load_collection(folder)
+
+
+def test_missing_parts(tmp_path, collection):
+    with pytest.raises(EvaluationError, match="is no folder"):
+        load_collection(tmp_path / "none")
+    with pytest.raises(EvaluationError, match=r"has no corpus\.jsonl"):
+        load_collection(tmp_path)
+    with pytest.raises(EvaluationError, match="needs a model"):
+        evaluate_retrieval(collection, None, modes=["semantic"])
+    with pytest.raises(EvaluationError, match="no way to search"):
+        evaluate_retrieval(collection, encode, modes=["neural"])

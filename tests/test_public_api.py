@@ -1,0 +1,96 @@
+"""The public names are what they are said to be, documented, and their examples run."""
+
+import doctest
+import inspect
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import search
+import search.errors
+from search.config import TXTAI_KEYS, Config, config_from_dict, load_config
+from search.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_public_names_are_these():
+    assert search.__all__ == [
+        "Article",
+        "Config",
+        "Deletion",
+        "Filters",
+        "Hit",
+        "Index",
+        "SearchError",
+        "Status",
+        "load_config",
+    ]
+    assert all(inspect.getdoc(getattr(search, name)) for name in search.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Idnex'"):
+        search.Idnex  # noqa: B018
+
+
+def test_every_method_of_the_index_has_an_example():
+    for name, method in inspect.getmembers(search.Index, inspect.isfunction):
+        if not name.startswith("_") and name not in ("close",):
+            assert ">>>" in inspect.getdoc(method), name
+
+
+def test_every_error_is_a_search_error_and_in_the_tree():
+    for name in search.errors.__all__:
+        assert issubclass(getattr(search.errors, name), search.SearchError)
+        assert re.search(rf"\b{name}\b", search.errors.__doc__)
+
+
+def test_examples_run(built_demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    import search.api
+
+    finder = doctest.DocTestFinder(recurse=True)
+    runner = doctest.DocTestRunner()
+    for module in (search, search.api):
+        for example in finder.find(module):
+            shutil.rmtree("indexes", ignore_errors=True)
+            shutil.copytree(built_demo, "indexes/demo")
+            runner.run(example)
+    assert runner.tries > 20
+    assert runner.failures == 0
+
+
+def test_config_yml_explains_every_key_and_gives_the_defaults():
+    text = (ROOT / "config.yml").read_text()
+    data = yaml.safe_load(text)
+    assert load_config(ROOT / "config.yml") == Config()
+    for key in Config.__struct_fields__:
+        assert key in data
+        assert re.search(rf"^#.*\n{key}:", text, re.MULTILINE), f"{key} is not explained"
+
+
+def test_keys_of_txtai_are_left_to_txtai():
+    from txtai.pipeline import PipelineFactory
+
+    assert set(PipelineFactory.list()) <= TXTAI_KEYS
+    assert config_from_dict({"workflow": {}, "rag": {}, "some.module.Class": {}}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("resluts: 3", "unknown key `resluts`; the nearest known one is `results`"),
+        ("results: many", r"Expected `int`, got `str` - at `\$\.results`"),
+        ("results: 0", "`results` must be at least 1"),
+        ("precision: int4", "Invalid enum value 'int4'"),
+        ("- a list", "`key: value` lines"),
+        ("a: [", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+    ],
+)
+def test_a_wrong_config_says_what_is_wrong(tmp_path, text, message):
+    path = tmp_path / "config.yml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
