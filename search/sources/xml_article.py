@@ -127,7 +127,7 @@ def _accession_numbers(table: ElementTable, lists: Rows) -> list[tuple[Accession
     of_bank = of_bank[places]
     found = [
         AccessionNumber(bank_names[bank] or "", number)
-        for bank, number in zip(of_bank.tolist(), texts(table, rows), strict=True)
+        for bank, number in zip(of_bank.tolist(), names(table, rows), strict=True)
     ]
     return group(found, of_list[of_bank], len(lists))
 
@@ -155,7 +155,7 @@ def _old_corrections(table: ElementTable, rows: Rows) -> list[tuple[Correction, 
 
 
 def _links(table: ElementTable, rows: Rows, kinds: list[str]) -> list[Correction]:
-    found = columns(table, rows, "RefSource", "PMID", "Note", read=texts)
+    found = columns(table, rows, "RefSource", "PMID", "Note")
     return [
         Correction(kind, citation, _linked_pmid(pmid), note)
         for kind, (citation, pmid, note) in zip(kinds, found, strict=True)

@@ -39,7 +39,7 @@ def _read_people(table: ElementTable, level: Level, fields: Fields) -> None:
 
 
 def _isbns(table: ElementTable, rows: Rows) -> list[tuple[str, ...]]:
-    return [(number,) if number else () for number in texts(table, rows)]
+    return [(number,) if number else () for number in names(table, rows)]
 
 
 _DOCUMENT: list[tuple[str, str, parts.Reader]] = [

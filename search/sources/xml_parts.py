@@ -142,7 +142,7 @@ def column(table: ElementTable, owners: Rows, name: str, read: Reader = names) -
     """Return for each owner what its first child of the name says; None where there is none, or nothing in it."""
     rows, places = table.children(owners, name)
     values = read(table, rows)
-    if len(rows) == len(owners) and (places[1:] > places[:-1]).all():
+    if len(rows) == len(owners) and np.count_nonzero(places[1:] == places[:-1]) == 0:
         return [value or None for value in values]
     found: list[Any] = [None] * len(owners)
     # From the last to the first, so that of several children the first stays.
@@ -199,7 +199,7 @@ days = Remembered(_read_days)
 def put_pmids(table: ElementTable, parents: Level, fields: Fields) -> None:
     """Set PMID and version, as the texts they are."""
     level = below(table, parents, "PMID")
-    fields.put("pmid", level, texts(table, level.rows))
+    fields.put("pmid", level, names(table, level.rows))
     fields.put("version", level, marks(table, level.rows, "Version"))
 
 
@@ -209,7 +209,7 @@ def identifiers(kind: str, default: str) -> Reader:
     def read(table: ElementTable, rows: Rows) -> list[tuple[tuple[str, str], ...]]:
         return [
             ((found.get(kind) or default, value),) if value and found.get("ValidYN") != "N" else ()
-            for found, value in zip(table.attributes(rows), texts(table, rows), strict=True)
+            for found, value in zip(table.attributes(rows), names(table, rows), strict=True)
         ]
 
     return read
@@ -268,7 +268,7 @@ def pages(table: ElementTable, rows: Rows) -> list[str | None]:
     """Return the pages of Pagination elements as printed, or from first to last where only those are given."""
     return [
         printed or (f"{first}-{last}" if first and last and first != last else first)
-        for printed, first, last in columns(table, rows, "MedlinePgn", "StartPage", "EndPage", read=texts)
+        for printed, first, last in columns(table, rows, "MedlinePgn", "StartPage", "EndPage")
     ]
 
 
@@ -282,7 +282,7 @@ def people(table: ElementTable, lists: Rows) -> list[tuple[Author, ...]]:
     """
     rows, owners = table.children(lists, "Author", "Investigator")
     valid = np.array([mark.get("ValidYN") != "N" for mark in table.attributes(rows)], dtype=bool)
-    if not valid.all():
+    if np.count_nonzero(valid) < len(rows):
         rows, owners = rows[valid], owners[valid]
     found = map(
         Author,
@@ -310,7 +310,7 @@ def _orcids(table: ElementTable, rows: Rows) -> list[str | None]:
     found: list[str | None] = [None] * len(rows)
     numbers, owners = table.children(rows, "Identifier", "NameID")
     sources = marks(table, numbers, "Source")
-    for owner, source, text in zip(owners.tolist(), sources, texts(table, numbers), strict=True):
+    for owner, source, text in zip(owners.tolist(), sources, names(table, numbers), strict=True):
         if source == "ORCID":
             found[owner] = normalise_orcid(text)
     return found

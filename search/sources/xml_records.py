@@ -17,7 +17,7 @@ from search.sources.base import Record, Rejection
 from search.sources.identifiers import check_readable, normalise_doi, normalise_pmcid, parse_pmid
 from search.sources.xml_article import read_articles
 from search.sources.xml_book import read_books
-from search.sources.xml_parts import Fields, Level, below, texts
+from search.sources.xml_parts import Fields, Level, below, names
 from search.sources.xml_splitter import RawRecord, until_problem
 from search.sources.xml_table import ElementTable, NotPlainError
 from search.sources.xml_text import framed, new_parser
@@ -127,7 +127,7 @@ def _read_forms(
     """Return the fields of each record that could be made plain; the error if one is not plain after all."""
     plain = [(record.kind, data) for record, data in forms if isinstance(data, bytes)]
     try:
-        found = iter(_read_table([kind for kind, _ in plain], b"".join(data for _, data in plain)) if plain else ())
+        found = iter(_read_table([kind for kind, _ in plain], [data for _, data in plain]) if plain else ())
     except UnicodeDecodeError:
         return NotPlainError("not UTF-8")
     except NotPlainError as error:
@@ -135,8 +135,8 @@ def _read_forms(
     return [next(found) if isinstance(data, bytes) else data for _, data in forms]
 
 
-def _read_table(kinds: Sequence[bytes], data: bytes) -> list[dict[str, Any]]:
-    table = ElementTable(data)
+def _read_table(kinds: Sequence[bytes], parts: Sequence[bytes]) -> list[dict[str, Any]]:
+    table = ElementTable(parts)
     rows = table.outermost()
     if len(rows) != len(kinds):
         raise NotPlainError("a record is not closed")
@@ -150,27 +150,28 @@ def _read_table(kinds: Sequence[bytes], data: bytes) -> list[dict[str, Any]]:
 
 def _read_deletions(table: ElementTable, records: Level, fields: Fields) -> None:
     level = below(table, records, "PMID")
-    fields.extend("deleted", level, [(text,) for text in texts(table, level.rows)])
+    fields.extend("deleted", level, [(text,) for text in names(table, level.rows)])
 
 
-def _finished(record: RawRecord, entry: dict[str, Any] | Rejection, name: str) -> Iterator[Record]:
-    """Yield what a record's fields make: an Article, the Deletions of a DeleteCitation, or Rejections."""
+def _finished(record: RawRecord, entry: dict[str, Any] | Rejection, name: str) -> Sequence[Record]:
+    """Return what a record's fields make: an Article, the Deletions of a DeleteCitation, or Rejections."""
     if isinstance(entry, Rejection):
-        yield entry
-        return
+        return (entry,)
     if record.kind in _DELETIONS:
-        for text in entry.get("deleted", ()):
-            try:
-                yield Deletion(parse_pmid(text))
-            except InvalidRecordError as error:
-                yield Rejection(f"{name} line {record.line}", f"in a list of deleted records: {error}")
-        return
+        return [_deletion(record, text, name) for text in entry.get("deleted", ())]
     pmid = None
     try:
         pmid = parse_pmid(entry.pop("pmid", None))
-        yield check_readable(_article(pmid, entry))
+        return (check_readable(_article(pmid, entry)),)
     except InvalidRecordError as error:
-        yield Rejection(f"{name} line {record.line}", str(error), pmid)
+        return (Rejection(f"{name} line {record.line}", str(error), pmid),)
+
+
+def _deletion(record: RawRecord, text: str, name: str) -> Record:
+    try:
+        return Deletion(parse_pmid(text))
+    except InvalidRecordError as error:
+        return Rejection(f"{name} line {record.line}", f"in a list of deleted records: {error}")
 
 
 def _article(pmid: int, fields: dict[str, Any]) -> Article:

@@ -27,9 +27,8 @@ RECORDS = frozenset(
     }
 )
 
-#: Batches are cut from so many bytes; the first is small, so that the first record comes soon.
+#: Batches are cut from so many bytes: array operations have a price of their own, and more bytes share it.
 _BATCH = 1 << 21
-_FIRST_BATCH = 1 << 18
 
 #: No record comes near this; more without an end is no record but an attack or a mistake.
 _MAX_RECORD = 1 << 25
@@ -81,8 +80,8 @@ def split_records(pieces: Iterable[bytes], name: str) -> Iterator[list[RawRecord
     yielded.
     """
     splitter = _Splitter(name)
-    for buffer in _buffers(pieces, splitter):
-        records, problem = until_problem(splitter.records(buffer))
+    for waiting in _buffers(pieces, splitter):
+        records, problem = until_problem(splitter.records(waiting))
         if records:
             yield records
         if problem:
@@ -90,8 +89,8 @@ def split_records(pieces: Iterable[bytes], name: str) -> Iterator[list[RawRecord
     splitter.finish()
 
 
-def _buffers(pieces: Iterable[bytes], splitter: _Splitter) -> Iterator[bytes]:
-    """Yield the pieces joined to buffers of the size the splitter wants; the last may be smaller.
+def _buffers(pieces: Iterable[bytes], splitter: _Splitter) -> Iterator[list[bytes]]:
+    """Yield as many pieces together as the splitter wants; the last may be fewer.
 
     Where the pieces end with a problem, what came before is yielded before it is raised.
     """
@@ -100,13 +99,13 @@ def _buffers(pieces: Iterable[bytes], splitter: _Splitter) -> Iterator[bytes]:
         for piece in pieces:
             waiting.append(piece)
             if sum(map(len, waiting)) >= splitter.wanted:
-                yield b"".join(waiting)
+                yield waiting
                 waiting = []
     except SourceError:
         if waiting:
-            yield b"".join(waiting)
+            yield waiting
         raise
-    yield b"".join(waiting)
+    yield waiting
 
 
 def until_problem(items: Iterable[_Item]) -> tuple[list[_Item], SourceError | None]:
@@ -134,14 +133,13 @@ class _Splitter:
     @property
     def wanted(self) -> int:
         """How many more bytes are worth looking at: at least as many again as have not made a record yet."""
-        return max(_BATCH if self._begun else _FIRST_BATCH, len(self.rest))
+        return max(_BATCH, len(self.rest))
 
-    def records(self, data: bytes) -> Iterator[RawRecord]:
-        """Yield the records that are whole in what was left and the data that follow; keep the rest."""
-        line = self._buffer.line + int(
-            np.count_nonzero(np.frombuffer(self._buffer.data[: self._place], np.uint8) == _NEWLINE)
-        )
-        data = self.rest + data
+    def records(self, pieces: Iterable[bytes]) -> Iterator[RawRecord]:
+        """Yield the records that are whole in what was left and the pieces that follow; keep the rest."""
+        done = np.frombuffer(self._buffer.data, np.uint8, count=self._place)
+        line = self._buffer.line + int(np.count_nonzero(done == _NEWLINE))
+        data = b"".join((self.rest, *pieces))
         self._buffer = buffer = _Buffer(data, line)
         self._place = 0
         opaque = None

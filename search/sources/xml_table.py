@@ -12,6 +12,7 @@ then the XML parser judges and writes it out plain (`medline_xml`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -80,12 +81,12 @@ class ElementTable:
     Raises NotPlainError if the run is not plain, or if its tags are not closed in order.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        padded = np.frombuffer(data + bytes(40), dtype=np.uint8)
-        words = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded.data, strides=(1,))
-        begins = np.flatnonzero(padded == _LESS_THAN)
-        ends = self._tag_ends(padded, begins)
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        # The bytes after the end are there for names to be read in words of eight.
+        self._data = b"".join((*parts, bytes(40)))
+        padded = np.frombuffer(self._data, dtype=np.uint8)
+        words = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=self._data, strides=(1,))
+        begins, ends = self._find_tags(padded)
         closing = padded[begins + 1] == _SLASH
         empty = (padded[ends - 1] == _SLASH) & ~closing
         keys = _keys(words, begins + 1 + closing, ends - empty)
@@ -113,13 +114,14 @@ class ElementTable:
         self._places = np.full(len(opening) + 1, -1, dtype=np.int64)
 
     @staticmethod
-    def _tag_ends(padded: NDArray[np.uint8], begins: Rows) -> Rows:
-        """Return the place of the `>` of each tag."""
-        ends = np.flatnonzero(padded == _GREATER_THAN)
-        # Where each tag has one `>`, none stands in a text or an attribute, which is XML but not plain.
-        if len(ends) != len(begins) or (ends <= begins).any() or (ends[:-1] >= begins[1:]).any():
-            raise NotPlainError("a tag is not closed")
-        return ends
+    def _find_tags(padded: NDArray[np.uint8]) -> tuple[Rows, Rows]:
+        """Return the places of the `<` and of the `>` of each tag."""
+        # The two bytes differ in one bit, so one look finds both; where all is plain, they alternate.
+        marks = np.flatnonzero((padded | (_LESS_THAN ^ _GREATER_THAN)) == _GREATER_THAN)
+        begins, ends = marks[0::2], marks[1::2]
+        if len(begins) != len(ends) or (padded[begins] != _LESS_THAN).any() or (padded[ends] != _GREATER_THAN).any():
+            raise NotPlainError("a tag is not closed, or `>` stands in a text")
+        return begins, ends
 
     @staticmethod
     def _match(keys: NDArray[np.uint64], levels: Rows, closing: NDArray[np.bool_], empty: NDArray[np.bool_]) -> Rows:
@@ -168,7 +170,7 @@ class ElementTable:
         owners = self._places[self._parents[rows]]
         self._places[parents] = -1
         inside = owners >= 0
-        return (rows, owners) if inside.all() else (rows[inside], owners[inside])
+        return (rows, owners) if np.count_nonzero(inside) == len(rows) else (rows[inside], owners[inside])
 
     def _named(self, name: str) -> Rows:
         """Return all elements of a name."""
@@ -191,9 +193,10 @@ class ElementTable:
         """Return what stands in an element before its first child."""
         return self._data[self._starts[row] : self._ends[row]].partition(b"<")[0]
 
-    def have_children(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return for each element whether it holds elements."""
-        return self._has_children[rows]
+    def have_children(self, rows: Rows) -> NDArray[np.bool_] | None:
+        """Return for each element whether it holds elements; None if none of them does."""
+        having = self._has_children[rows]
+        return having if np.count_nonzero(having) else None
 
 
 @lru_cache(maxsize=65536)

@@ -58,7 +58,7 @@ def contents_as_texts(table: ElementTable, rows: Rows) -> list[str]:
     """Return the text of each element."""
     contents = table.contents(rows)
     mixed = table.have_children(rows)
-    if not mixed.any():
+    if mixed is None:
         return list(map(_plain_text, contents))
     return [
         _mixed_text(content) if holds_elements else _plain_text(content)
@@ -73,7 +73,7 @@ def contents_as_names(table: ElementTable, rows: Rows) -> list[str]:
     """
     if not len(rows):
         return []
-    if table.have_children(rows).any():
+    if table.have_children(rows) is not None:
         return contents_as_texts(table, rows)
     text = with_characters(b"\0".join(table.contents(rows)).decode())
     if not text.isascii() or any(space in text for space in ("  ", "\n", "\t", "\r", " \0", "\0 ")):
