@@ -1,4 +1,4 @@
-"""Encoding on the processor against SentenceTransformer.encode: same weights, same texts, and how near the vectors are."""
+"""Encoding on the processor against SentenceTransformer.encode, and how near the vectors are to its."""
 
 from __future__ import annotations
 
