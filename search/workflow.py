@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from search.api import Index
 from search.config import Config, config_from_dict
 from search.errors import IndexFolderError, QueryError
+from search.query.filters import Filters, filters_from_dict
 from search.query.records import hit_record
 from search.query.search import Mode
 
@@ -23,11 +24,24 @@ __all__ = ["Ingest", "Search", "Similar"]
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question as an element of the workflow `search`."""
+    """An element of the workflow `search`: a question and how it is to be answered, as in `Index.search`."""
 
     query: str
     limit: int
     mode: Mode
+    filters: Filters = Filters()
+    evidence: int = 0
+    fold: bool = True
+
+
+class SimilarRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An element of the workflow `similar`: what is to be found more of, as in `Index.similar`."""
+
+    pmids: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+    unlike: tuple[int, ...] = ()
+    limit: int
+    filters: Filters = Filters()
 
 
 class _Pipeline:
@@ -64,29 +78,50 @@ class Search(_Pipeline):
     def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Return the hits of each question, as plain records.
 
-        An element is a question, or a dict with `query` and, optionally, `limit` and `mode`. Raises QueryError for
-        anything else.
+        An element is a question, or a mapping of SearchRequest's fields, `filters` as in `Filters`. Raises QueryError
+        for anything else.
         """
-        requests = [_request(element, self.config) for element in elements]
+        requests = [self._request(element) for element in elements]
         answers: list[list[dict[str, Any]]] = [[] for _ in requests]
         # Questions that differ in nothing else are encoded and searched as one batch.
-        for options in sorted({(request.limit, request.mode) for request in requests}):
-            places = [place for place, request in enumerate(requests) if (request.limit, request.mode) == options]
-            found = self.index().search([requests[place].query for place in places], options[0], mode=options[1])
+        batches: dict[SearchRequest, list[int]] = {}
+        for place, request in enumerate(requests):
+            batches.setdefault(msgspec.structs.replace(request, query=""), []).append(place)
+        for options, places in batches.items():
+            found = self.index().search(
+                [requests[place].query for place in places],
+                options.limit,
+                mode=options.mode,
+                filters=options.filters,
+                evidence=options.evidence,
+                fold=options.fold,
+            )
             for place, hits in zip(places, found, strict=True):
                 answers[place] = [hit_record(hit) for hit in hits]
         return answers
+
+    def _request(self, element: str | dict[str, Any]) -> SearchRequest:
+        given = {"query": element} if isinstance(element, str) else element
+        return _read(given, SearchRequest, {"limit": self.config.results, "mode": self.config.mode}, "a question")
 
 
 class Similar(_Pipeline):
     """PMIDs in, the articles most like each out."""
 
-    def __call__(self, elements: Sequence[int | str]) -> list[list[dict[str, Any]]]:
-        """Return the articles most like each PMID, as plain records."""
-        return [
-            [hit_record(hit) for hit in self.index().similar(_pmid(element), self.config.results)]
-            for element in elements
-        ]
+    def __call__(self, elements: Sequence[int | str | dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Return the articles most like each element, as plain records.
+
+        An element is a PMID, or a mapping of SimilarRequest's fields. Raises QueryError for anything else.
+        """
+        answers = []
+        for element in elements:
+            given = {"pmids": [element]} if isinstance(element, int | str) else element
+            request = _read(given, SimilarRequest, {"limit": self.config.results}, "a PMID")
+            hits = self.index().similar(
+                request.pmids, request.limit, unlike=request.unlike, texts=request.texts, filters=request.filters
+            )
+            answers.append([hit_record(hit) for hit in hits])
+        return answers
 
 
 class Ingest(_Pipeline):
@@ -106,17 +141,15 @@ class Ingest(_Pipeline):
         return self.index()
 
 
-def _request(element: str | dict[str, Any], config: Config) -> SearchRequest:
+_Request = TypeVar("_Request", SearchRequest, SimilarRequest)
+
+
+def _read(given: Any, kind: type[_Request], defaults: dict[str, Any], short: str) -> _Request:
     """Read an element; what it does not say is as in the configuration."""
-    given = {"query": element} if isinstance(element, str) else element
+    if not isinstance(given, dict):
+        raise QueryError(f"an element is {short}, or a mapping of {', '.join(kind.__struct_fields__)}")
+    filters = {"filters": filters_from_dict(given["filters"])} if "filters" in given else {}
     try:
-        return msgspec.convert({"limit": config.results, "mode": config.mode, **given}, SearchRequest)
-    except (msgspec.ValidationError, TypeError) as error:
-        raise QueryError(f"a search element is a question, or a dict with `query` and options: {error}") from error
-
-
-def _pmid(element: int | str) -> int:
-    try:
-        return int(element)
-    except ValueError:
-        raise QueryError(f"{element!r} is no PMID") from None
+        return msgspec.convert({**defaults, **given, **filters}, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise QueryError(f"an element is {short}, or a mapping with options: {error}") from error

@@ -67,14 +67,31 @@ def test_ingest_makes_the_index_and_what_was_added_is_found(application_class, c
 
 
 def test_similar(application_class, config, built_demo):
-    (found,) = application_class(config(built_demo)).workflow("similar", ["990000073"])
+    element = {"pmids": [990000073], "unlike": [990000074], "texts": ["dementia"], "limit": 2}
+    found, others = application_class(config(built_demo)).workflow("similar", ["990000073", element])
     assert found[0]["pmid"] == 990000074
+    assert len(others) == 2 and 990000074 not in [hit["pmid"] for hit in others]
+
+
+def test_filters_evidence_and_tags(application_class, config, built_demo):
+    application = application_class(config(built_demo))
+    elements = [
+        {"query": ASPIRIN, "filters": {"year_from": 2015, "languages": ["English"]}, "evidence": 1, "limit": 3},
+        f"{ASPIRIN} 1985:2000[dp]",
+    ]
+    recent, old = application.workflow("search", elements)
+    assert len(recent) == 3 and all(hit["year"] >= 2015 and hit["languages"] == ["eng"] for hit in recent)
+    assert all(len(hit["evidence"]) == 1 for hit in recent)
+    assert len(old) == 10 and all(hit["year"] <= 2000 for hit in old)
 
 
 def test_wrong_elements_and_wrong_keys(application_class, config, built_demo):
     application = application_class(config(built_demo))
+    wrong_filter = {"query": "x", "filters": {"yaer_from": 2000}}
+    with pytest.raises(QueryError, match="year_from"):
+        list(application.workflow("search", [wrong_filter]))
     for element in ({"query": "x", "limt": 3}, {"limit": 3}, 7, {"query": "x", "mode": "psychic"}):
-        with pytest.raises(QueryError, match="a search element is a question"):
+        with pytest.raises(QueryError, match="an element is a question"):
             list(application.workflow("search", [element]))
     with pytest.raises(ConfigError, match="unknown key `resluts`.*`results`"):
         application_class(config(built_demo, resluts=3))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.filters import filter_options, read_pmids
+from search.cli.filters import filter_options
 from search.cli.find import mode_option
 from search.cli.options import common, open_index
 
@@ -37,7 +37,6 @@ __all__ = ["export"]
 @click.option("--query", "question", help="Export what a search finds.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
 @mode_option
-@click.option("--pmids-from", type=click.File("r"), metavar="FILE", help="Export the PMIDs in a file.")
 @click.option("--all", "everything", is_flag=True, help="Export the whole index.")
 @filter_options
 def export(
@@ -49,7 +48,6 @@ def export(
     question: str | None,
     limit: int,
     mode: Mode | None,
-    pmids_from: TextIO | None,
     everything: bool,
     filters: Filters,
 ) -> None:
@@ -57,9 +55,11 @@ def export(
 
     Which: PMIDs, a file of them, what a search finds, or all. Retracted articles are marked in every format.
     """
-    wanted = [*pmids, *(read_pmids(pmids_from) if pmids_from else [])]
+    wanted = list(pmids)
+    if question is None and not wanted and not everything and filters.pmids is not None:
+        wanted = sorted(filters.pmids)
     if sum((bool(wanted), question is not None, everything)) != 1:
-        raise click.UsageError("give PMIDs, --pmids-from, --query or --all")
+        raise click.UsageError("give PMIDs, --pmids FILE, --query or --all")
     if style == "txtai" and output is None:
         raise click.UsageError("--format txtai needs --output FOLDER")
     with open_index(config_file, folder) as index:

@@ -53,7 +53,7 @@ _OPTIONS = (
     click.option("--free-full-text", is_flag=True, help="Only with a PMCID."),
     click.option("--no-retracted", is_flag=True, help="Not the retracted."),
     click.option("--added-since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Added to the index since."),
-    click.option("--pmids", type=click.File("r"), metavar="FILE", help="Only the PMIDs in a file."),
+    click.option("--pmids", "only_pmids", type=click.File("r"), metavar="FILE", help="Only the PMIDs in a file."),
     click.option("--not-pmids", type=click.File("r"), metavar="FILE", help="None of the PMIDs in a file."),
 )
 
@@ -74,7 +74,7 @@ def filter_options(function: _Function) -> _Function:
         free_full_text: bool,
         no_retracted: bool,
         added_since: Any,
-        pmids: Any,
+        only_pmids: Any,
         not_pmids: Any,
         **rest: Any,
     ) -> Any:
@@ -92,7 +92,7 @@ def filter_options(function: _Function) -> _Function:
             free_full_text=free_full_text,
             not_retracted=no_retracted,
             added_since=added_since.date() if added_since else None,
-            pmids=frozenset(read_pmids(pmids)) if pmids else None,
+            pmids=frozenset(read_pmids(only_pmids)) if only_pmids else None,
             not_pmids=frozenset(read_pmids(not_pmids)) if not_pmids else frozenset(),
         )
         if major and not mesh:

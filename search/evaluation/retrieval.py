@@ -237,7 +237,7 @@ def _bm25(collection: Collection, depth: int) -> Run:
     builder.add_text_field("text", stored=False, tokenizer_name="en_stem", index_option="freq")
     builder.add_integer_field("row", stored=False, fast=True)
     schema = builder.build()
-    with tempfile.TemporaryDirectory(prefix="search-evaluate-") as folder:
+    with tempfile.TemporaryDirectory(prefix="search-evaluate-", ignore_cleanup_errors=True) as folder:
         index = tantivy.Index(schema, path=str(Path(folder)))
         writer = index.writer(heap_size=64_000_000, num_threads=1)
         for row, text in enumerate(collection.documents):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from search.errors import ModelError
 from search.models.fingerprint import model_fingerprint
 from search.models.presets import BUILTIN, resolve_model
+from search.models.static import StaticBackend, static_folder
 from search.models.tokens import checked_texts
 from search.models.vectors import normalize
 
@@ -31,6 +32,11 @@ class _Backend(Protocol):
     name: str
     dimension: int
     max_length: int
+
+    @property
+    def precision(self) -> str:
+        """What is computed in."""
+        ...
 
     def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
         """Return the vectors of the texts as the model gives them, float32 (texts, dimension)."""
@@ -84,8 +90,13 @@ class Encoder:
 
     @property
     def backend(self) -> str:
-        """What runs the model on this machine: `openvino` or `torch`."""
+        """What runs the model on this machine: `openvino`, `torch` or `static`."""
         return self._document_backend.name
+
+    @property
+    def precision(self) -> str:
+        """What is computed in: `fp32`, `bf16`, `fp16` or `int8`; `auto` may change it at the first large job."""
+        return self._document_backend.precision
 
     def encode(self, texts: Sequence[str], kind: Kind = "document") -> npt.NDArray[np.float32]:
         """Return the vectors of the texts, float32 (texts, dimension), each of unit length, in the order given.
@@ -113,20 +124,25 @@ class Encoder:
     def _load(self, folder: Path, fingerprint: str) -> _Backend:
         from search.models.torch_models import TorchBackend, cuda_is_available
 
-        if self._wanted_backend == "torch" or (self._wanted_backend == "auto" and cuda_is_available()):
-            return TorchBackend(folder, self._folders.pooling)
-        from search.models.compile import compiled_model
+        pooling = self._folders.pooling
+        if self._wanted_backend == "torch":
+            return TorchBackend(folder, pooling)
+        if (table := static_folder(folder)) is not None:
+            return StaticBackend(table)
+        if self._wanted_backend == "auto" and cuda_is_available():
+            return TorchBackend(folder, pooling)
+        from search.models.compile import compiled_encoder
+        from search.models.openvino_model import OpenVinoBackend
 
-        compiled, spec = compiled_model(folder, fingerprint, self._folders.pooling)
+        key = f"{fingerprint}-{pooling}" if pooling else fingerprint
+        compiled, spec = compiled_encoder(folder, key, pooling, self._precision)
         if spec.torch_reason is None:
-            from search.models.openvino_backend import OpenVinoBackend
-
             return OpenVinoBackend(compiled, spec, self._precision)
         if self._wanted_backend == "openvino":
             raise ModelError(
                 f"the model {self.name} does not run on OpenVINO ({spec.torch_reason}). Use the backend torch or auto."
             )
-        return TorchBackend(folder, self._folders.pooling)
+        return TorchBackend(folder, pooling)
 
 
 def load_encoder(model: str | Path = BUILTIN, *, precision: str = "auto", backend: str = "auto") -> Encoder:

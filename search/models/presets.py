@@ -11,7 +11,7 @@ from pathlib import Path
 from search.errors import ModelError
 from search.models.fingerprint import WEIGHT_SUFFIXES
 
-__all__ = ["BUILTIN", "PRESETS", "ModelFolders", "Preset", "resolve_model"]
+__all__ = ["BUILTIN", "PRESETS", "ModelFolders", "Preset", "find_folder", "resolve_model"]
 
 #: The name of the model that is used when none is named.
 BUILTIN = "builtin"
@@ -60,10 +60,10 @@ def resolve_model(model: str | Path) -> ModelFolders:
         return ModelFolders(name, folder, folder)
     preset = PRESETS.get(name)
     if preset is None:
-        folder = _find_folder(name)
+        folder = find_folder(name)
         return ModelFolders(name, folder, folder)
-    document = _find_folder(preset.document)
-    query = _find_folder(preset.query) if preset.query else document
+    document = find_folder(preset.document)
+    query = find_folder(preset.query) if preset.query else document
     return ModelFolders(name, document, query, preset.pooling)
 
 
@@ -81,7 +81,8 @@ def _builtin_folder() -> Path:
     )
 
 
-def _find_folder(name: str) -> Path:
+def find_folder(name: str) -> Path:
+    """Return the folder of a model that is no preset: a local one, or that of a name on the Hugging Face hub."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder

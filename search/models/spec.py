@@ -32,17 +32,19 @@ class _File(msgspec.Struct):
 class CompiledSpec(msgspec.Struct, kw_only=True):
     """How a compiled model is fed and what it gives.
 
-    `max_length` and `prompts` are by kind of text (`query`, `document`). Where `torch_reason` says why the model did
+    `max_length` and `prompts` are by kind of text (`query`, `document`; `pair` for a cross-encoder). `cosine` is the
+    lowest to float32 that was seen when an int8 form was made. Where `torch_reason` says why the model did
     not convert, there is no graph and torch runs the model.
     """
 
     dimension: int
-    max_length: dict[str, int]
-    prompts: dict[str, str]
-    inputs: list[str]
+    max_length: dict[str, int] = {}
+    prompts: dict[str, str] = {}
+    inputs: list[str] = []
     pad_id: int = 0
     padding_side: str = "right"
     truncation_side: str = "right"
+    cosine: float | None = None
     torch_reason: str | None = None
     files: dict[str, _File] = {}
 
@@ -55,7 +57,7 @@ def compiled_folder(fingerprint: str, precision: str) -> Path:
 
 def write_spec(folder: Path, spec: CompiledSpec) -> None:
     """Write the description of a folder that is complete but for it."""
-    spec.files = {file.name: _state(file) for file in folder.iterdir()}
+    spec.files = {name: _state(folder / name) for name in (GRAPH, WEIGHTS, TOKENIZER) if (folder / name).exists()}
     (folder / SPEC).write_bytes(msgspec.json.encode(spec))
 
 

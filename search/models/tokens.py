@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from search.errors import ModelError
 
-__all__ = ["TextTokenizer", "Tokens", "checked_texts", "pad_batch", "plan_batches"]
+__all__ = ["TextTokenizer", "Tokens", "checked_texts", "pad_batch", "plan_batches", "valid_unicode"]
 
 #: Texts longer than this many characters a token are tokenized piece by piece until they fill the model.
 _CHARACTERS_PER_TOKEN = 16
@@ -55,7 +55,7 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str], max_length: int) -> list[Tokens]:
         """Return the tokens of each text, special tokens included, at most `max_length` of them."""
         self._tokenizer.no_truncation()
-        whole = [self._fitting_start(_valid_unicode(text), max_length) for text in texts]
+        whole = [self._fitting_start(valid_unicode(text), max_length) for text in texts]
         self._truncate_to(max_length)
         return [Tokens(np.asarray(found.ids, np.int64)) for found in self._tokenizer.encode_batch_fast(whole)]
 
@@ -64,8 +64,8 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         whole = [
             (
-                self._fitting_start(_valid_unicode(first), max_length),
-                self._fitting_start(_valid_unicode(second), max_length),
+                self._fitting_start(valid_unicode(first), max_length),
+                self._fitting_start(valid_unicode(second), max_length),
             )
             for first, second in pairs
         ]
@@ -96,7 +96,7 @@ class TextTokenizer:
         return text
 
 
-def _valid_unicode(text: str) -> str:
+def valid_unicode(text: str) -> str:
     """Return the text with lone surrogates, which no tokenizer takes, replaced by question marks."""
     try:
         text.encode()

@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from search.errors import ModelError
 
-__all__ = ["TorchBackend", "cuda_is_available", "load_sentence_transformer", "prompt_for", "quiet"]
+__all__ = [
+    "TorchBackend",
+    "cuda_is_available",
+    "load_cross_encoder",
+    "load_sentence_transformer",
+    "prompt_for",
+    "quiet",
+]
 
 #: Texts in a batch, on a GPU and on a CPU.
 _GPU_BATCH = 256
@@ -55,14 +62,38 @@ def load_sentence_transformer(folder: Path, pooling: str | None = None, device: 
         try:
             model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         except Exception as error:  # safetensors, torch, transformers and json each raise their own
-            raise ModelError(
-                f"the model in {folder} cannot be loaded: {error or type(error).__name__}. "
-                "Its files may be damaged or incomplete: fetch the folder again."
-            ) from error
+            raise ModelError(_cannot_load(folder, error)) from error
         if pooling is not None and not (folder / "modules.json").exists():
             model[1] = type(model[1])(model[0].get_embedding_dimension(), pooling_mode=pooling)
         # Weights kept in float16 are computed with in float32 on a CPU, which has no fast float16 arithmetic.
         return model.float().eval()
+
+
+def _cannot_load(folder: Path, error: Exception) -> str:
+    return (
+        f"the model in {folder} cannot be loaded: {str(error) or type(error).__name__}. "
+        "Its files may be damaged or incomplete: fetch the folder again."
+    )
+
+
+def load_cross_encoder(folder: Path, device: str = "cpu") -> Any:
+    """Load a cross-encoder with sentence-transformers, in float32 and for use, not training.
+
+    Raises ModelError if the folder's files cannot be loaded, or if it gives several labels rather than one score.
+    """
+    with quiet():
+        from sentence_transformers import CrossEncoder
+
+        try:
+            model = CrossEncoder(str(folder), device=device, local_files_only=True)
+        except Exception as error:  # as above
+            raise ModelError(_cannot_load(folder, error)) from error
+        labels = int(model.num_labels)
+        if labels != 1:
+            raise ModelError(f"the model in {folder} gives {labels} labels, not one score: it is no reranker.")
+        if model.model is not None:
+            model.model.float().eval()
+        return model
 
 
 def prompt_for(model: Any, kind: str) -> str:
@@ -86,6 +117,7 @@ class TorchBackend:
     """Runs a model with sentence-transformers: on a GPU in half precision, else on the CPU in float32."""
 
     name = "torch"
+    precision = "fp32"
 
     def __init__(self, folder: Path, pooling: str | None = None) -> None:
         import torch
@@ -94,7 +126,8 @@ class TorchBackend:
         self._model = load_sentence_transformer(folder, pooling, device)
         self._batch_size = _CPU_BATCH
         if device == "cuda":
-            self._model = self._model.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+            self.precision = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+            self._model = self._model.to(torch.bfloat16 if self.precision == "bf16" else torch.float16)
             self._batch_size = _GPU_BATCH
         self.dimension = int(self._model.get_embedding_dimension())
         self.max_length = int(self._model.max_seq_length or 0)

@@ -55,7 +55,7 @@ _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[A-Za-z]|[ivx]{1,4})\)?")
 _LISTED = re.compile(r"[:;,]\s+\(?\d{1,2}$")
 _OPENING = "([{\"'“‘•"
 
-_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*(?:[:.]|--?)\s*(?=\S)")
+_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*(:|\.|--?)\s*(?=\S)")
 _LABEL_WORDS = _words(
     """abstract aim aims analysis background case conclusion conclusions context data design diagnosis discussion
     evaluation evidence experimental findings funding goal hypothesis importance implications interpretation
@@ -165,14 +165,20 @@ def _inside_parenthesis(text: str, before: str, at: int) -> bool:
 def _without_labels(text: str, start: int, end: int) -> int:
     """Return where a sentence begins behind labels that are part of the text: `METHODS: `, `Results. `."""
     match = _LABEL.match(text, start, end)
-    while match is not None and _is_label(match[1]):
+    while match is not None and (_is_label(match[1]) or (match[2] == ":" and _is_capital_label(match[1]))):
         start = match.end()
         match = _LABEL.match(text, start, end)
-    return end if _is_label(text[start:end].strip(" .:")) else start
+    # `RESULTS.` has been cut off as a sentence of its own.
+    return end if _is_label(text[start:end].strip().rstrip(".:")) else start
 
 
 def _is_label(name: str) -> bool:
+    """Whether there is nothing but words of labels: `Methods and results`, `STUDY DESIGN`."""
+    words = [word for word in re.split(r"[\s,/&()-]+", name.lower()) if word not in ("", "and", "of")]
+    return bool(words) and all(word in _LABEL_WORDS for word in words)
+
+
+def _is_capital_label(name: str) -> bool:
+    """Whether it is a few words in capitals with one of labels among them: `MAIN OUTCOME MEASURES`."""
     words = re.findall(r"[a-z]+", name.lower())
-    known = [word for word in words if word in _LABEL_WORDS]
-    # In capitals one known word is enough (MAIN OUTCOME MEASURES); else every word must be one (Study design).
-    return bool(known) and (name.isupper() or len(known) == len([word for word in words if word not in ("and", "of")]))
+    return name.isupper() and len(words) <= 6 and any(word in _LABEL_WORDS for word in words)

@@ -1,85 +1,96 @@
-"""MEDLINE text (`.nbib`, `.txt`): what PubMed's "Save as PubMed format" and efetch's `rettype=medline` give."""
+"""MEDLINE text (.nbib, .txt), as PubMed and reference managers write it: a tag in four columns, then its value."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from search.errors import InvalidRecordError, SourceError
-from search.sources.base import Record, Rejection, file_sequence
+from search.errors import SourceError
+from search.sources.base import Record
 from search.sources.byte_stream import ByteStream
-from search.sources.identifiers import parse_pmid
-from search.sources.nbib_record import article_of
+from search.sources.nbib_record import MAX_RECORD, RawRecord, read_record
 
-__all__ = ["TAG", "NbibSource"]
+__all__ = ["NbibSource"]
 
-#: What a line begins with that begins a field: a tag, blanks up to the fifth place, and a dash there.
-TAG = re.compile(r"((?:[A-Z][A-Z0-9]{3}|[A-Z][A-Z0-9]{2} |[A-Z][A-Z0-9]  )-)(?: +|$)", re.MULTILINE)
-
-#: No record comes near so many bytes.
-_MAX_RECORD = 1 << 25
+_TAG = re.compile(rb"(?=.{4}-(?: |$))([A-Z][A-Z0-9]{1,3}) *-")
+_INDENT = b"      "
 
 
 class NbibSource:
-    """The records of a file of MEDLINE text, in the order of the file."""
+    """The records of a file in MEDLINE text format, in the order of the file.
+
+    Iterating holds one record at a time. Blank lines part records, and so does a second PMID; text outside of records
+    and tags that an Article has no field for are passed over.
+    """
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self.name = stream.name
-        self.sequence = file_sequence(stream.name)
+        self.sequence: int | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
-        for first_line, lines in self._records():
-            yield _read(lines, f"{self.name} line {first_line}")
-
-    def _records(self) -> Iterator[tuple[int, list[bytes]]]:
-        """Yield the lines of each record, and the number of the first.
-
-        A record ends at an empty line, or where the next PMID stands.
-        """
-        lines: list[bytes] = []
-        first = size = 0
-        for number, line in self._stream.lines():
-            size += len(line or b"")
-            if line is None or size > _MAX_RECORD:
-                raise SourceError(f"{self.name}: line {number:,}: a record of more than {_MAX_RECORD >> 20} MB")
-            ends = not line.strip() or (line.startswith(b"PMID") and any(kept.startswith(b"PMID") for kept in lines))
-            if ends and lines:
-                yield first, lines
-                lines, size = [], len(line)
-            if line.strip():
-                first = first if lines else number
-                lines.append(line)
-        if lines:
-            yield first, lines
+        for lines in _split(_lines(self._stream.pieces())):
+            yield read_record(lines, f"{self.name} line {lines.start}")
 
 
-def _read(lines: list[bytes], where: str) -> Record:
-    """Return what a record's lines say."""
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines without their ends, whichever those are; of a line beyond the limit only so much as shows it."""
+    parts: list[bytes] = []
+    size = 0
+    for piece in _with_plain_ends(pieces):
+        first, *others = piece.split(b"\n")
+        if size <= MAX_RECORD:
+            parts.append(first)
+            size += len(first)
+        if others:
+            # The parts are let go before the line is handed out, so that a long one is held once only.
+            line, parts, size = b"".join(parts), [others[-1]], len(others[-1])
+            yield line
+            yield from others[:-1]
+    if size:
+        yield b"".join(parts)
+
+
+def _with_plain_ends(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces with every CRLF and CR made LF; a CR that ends a piece goes to the next, where its LF may be."""
+    held = b""
+    for piece in pieces:
+        piece = held + piece
+        held = b"\r" if piece.endswith(b"\r") else b""
+        if b"\r" in piece:
+            piece = piece[: len(piece) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        yield piece
+
+
+def _split(lines: Iterable[bytes]) -> Iterator[RawRecord]:
+    """Yield the records; one that the input breaks off in is not complete and left out."""
+    record: RawRecord | None = None
     try:
-        tags = _tags([line.decode() for line in lines])
-    except UnicodeDecodeError as error:
-        return Rejection(
-            where, f"not valid UTF-8: {error.object[error.start : error.end]!r}; convert the file to UTF-8"
-        )
-    pmid = None
-    try:
-        pmid = parse_pmid(next((value for tag, value in tags if tag == "PMID"), None))
-        return article_of(tags)
-    except InvalidRecordError as error:
-        return Rejection(where, str(error), pmid)
+        for number, line in enumerate(lines, 1):
+            match = _TAG.match(line)
+            text = line[match.end() :].strip() if match else line.strip()
+            tag = match[1].decode() if match else ""
+            if record and _is_next(record, line, tag, text):
+                yield record
+                record = None
+            if tag:
+                record = record or RawRecord(number)
+                record.add(tag, text)
+            elif record and text:
+                record.extend(text)
+            elif record:
+                record.ended = record.ended or not line.startswith(_INDENT)
+    except SourceError:
+        if record and record.ended:
+            yield record
+        raise
+    if record:
+        yield record
 
 
-def _tags(lines: list[str]) -> list[tuple[str, str]]:
-    """Return tags and values; a line without a tag goes on with the value before it."""
-    fields: list[tuple[str, list[str]]] = []
-    for line in lines:
-        tag = TAG.match(line)
-        if tag:
-            fields.append((tag[1].rstrip("- "), [line[tag.end() :]]))
-        elif fields:
-            fields[-1][1].append(line)
-        else:
-            fields.append(("", [line]))
-    return [(tag, " ".join(" ".join(parts).split())) for tag, parts in fields]
+def _is_next(record: RawRecord, line: bytes, tag: str, text: bytes) -> bool:
+    """Whether a line belongs no more to the record; an indented one does, as a blank line may stand in an abstract."""
+    if record.ended:
+        return bool(tag or (text and not line.startswith(_INDENT)))
+    return tag == "PMID" and record.has_pmid()

@@ -117,7 +117,7 @@ def mine_pairs(
         raise TrainingError(f"a sample of {sample} articles gives no pairs; ask for one or more")
     output = Path(output)
     report = PairsReport(output)
-    with tempfile.TemporaryDirectory(prefix="search-pairs-") as folder:
+    with tempfile.TemporaryDirectory(prefix="search-pairs-", ignore_cleanup_errors=True) as folder:
         titles = _TitleIndex(Path(folder)) if "similar-title" in kinds else None
         chosen = _read(articles, titles, report, seed, sample, minimum_title_words, progress)
         pairs = _make(chosen, titles, report, kinds, minimum_abstract_words, progress)

@@ -9,19 +9,17 @@ import rispy
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 from export_articles import unescaped
 
-import search.sources
 from search import export
 from search.article import Article, from_json
 from search.export.parts import clean, expand_pages, given_name, marks
+from search.sources import open_source
 
 
 @pytest.fixture(scope="module")
 def articles(shared_data):
-    if not hasattr(search.sources, "open_source"):
-        pytest.skip("no reader of XML yet")
     found = {}
     for path in sorted((shared_data / "pubmed_xml").glob("*/*.xml*")):
-        for record in search.sources.open_source(str(path)):
+        for record in open_source(str(path)):
             if isinstance(record, Article):
                 found[record.pmid] = record
     assert len(found) > 1_000
@@ -100,3 +98,45 @@ def test_retractions_are_marked_in_every_format(articles):
     for article in retracted:
         for format in export.FORMATS:
             assert re.search("RETRACTED ARTICLE|Retracted Publication|\nRIN - ", export.render(article, format))
+
+
+def test_nbib_is_read_back_with_all_that_the_format_can_say(articles, tmp_path):
+    path = tmp_path / "all.nbib"
+    path.write_text(written(articles, "nbib"), encoding="utf-8")
+    again = list(open_source(str(path)))
+    assert [article.pmid for article in again] == [article.pmid for article in articles]
+    for before, after in zip(articles, again, strict=True):
+        assert said(after) == said(before)
+
+
+def said(article):
+    """What MEDLINE text can say of an article: no UIs, no ISO abbreviation, no notes of corrections."""
+    journal = article.journal
+    return {
+        "title": clean(article.title),
+        "vernacular": article.vernacular_title,
+        "abstract": clean(article.labelled_abstract),
+        "copyright": article.copyright,
+        "journal": (journal.title, journal.medline_abbreviation, journal.issn, journal.issn_linking, journal.nlm_id),
+        "volume": (article.volume, article.issue, article.pages),
+        "dates": (
+            article.publication_date,
+            article.electronic_date,
+            article.created,
+            article.completed,
+            article.revised,
+        ),
+        "languages": article.languages,
+        "authors": [(a.last_name, a.fore_name, a.collective_name, a.orcid, a.affiliations) for a in article.authors],
+        "investigators": [(a.last_name, a.fore_name, a.collective_name) for a in article.investigators],
+        "mesh": [(h.descriptor, h.major, [(q.name, q.major) for q in h.qualifiers]) for h in article.mesh_headings],
+        "concepts": [concept.name for concept in article.supplementary_concepts],
+        "keywords": article.keywords,
+        "types": [kind.name for kind in article.publication_types],
+        "substances": [(substance.name, substance.registry_number) for substance in article.substances],
+        "ids": (article.doi, article.pmcid, set(article.other_ids)),
+        "numbers": article.accession_numbers,
+        "corrections": [(c.kind, c.citation, c.pmid) for c in article.corrections],
+        "interests": article.coi_statement,
+        "status": (article.status, article.publication_status),
+    }

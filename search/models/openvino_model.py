@@ -1,0 +1,163 @@
+"""Run a compiled model with OpenVINO: neither torch nor transformers is imported."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from search.models.blobs import blob_folder
+from search.models.precision import Choice, measure, recall, remember
+from search.models.spec import GRAPH, TOKENIZER, CompiledSpec
+from search.models.tokens import TextTokenizer, Tokens, pad_batch, plan_batches
+
+__all__ = ["OpenVinoBackend", "OpenVinoModel"]
+
+#: Tokens of one batch, padding included: as many as keep the arithmetic busy and the processor's caches from spilling.
+_BATCH_TOKENS = {"fp32": 1024, "bf16": 4096, "int8": 4096}
+_BATCH_TEXTS = 32
+#: Texts that are tokenized together and sorted by length; bounds memory and leaves hardly any padding.
+_WINDOW = 2048
+#: From this many tokens on, batches run side by side, one a core; below, one runs on all cores.
+_SIDE_BY_SIDE_TOKENS = 4096
+#: With `auto`, precisions are compared once a job has so many texts that it pays, and on so many of them.
+_WORTH_MEASURING = 256
+_MEASURED = 32
+
+
+class OpenVinoModel:
+    """A compiled model on the CPU, for use from several threads.
+
+    `precision` is `fp32`, `bf16`, `int8` (where `folder` holds the int8 graph) or `auto`: float32 until a job is large
+    enough to find out, by trying, whether this processor does bfloat16 faster and well enough. With `keep_ready` the
+    graph, once made ready for this processor, is kept in `folder` for the next process.
+    """
+
+    def __init__(self, folder: Path, spec: CompiledSpec, precision: str, *, keep_ready: bool = True) -> None:
+        self.spec = spec
+        self._folder = folder
+        self._keep_ready = keep_ready
+        self._undecided = precision == "auto"
+        self.precision = precision
+        if self._undecided:
+            choice = recall(folder.name)
+            self._undecided = choice is None
+            self.precision = choice.precision if choice else "fp32"
+        self._tokenizer = TextTokenizer(folder / TOKENIZER, spec.truncation_side)
+        self._queues: dict[tuple[int, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def run(self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]]) -> npt.NDArray[np.float32]:
+        """Return the output of the model for `count` texts, float32 (count, dimension).
+
+        `tokenize(tokenizer, start, stop)` gives the tokens of a part of them.
+        """
+        output = np.empty((count, self.spec.dimension), np.float32)
+        with self._lock:
+            for start, tokens in self._tokenized(count, tokenize):
+                if self._undecided and len(tokens) >= _WORTH_MEASURING:
+                    self._decide(tokens)
+                output[start : start + len(tokens)] = self._infer(tokens, self.precision)
+        return output
+
+    def _tokenized(
+        self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]]
+    ) -> Iterator[tuple[int, list[Tokens]]]:
+        """Yield the tokens of each window of texts; the next window is tokenized while one is computed with."""
+        if count <= _WINDOW:
+            yield 0, tokenize(self._tokenizer, 0, count)
+            return
+        with ThreadPoolExecutor(1, "tokenize") as pool:
+            ahead = pool.submit(tokenize, self._tokenizer, 0, _WINDOW)
+            for start in range(0, count, _WINDOW):
+                tokens = ahead.result()
+                following = start + _WINDOW
+                ahead = pool.submit(tokenize, self._tokenizer, following, min(following + _WINDOW, count))
+                yield start, tokens
+
+    def _decide(self, tokens: Sequence[Tokens]) -> None:
+        """Choose the precision by running some of these texts, and remember it for this model and processor."""
+        import openvino
+
+        self._undecided = False
+        if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            sample = tokens[:: len(tokens) // _MEASURED][:_MEASURED]
+            choice = measure(lambda precision: self._infer(sample, precision), ["fp32", "bf16"])
+        else:
+            choice = Choice("fp32")
+        remember(self._folder.name, choice)
+        self.precision = choice.precision
+
+    def _infer(self, texts: Sequence[Tokens], precision: str) -> npt.NDArray[np.float32]:
+        lengths = [len(tokens) for tokens in texts]
+        streams = _available_cores() if sum(lengths) >= _SIDE_BY_SIDE_TOKENS else 1
+        queue = self._queue(streams, precision)
+        output = np.empty((len(texts), self.spec.dimension), np.float32)
+
+        def keep(request: Any, positions: npt.NDArray[np.intp]) -> None:
+            output[positions] = request.get_output_tensor(0).data
+
+        queue.set_callback(keep)
+        for positions in plan_batches(lengths, _BATCH_TOKENS[precision], _BATCH_TEXTS):
+            inputs = pad_batch([texts[position] for position in positions], self.spec.pad_id, self.spec.padding_side)
+            queue.start_async({name: inputs[name] for name in self.spec.inputs}, positions)
+        queue.wait_all()
+        return output
+
+    def _queue(self, streams: int, precision: str) -> Any:
+        """Return a queue of inference requests over `streams` streams, made ready for this processor on first use."""
+        key = (streams, precision)
+        if key not in self._queues:
+            import openvino
+
+            options: dict[str, Any] = {
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": _available_cores(),
+                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            }
+            graph = str(self._folder / GRAPH)
+            if streams == 1 and self._keep_ready:
+                # A single question should not wait for the graph to be made ready: OpenVINO keeps the result on disk.
+                with blob_folder(self._folder) as blobs:
+                    compiled = openvino.Core().compile_model(graph, "CPU", {**options, "CACHE_DIR": str(blobs)})
+            else:
+                compiled = openvino.Core().compile_model(graph, "CPU", options)
+            # One request more than there are streams: the next batch is ready when a stream becomes free.
+            self._queues[key] = openvino.AsyncInferQueue(compiled, streams + 1 if streams > 1 else 1)
+        return self._queues[key]
+
+
+class OpenVinoBackend:
+    """A compiled embedding model."""
+
+    name = "openvino"
+
+    def __init__(self, folder: Path, spec: CompiledSpec, precision: str, *, keep_ready: bool = True) -> None:
+        self._model = OpenVinoModel(folder, spec, precision, keep_ready=keep_ready)
+        self.dimension = spec.dimension
+        self.max_length = spec.max_length["document"]
+
+    @property
+    def precision(self) -> str:
+        """What is computed in: `fp32`, `bf16` or `int8`."""
+        return self._model.precision
+
+    def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+        """Return the vectors of the texts as the model gives them, float32 (texts, dimension)."""
+        prompt = self._model.spec.prompts[kind]
+        max_length = self._model.spec.max_length[kind]
+
+        def tokenize(tokenizer: TextTokenizer, start: int, stop: int) -> list[Tokens]:
+            return tokenizer.encode([prompt + text for text in texts[start:stop]], max_length)
+
+        return self._model.run(len(texts), tokenize)
+
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0))
