@@ -14,7 +14,7 @@ import numpy as np
 from search.article import AbstractSection, Author, Grant, Keyword, PartialDate, PublicationType
 from search.sources.dates import calendar_date, free_date, partial_date
 from search.sources.identifiers import normalise_orcid
-from search.sources.xml_table import ElementTable, Rows, with_characters
+from search.sources.xml_table import ElementTable, Rows, forget_attributes, with_characters
 from search.sources.xml_text import contents_as_names as names
 from search.sources.xml_text import contents_as_texts as texts
 from search.sources.xml_text import tidy
@@ -29,6 +29,7 @@ __all__ = [
     "days",
     "dates",
     "extend_children",
+    "forget",
     "grants",
     "group",
     "identifiers",
@@ -51,6 +52,9 @@ _Value = TypeVar("_Value")
 
 #: How many contents a reader remembers; NLM has some 30,000 descriptors and as many journals.
 _REMEMBERED = 50_000
+
+#: What all readers that remember have in memory.
+_memories: list[dict[bytes, Any]] = []
 
 #: Reads elements of one kind.
 Reader = Callable[[ElementTable, Rows], list[Any]]
@@ -114,6 +118,7 @@ class Remembered:
     def __init__(self, read: Callable[[ElementTable, Rows], list[Any]]) -> None:
         self._read = read
         self._known: dict[bytes, Any] = {}
+        _memories.append(self._known)
 
     def __call__(self, table: ElementTable, rows: Rows) -> list[Any]:
         """Return what each element says."""
@@ -128,9 +133,12 @@ class Remembered:
             known.update(zip(ordered, values, strict=True))
         return [known[content] for content in contents]
 
-    def forget(self) -> None:
-        """Drop what is remembered."""
-        self._known.clear()
+
+def forget() -> None:
+    """Drop what is remembered of the files read so far: for measuring."""
+    forget_attributes()
+    for memory in _memories:
+        memory.clear()
 
 
 def marks(table: ElementTable, rows: Rows, attribute: str) -> list[str | None]:

@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ElementTable", "NotPlainError", "Rows"]
+__all__ = ["ElementTable", "NotPlainError", "Rows", "forget_attributes", "with_characters"]
 
 #: Elements of a table by their number, in the order of the document.
 Rows = NDArray[np.int64]
@@ -210,6 +210,10 @@ def _attributes_of(head: bytes) -> dict[str, str]:
     if rest or len(pairs) % 2 or not text.isprintable() or any(odd in text for odd in ("'", "&", "  ", " =", "= ")):
         return _odd_attributes(text)
     return {name[name.rfind(" ") + 1 : -1]: value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
+
+
+#: Drops what is remembered of the attributes met so far.
+forget_attributes = _attributes_of.cache_clear
 
 
 def _odd_attributes(head: str) -> dict[str, str]:
