@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, overload
@@ -15,7 +16,7 @@ from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
 from search.errors import IndexMismatchError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder, verify
-from search.query.engine import Engine, read_question, with_evidence
+from search.query.engine import RERANKED, Engine, read_question, reranked, with_evidence
 from search.query.facets import Facets, facets_of
 from search.query.filters import Filters
 from search.query.mesh_tree import MeshTree
@@ -24,7 +25,7 @@ from search.query.search import Hit, Mode, check_question, hits_of, nearest
 
 if TYPE_CHECKING:
     from search.ingest import IngestReport, Progress
-    from search.models import Encoder
+    from search.models import Encoder, Reranker
     from search.store import Vectors
     from search.sync import Part, SyncPlan, SyncReport
 
@@ -408,7 +409,8 @@ class Index:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
         `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
-        words; `hybrid` by both (`search.query.fusion`). `filters` and PubMed field tags inside a question restrict the
+        words; `hybrid` by both (`search.query.fusion`). Where the config has `rerank`, that cross-encoder puts the
+        first 100 in its own order, and its score is the hits'. `filters` and PubMed field tags inside a question restrict the
         search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
         articles that pass. `evidence` sentences of each abstract are found, those nearest to the question. `fold` shows
         articles that are one (same DOI, or same title and year) once, with the others as `Hit.duplicates`. Several
@@ -428,10 +430,22 @@ class Index:
         texts = [question] if isinstance(question, str) else question
         read = [read_question(text, filters) for text in texts]
         with self._reader.view() as view:
-            answers = self._engine.search(view, read, self._encode_queries, limit, mode, fold=fold)
+            depth = max(limit, RERANKED) if self.config.rerank else limit
+            answers = self._engine.search(view, read, self._encode_queries, depth, mode, fold=fold)
+        if self.config.rerank:
+            answers = [
+                reranked(hits, question.text, self._reranker.score)[:limit] if question.text else hits[:limit]
+                for hits, question in zip(answers, read, strict=True)
+            ]
         if evidence:
             answers = with_evidence(answers, read, self._encode_queries, evidence)
         return answers[0] if isinstance(question, str) else answers
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        from search.models import load_reranker
+
+        return load_reranker(self.config.rerank or "")
 
     def _encode_queries(self, texts: Sequence[str]) -> Vectors:
         return self.encoder.encode(texts, kind="query")

@@ -64,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     results: int = 10
     mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
     mesh_tree: str | None = None
+    rerank: str | None = None
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
 

@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 import numpy as np
 
+from search.article import embedding_text
 from search.errors import QueryError
 from search.index import View
 from search.query.duplicates import fold as fold_articles
@@ -20,7 +21,10 @@ from search.query.selection import select
 from search.query.tags import parse_question
 from search.store import Pmids, Vectors
 
-__all__ = ["Engine", "Question", "folded", "read_question", "with_evidence"]
+__all__ = ["RERANKED", "Engine", "Question", "folded", "read_question", "reranked", "with_evidence"]
+
+#: So many hits of the first stage are put in order by the second, where there is one.
+RERANKED = 100
 
 #: Selections of filters that are remembered; a page asks again and again with the same.
 _SELECTIONS_KEPT = 16
@@ -126,6 +130,19 @@ def folded(hits: list[Hit]) -> list[Hit]:
             duplicates=tuple(Duplicate(article.pmid, reason) for article, reason in group.folded),
         )
         for rank, group in enumerate(fold_articles(hit.article for hit in hits), start=1)
+    ]
+
+
+def reranked(hits: list[Hit], question: str, score: Callable[[str, list[str]], Vectors]) -> list[Hit]:
+    """Return hits in the order of a second stage: `score` gives, for a question and texts, the higher the better.
+
+    Hits that score the same keep their order; `Hit.score` becomes that score.
+    """
+    scores = score(question, [embedding_text(hit.article) for hit in hits])
+    order = np.argsort(-scores, kind="stable")
+    return [
+        msgspec.structs.replace(hits[place], rank=rank, score=float(scores[place]))
+        for rank, place in enumerate(order.tolist(), start=1)
     ]
 
 

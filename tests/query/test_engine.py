@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from search.article import Correction, PartialDate, PublicationType
 from search.errors import QueryError
 from search.index import IndexReader
-from search.query.engine import Engine, Question, read_question, with_evidence
+from search.query.engine import Engine, Question, read_question, reranked, with_evidence
 from search.query.filters import Filters
 from search.query.fusion import fuse
 
@@ -179,3 +179,19 @@ def test_vectors_are_compared_as_they_are_stored(folder, reader, encoder):
     expected = dict(zip(pmids.tolist(), (stored @ vector[0]).tolist(), strict=True))
     assert all(hit.score == pytest.approx(expected[hit.pmid], abs=1e-6) for hit in hits)
     assert np.abs(stored - stored.astype(np.float16)).max() == 0
+
+
+def test_a_second_stage_puts_the_first_in_its_own_order(folder, reader, encoder):
+    put(folder, encoder, *[article(n, f"aspirin {WORDS[n]}") for n in range(1, 6)])
+    hits = search(reader, encoder, "aspirin")
+    asked = []
+
+    def score(question, texts):
+        asked.append((question, texts))
+        return np.array([len(text) for text in texts], np.float32)
+
+    found = reranked(hits, "aspirin", score)
+    assert asked == [("aspirin", [hit.article.title for hit in hits])]
+    assert [hit.rank for hit in found] == [1, 2, 3, 4, 5]
+    assert [hit.score for hit in found] == sorted((float(len(hit.article.title)) for hit in hits), reverse=True)
+    assert found[0].cosine == next(hit.cosine for hit in hits if hit.pmid == found[0].pmid)
