@@ -68,7 +68,7 @@ def export(
             count = index.export_txtai(output, None if everything else articles)
         else:
             count = _write(articles, style, output)
-    click.echo(f"{count:,} articles", err=True)
+    click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)
 
 
 def _articles(

@@ -37,6 +37,11 @@ class Source(Protocol):
     #: The place in NLM's order of files (`file_sequence`); None for anything else.
     sequence: int | None
 
+    @property
+    def fraction(self) -> float:
+        """How much of the source has been read, from 0 to 1; 0 where that cannot be known."""
+        ...
+
     def __iter__(self) -> Iterator[Record]:
         """Yield the records, from the start."""
         ...

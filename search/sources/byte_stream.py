@@ -64,10 +64,16 @@ class ByteStream:
         self._rest: Iterator[bytes] | None = None
         self._problem: SourceError | None = None
         self._spent = False
+        self._read = 0
         if self.name != STANDARD_INPUT and not Path(path).exists():
             raise SourceError(f"{self.name}: there is no such file or folder")
         if Path(path).is_dir():
             raise SourceError(f"{self.name}: is a folder, not a file")
+
+    @property
+    def fraction(self) -> float:
+        """How much of a regular file has been read, from 0 to 1; 0 for anything else."""
+        return self._read / max(Path(self.name).stat().st_size, 1) if self._is_file else 0.0
 
     def head(self) -> bytes:
         """Return the first bytes, some 64 kB where there are so many, without taking them from what `pieces` gives."""
@@ -143,7 +149,10 @@ class ByteStream:
                 yield from _read(sys.stdin.buffer)
             else:
                 with Path(self.name).open("rb") as file:
-                    yield from _read(file)
+                    self._read = 0
+                    for piece in _read(file):
+                        self._read += len(piece)
+                        yield piece
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be read: {error.strerror or error}") from error
 

@@ -47,6 +47,11 @@ class JsonLinesSource:
         self.name = stream.name
         self.sequence: int | None = None
 
+    @property
+    def fraction(self) -> float:
+        """How much of the file has been read, from 0 to 1; 0 for standard input."""
+        return self._stream.fraction
+
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
         for number, line in self._lines():

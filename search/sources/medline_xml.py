@@ -23,6 +23,11 @@ class MedlineXmlSource:
         self.name = stream.name
         self.sequence = file_sequence(stream.name)
 
+    @property
+    def fraction(self) -> float:
+        """How much of the file has been read, from 0 to 1; 0 for standard input."""
+        return self._stream.fraction
+
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
         for batch in split_records(self._stream.pieces(), self.name):

@@ -100,3 +100,11 @@ def test_deletions_come_in_order(tmp_path):
         "</PubmedArticleSet>"
     )
     assert list(open_source(path)) == [Deletion(5), Deletion(6)]
+
+
+def test_it_is_known_how_much_of_a_file_has_been_read(tmp_path):
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(f'{{"pmid": {n}, "title": "{"t" * 500}"}}\n' for n in range(1, 5_000)))
+    source = open_source(path)
+    seen = [source.fraction for _ in source]
+    assert seen == sorted(seen) and 0 < seen[0] < 0.6 and seen[-1] == 1.0
