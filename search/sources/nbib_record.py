@@ -338,7 +338,7 @@ def _author(person: _Person) -> Author:
         last = _last_name(person.short)
     words = person.short.removeprefix(last).split() if person.short.startswith(last) else person.short.split()[-1:]
     initials, suffix = " ".join(words), ""
-    if words and _SUFFIX.fullmatch(words[-1]):
+    if _end_in_suffix(words):
         initials, suffix = " ".join(words[:-1]), words[-1]
     elif len(words) > 1 and given.endswith(" " + " ".join(words[1:])):
         initials, suffix = words[0], " ".join(words[1:])
@@ -353,10 +353,17 @@ def _author(person: _Person) -> Author:
     )
 
 
+def _end_in_suffix(words: list[str]) -> bool:
+    """Return whether the last word is a suffix; `JR` and `SR` are a suffix after initials, and else initials."""
+    if not words or not _SUFFIX.fullmatch(words[-1]):
+        return False
+    return not words[-1].isupper() or (len(words) > 1 and words[-2].isupper())
+
+
 def _last_name(short: str) -> str:
     """Return `van der Berg` of `van der Berg JP Jr`."""
     words = short.split()
-    if len(words) > 1 and _SUFFIX.fullmatch(words[-1]):
+    if _end_in_suffix(words[1:]):
         words.pop()
     if len(words) > 1 and words[-1].upper() == words[-1]:
         words.pop()

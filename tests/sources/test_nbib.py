@@ -547,3 +547,21 @@ def test_a_file(tmp_path):
     source = NbibSource(ByteStream(path))
     assert (source.name, source.sequence) == (str(path), None)
     assert [found.pmid for found in source] == [found.pmid for found in source] == [21249755, CHAPTER.pmid]
+
+
+@pytest.mark.parametrize(
+    ("names", "author"),
+    [
+        (("FAU - Traynor, J R", "AU  - Traynor JR"), Author("Traynor", "J R", "JR")),
+        (("AU  - Traynor JR",), Author("Traynor", None, "JR")),
+        (("FAU - Long, Sue R", "AU  - Long SR"), Author("Long", "Sue R", "SR")),
+        (("FAU - King, Martin L Jr", "AU  - King ML Jr"), Author("King", "Martin L", "ML", "Jr")),
+        (("AU  - KING ML JR",), Author("KING", None, "ML", "JR")),
+        (("AU  - van der Berg JP 3rd",), Author("van der Berg", None, "JP", "3rd")),
+    ],
+)
+def test_initials_that_look_like_a_suffix(names, author, tmp_path):
+    path = tmp_path / "one.nbib"
+    path.write_text("\n".join(("PMID- 1", "TI  - T", *names)))
+    (article,) = NbibSource(ByteStream(path))
+    assert article.authors == (author,)
