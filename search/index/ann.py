@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ class VectorIndex:
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=self._probes(limit, allowed))
         else:
             parameters = faiss.SearchParameters(sel=selector)
+        # One question is no faster on more threads, and much slower where another program wants the cores too.
+        faiss.omp_set_num_threads(min(len(queries), os.cpu_count() or 1))
         scores, pmids = self._index.search(queries, limit, params=parameters)
         return pmids, scores
 
@@ -111,6 +114,7 @@ def build(batches: Iterable[tuple[Pmids, Vectors]], count: int, sample: Vectors 
     """
     faiss = _faiss()
     kind = choose(count)
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
     index = faiss.index_factory(dimension, kind, faiss.METRIC_INNER_PRODUCT)
     if kind.startswith("IVF"):
         index.cp.spherical = True
