@@ -408,14 +408,14 @@ class Index:
     ) -> list[Hit] | list[list[Hit]]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
-        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the
-        words; `hybrid` by both (`search.query.fusion`). Where the config has `rerank`, that cross-encoder puts the
-        first 100 in its own order, and its score is the hits'. `filters` and PubMed field tags inside a question restrict the
-        search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
-        articles that pass. `evidence` sentences of each abstract are found, those nearest to the question. `fold` shows
-        articles that are one (same DOI, or same title and year) once, with the others as `Hit.duplicates`. Several
-        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
-        is below 1.
+        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of
+        the words; `hybrid` by both (`search.query.fusion`). Where the config has `rerank`, that cross-encoder puts
+        the first 100 in its own order, and its score is the hits'. `filters` and PubMed field tags inside a question
+        restrict the search before the cut: if `limit` articles pass, so many come back. A question of tags alone
+        gives the newest articles that pass. `evidence` sentences of each abstract are found, those nearest to the
+        question. `fold` shows articles that are one (same DOI, or same title and year) once, with the others as
+        `Hit.duplicates`. Several questions are encoded as one batch. Raises QueryError if a question is empty, its
+        tags do not parse, or `limit` is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
