@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,29 +15,40 @@ __all__ = ["blob_folder"]
 
 _FOLDER = "blobs"
 _RECORD = "blobs.json"
+_LOCK = "blobs.lock"
 
 
 @contextmanager
-def blob_folder(model: Path) -> Iterator[Path]:
-    """Yield the folder of a compiled model for OpenVINO's `CACHE_DIR`.
+def blob_folder(model: Path) -> Iterator[Path | None]:
+    """Yield the folder of a compiled model for OpenVINO's `CACHE_DIR`, or None where nothing can be kept.
 
     OpenVINO notices a blob that was cut off, but not one whose numbers were changed; so sizes and times of change are
-    recorded beside them, and a blob that is not as recorded is deleted before it can be read.
+    recorded beside them, and a blob that is not as recorded is deleted before it can be read. That holds of a blob
+    another process is still writing too, so one at a time is let in.
     """
-    blobs = model / _FOLDER
-    record = model / _RECORD
     try:
-        recorded = msgspec.json.decode(record.read_bytes(), type=dict[str, tuple[int, int]])
+        lock = (model / _LOCK).open("ab")
+    except OSError:
+        yield None
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        blobs = model / _FOLDER
+        recorded = _recorded(model)
+        for name, state in _states(blobs).items():
+            if recorded.get(name) != state:
+                (blobs / name).unlink(missing_ok=True)
+        yield blobs
+        after = _states(blobs)
+        if after != recorded:
+            write_atomically(model / _RECORD, msgspec.json.encode(after))
+
+
+def _recorded(model: Path) -> dict[str, tuple[int, int]]:
+    try:
+        return msgspec.json.decode((model / _RECORD).read_bytes(), type=dict[str, tuple[int, int]])
     except (OSError, msgspec.MsgspecError):
-        recorded = {}
-    before = _states(blobs)
-    for name, state in before.items():
-        if recorded.get(name) != state:
-            (blobs / name).unlink(missing_ok=True)
-    yield blobs
-    after = _states(blobs)
-    if after != recorded:
-        write_atomically(record, msgspec.json.encode(after))
+        return {}
 
 
 def _states(folder: Path) -> dict[str, tuple[int, int]]:

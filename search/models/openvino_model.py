@@ -125,7 +125,9 @@ class OpenVinoModel:
             if streams == 1 and self._keep_ready:
                 # A single question should not wait for the graph to be made ready: OpenVINO keeps the result on disk.
                 with blob_folder(self._folder) as blobs:
-                    compiled = openvino.Core().compile_model(graph, "CPU", {**options, "CACHE_DIR": str(blobs)})
+                    if blobs is not None:
+                        options["CACHE_DIR"] = str(blobs)
+                    compiled = openvino.Core().compile_model(graph, "CPU", options)
             else:
                 compiled = openvino.Core().compile_model(graph, "CPU", options)
             # One request more than there are streams: the next batch is ready when a stream becomes free.
