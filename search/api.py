@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, overload
 
 import msgspec
 
+from search import backend
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
 from search.errors import IndexMismatchError
-from search.index import IndexReader, IndexWriter, Manifest, create_folder, verify
+from search.index import Manifest
 from search.query.engine import RERANKED, Engine, read_question, reranked, with_evidence
 from search.query.facets import Facets, facets_of
 from search.query.filters import Filters
 from search.query.mesh_tree import MeshTree
-from search.query.saved import Run, SavedSearch, list_saved, read_saved, write_saved
+from search.query.saved import Run, SavedSearch, read_saved, write_saved
 from search.query.search import Hit, Mode, check_question, hits_of, nearest
 
 if TYPE_CHECKING:
+    from search.backend import Writer
     from search.ingest import IngestReport, Progress
     from search.models import Encoder, Reranker
     from search.store import Vectors
@@ -56,7 +58,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Index:
-    """A folder of articles that are found by meaning.
+    """Articles that are found by meaning, in a folder or in a PostgreSQL database.
 
     Reading is safe from several threads and while another process writes. Use it as a context manager, or `close` it.
 
@@ -67,32 +69,32 @@ class Index:
     [1, 2, 3]
     """
 
-    def __init__(self, folder: Path, config: Config) -> None:
-        self.folder = folder
+    def __init__(self, address: str | Path, config: Config) -> None:
+        self.address = address
         self.config = config
-        self._reader = IndexReader(folder)
+        self._reader = backend.open_reader(address, config)
         self._encoder: Encoder | None = None
         self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
         if self.manifest.text_rule != TEXT_RULE:
             self.close()
             raise IndexMismatchError(
-                f"{folder} was made with the text rule {self.manifest.text_rule} and this program uses {TEXT_RULE}; "
+                f"{self.name} was made with the text rule {self.manifest.text_rule} and this program uses {TEXT_RULE}; "
                 "make a new index, or use the version of the program that made it"
             )
 
     # Opening and closing -------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, folder: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
-        """Open an index.
+    def open(cls, address: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+        """Open an index: a folder, or a database (`postgresql://user@host/database`).
 
-        `model`: refuse the index unless it was made with this one. Raises IndexFolderError if the folder is no index,
+        `model`: refuse the index unless it was made with this one. Raises IndexFolderError if there is no index,
         IndexMismatchError or IndexCorruptError if its parts do not fit.
 
         >>> index = Index.open("indexes/demo")
         >>> index.close()
         """
-        index = cls(Path(folder), config or Config())
+        index = cls(address, config or Config())
         if model is not None:
             try:
                 index._check_model(model)
@@ -102,11 +104,11 @@ class Index:
         return index
 
     @classmethod
-    def create(cls, folder: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
-        """Make an empty index in a new or empty folder, for the vectors of a model.
+    def create(cls, address: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+        """Make an empty index for the vectors of a model, in a new or empty folder or in a database.
 
         `model` is `builtin`, a preset, a folder or a hub name; the default is the config's. Raises ModelError if it
-        cannot be loaded, IndexFolderError if the folder is not empty.
+        cannot be loaded, IndexFolderError if there is something already.
 
         >>> index = Index.create("indexes/new", model="builtin")
         >>> index.status().articles
@@ -122,8 +124,8 @@ class Index:
             text_rule=TEXT_RULE,
             vectors=config.vectors,
         )
-        create_folder(Path(folder), manifest)
-        index = cls(Path(folder), config)
+        backend.create(address, manifest, config)
+        index = cls(address, config)
         index._encoder = encoder
         return index
 
@@ -141,6 +143,20 @@ class Index:
         """Close it."""
         self.close()
 
+    @staticmethod
+    def exists(address: str | Path, *, config: Config | None = None) -> bool:
+        """Whether there is an index at an address.
+
+        >>> Index.exists("indexes/demo"), Index.exists("indexes/nowhere")
+        (True, False)
+        """
+        return backend.exists(address, config)
+
+    @property
+    def name(self) -> str:
+        """What the index is called in messages: its address, without a password."""
+        return self._reader.name
+
     @property
     def manifest(self) -> Manifest:
         """What the folder is: model, dimension, text rule, generation."""
@@ -156,7 +172,7 @@ class Index:
             encoder = _load_encoder(self.manifest.model, self.config)
             if encoder.fingerprint != self.manifest.fingerprint:
                 raise IndexMismatchError(
-                    f"{self.folder} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
+                    f"{self.name} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
                     f"model of that name is another one now ({encoder.fingerprint[:12]}); make a new index, or put "
                     "the model back"
                 )
@@ -169,7 +185,7 @@ class Index:
         encoder = _load_encoder(model, self.config)
         if encoder.fingerprint != self.manifest.fingerprint:
             raise IndexMismatchError(
-                f"{self.folder} was made with the model {self.manifest.model} of {self.manifest.dimension} dimensions "
+                f"{self.name} was made with the model {self.manifest.model} of {self.manifest.dimension} dimensions "
                 f"and {model} was asked for; make another index for it"
             )
         self._encoder = encoder
@@ -278,7 +294,7 @@ class Index:
         from search.sync import nlm_origin, synchronize
 
         encoder = self.encoder if encode else None
-        with nlm_origin(self.config.nlm, self.folder, folder, keep=keep) as origin, self._writing() as writer:
+        with nlm_origin(self.config.nlm, self.address, folder, keep=keep) as origin, self._writing() as writer:
             return synchronize(
                 writer,
                 encoder,
@@ -300,7 +316,7 @@ class Index:
         """
         from search.sync import preview
 
-        return preview(self.config.nlm, self.folder, folder, part=part, change_part=change_part)
+        return preview(self.config, self.address, folder, part=part, change_part=change_part)
 
     def encode(self, *, progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Encode the articles that were stored without a vector of their text.
@@ -344,29 +360,25 @@ class Index:
             writer.merge()
 
     @staticmethod
-    def repair(folder: str | Path) -> None:
-        """Rebuild whatever is derived from SQLite, without encoding again; for an index that may not open.
+    def repair(address: str | Path, *, config: Config | None = None) -> None:
+        """Rebuild what is derived from articles and vectors, without encoding again; for an index that may not open.
 
         >>> Index.repair("indexes/demo")
         """
-        writer = IndexWriter(Path(folder))
-        try:
-            writer.merge(anew=True)
-        finally:
-            writer.close()
+        backend.repair(address, config)
 
     @staticmethod
-    def verify(folder: str | Path) -> list[str]:
+    def verify(address: str | Path, *, config: Config | None = None) -> list[str]:
         """Return what is wrong with an index, a sentence each; nothing if every part is whole and fits the others.
 
         >>> Index.verify("indexes/demo")
         []
         """
-        return list(verify(Path(folder)))
+        return list(backend.verify(address, config))
 
     @contextmanager
-    def _writing(self) -> Iterator[IndexWriter]:
-        writer = IndexWriter(self.folder)
+    def _writing(self) -> Iterator[Writer]:
+        writer = backend.open_writer(self.address, self.config)
         try:
             yield writer
         finally:
@@ -498,7 +510,7 @@ class Index:
         []
         >>> index.close()
         """
-        return self._run_saved(read_saved(self.folder, name), among_new=True)
+        return self._run_saved(read_saved(self._reader.saved, name), among_new=True)
 
     def saved_searches(self) -> list[SavedSearch]:
         """Return the saved searches with their runs, by name.
@@ -508,19 +520,30 @@ class Index:
         []
         >>> index.close()
         """
-        return [read_saved(self.folder, name) for name in list_saved(self.folder)]
+        return [read_saved(self._reader.saved, name) for name in self._reader.saved.names()]
+
+    def saved_search(self, name: str) -> SavedSearch:
+        """Return one saved search with its runs. Raises QueryError if there is none of that name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.saved_search("aspirin").runs[0].passing
+        220
+        >>> index.close()
+        """
+        return read_saved(self._reader.saved, name)
 
     def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
         question = read_question(saved.question, saved.filters)
         with self._reader.view() as view:
-            among = view.store.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
+            among = view.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
             hits = self._engine.search(
                 view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
             )[0]
             allowed = self._engine.allowed(view, question.filters)
-            passing = view.store.counts()["articles"] if allowed is None else len(allowed)
+            passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
             run = Run.of(view, passing, len(hits))
-        write_saved(self.folder, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
         return hits
 
     def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
@@ -621,11 +644,10 @@ class Index:
             counts = view.store.counts()
             files = view.store.files()
             manifest = view.manifest
-            part = manifest.vector_part
             return Status(
-                folder=str(self.folder),
+                folder=self.name,
                 **counts,
-                pending=len(view.pending.outdated_vectors),
+                pending=view.pending(),
                 generation=manifest.generation,
                 change=view.change,
                 model=manifest.model,
@@ -633,9 +655,9 @@ class Index:
                 dimension=manifest.dimension,
                 text_rule=manifest.text_rule,
                 stored_vectors=manifest.vectors,
-                vector_index=part.kind if part else "none yet: all vectors are compared",
+                vector_index=view.structure(),
                 created=manifest.created,
-                bytes={path.name: path.stat().st_size for path in sorted(self.folder.iterdir()) if path.is_file()},
+                bytes=self._reader.sizes(),
                 files=len(files),
                 incomplete_files=[str(entry["name"]) for entry in files if not entry["complete"]],
             )

@@ -16,8 +16,8 @@ from typing import Protocol
 import msgspec
 
 from search.article import Article, Deletion
+from search.backend import Writer
 from search.errors import InvalidRecordError, SourceError
-from search.index import IndexWriter
 from search.models import Kind
 from search.sources import Rejection, expand_paths, open_source
 from search.store import ArticleRow, Outside, Vectors, prepare
@@ -84,7 +84,7 @@ class Run:
 
     def __init__(
         self,
-        writer: IndexWriter,
+        writer: Writer,
         encoder: Encodes | None,
         *,
         strict: bool = False,
@@ -191,7 +191,7 @@ class Run:
 
 
 def add_files(
-    writer: IndexWriter,
+    writer: Writer,
     encoder: Encodes | None,
     paths: Iterable[str | Path],
     *,
@@ -212,7 +212,7 @@ def add_files(
 
 
 def add_articles(
-    writer: IndexWriter,
+    writer: Writer,
     encoder: Encodes | None,
     articles: Iterable[Article | Deletion],
     *,
@@ -226,7 +226,7 @@ def add_articles(
 
 
 def encode_stale(
-    writer: IndexWriter, encoder: Encodes, *, progress: Callable[[Progress], None] | None = None
+    writer: Writer, encoder: Encodes, *, progress: Callable[[Progress], None] | None = None
 ) -> IngestReport:
     """Encode the articles whose vector is missing or of another text."""
     report = IngestReport()

@@ -359,7 +359,7 @@ def config(server, tmp_path, **more):
 
 
 def test_a_dry_run_tells_and_does_nothing(server, folder, encoder, tmp_path):
-    settings = config(server, tmp_path).nlm
+    settings = config(server, tmp_path)
     plan = preview(settings, tmp_path / "not there", None, part=Part(since=2015))
     assert (plan.baseline_files, plan.update_files, plan.part) == (2, 2, "published since 2015")
     assert plan.bytes == sum(len(content) for content in server.files.values())

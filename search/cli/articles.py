@@ -31,7 +31,7 @@ _REJECTIONS_SHOWN = 20
 @click.option("--no-encode", is_flag=True, help="Only store the articles; `search encode` encodes them later.")
 def add(
     paths: tuple[str, ...],
-    folder: Path | None,
+    folder: str | None,
     config_file: Path | None,
     query: str | None,
     limit: int | None,
@@ -68,7 +68,7 @@ def add(
 
 @click.command()
 @common
-def encode(folder: Path | None, config_file: Path | None) -> None:
+def encode(folder: str | None, config_file: Path | None) -> None:
     """Encode the articles that have no vector of their text yet."""
     from search.cli.progress import Meter
 
@@ -80,22 +80,23 @@ def encode(folder: Path | None, config_file: Path | None) -> None:
 @click.command()
 @click.argument("pmids", nargs=-1, required=True, type=int)
 @common
-def delete(pmids: tuple[int, ...], folder: Path | None, config_file: Path | None) -> None:
+def delete(pmids: tuple[int, ...], folder: str | None, config_file: Path | None) -> None:
     """Delete articles by PMID. They stay deleted, whatever is added later, unless `add --restore` is used."""
     with open_index(config_file, folder) as index:
         deleted = index.delete(pmids)
     click.echo(f"{deleted:,} of {len(set(pmids)):,} articles were there and are deleted", err=True)
 
 
-def open_or_create(config_file: Path | None, folder: Path | None, model: str | None) -> Index:
+def open_or_create(config_file: Path | None, folder: str | None, model: str | None) -> Index:
     """Open the index that is meant, or make it if it is not there."""
     from search.api import Index
+    from search.backend import name_of
 
-    config, path = settings(config_file, folder)
-    if (path / "manifest.json").exists():
-        return Index.open(path, model=model, config=config)
-    click.echo(f"making a new index in {path}", err=True)
-    return Index.create(path, model=model, config=config)
+    config, address = settings(config_file, folder)
+    if Index.exists(address, config=config):
+        return Index.open(address, model=model, config=config)
+    click.echo(f"making a new index in {name_of(address)}", err=True)
+    return Index.create(address, model=model, config=config)
 
 
 def print_report(report: IngestReport) -> None:

@@ -41,7 +41,7 @@ __all__ = ["export"]
 @filter_options
 def export(
     pmids: tuple[int, ...],
-    folder: Path | None,
+    folder: str | None,
     config_file: Path | None,
     style: str,
     output: Path | None,
@@ -84,7 +84,7 @@ def _articles(
     found = {pmid: index.get(pmid) for pmid in dict.fromkeys(pmids)}
     missing = [pmid for pmid, article in found.items() if article is None]
     if missing:
-        raise QueryError(f"PMID {missing[0]} is not in {index.folder} (of {len(missing):,} that are not)")
+        raise QueryError(f"PMID {missing[0]} is not in {index.name} (of {len(missing):,} that are not)")
     return [article for article in found.values() if article is not None]
 
 

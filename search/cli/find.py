@@ -49,7 +49,7 @@ mode_option = click.option(
 @filter_options
 def query(
     question: tuple[str, ...],
-    folder: Path | None,
+    folder: str | None,
     config_file: Path | None,
     limit: int | None,
     mode: Mode | None,
@@ -103,7 +103,7 @@ def query(
 @filter_options
 def similar(
     likes: tuple[str, ...],
-    folder: Path | None,
+    folder: str | None,
     config_file: Path | None,
     limit: int | None,
     unlike: tuple[int, ...],
@@ -138,7 +138,7 @@ def _read_text(name: str) -> str:
 @filter_options
 def facets(
     question: tuple[str, ...],
-    folder: Path | None,
+    folder: str | None,
     config_file: Path | None,
     mode: Mode | None,
     depth: int,
@@ -162,7 +162,7 @@ def facets(
 @click.argument("pmids", nargs=-1, required=True, type=int)
 @common
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def show(pmids: tuple[int, ...], folder: Path | None, config_file: Path | None, style: str) -> None:
+def show(pmids: tuple[int, ...], folder: str | None, config_file: Path | None, style: str) -> None:
     """Show articles by PMID, with all that is known of them in JSON."""
     from search.article import to_dict
     from search.cli.output import print_article, print_json
@@ -171,7 +171,7 @@ def show(pmids: tuple[int, ...], folder: Path | None, config_file: Path | None, 
         for pmid in pmids:
             article = index.get(pmid)
             if article is None:
-                raise QueryError(f"PMID {pmid} is not in {index.folder}")
+                raise QueryError(f"PMID {pmid} is not in {index.name}")
             if style == "json":
                 print_json(to_dict(article), indent=2)
             else:

@@ -15,7 +15,7 @@ __all__ = ["merge", "repair", "status", "verify"]
 @click.command()
 @common
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def status(folder: Path | None, config_file: Path | None, style: str) -> None:
+def status(folder: str | None, config_file: Path | None, style: str) -> None:
     """Tell what the index holds and how far its parts are."""
     import msgspec
 
@@ -40,7 +40,7 @@ def status(folder: Path | None, config_file: Path | None, style: str) -> None:
 
 @click.command()
 @common
-def merge(folder: Path | None, config_file: Path | None) -> None:
+def merge(folder: str | None, config_file: Path | None) -> None:
     """Bring the search structures up to the last change now instead of when it is due."""
     with open_index(config_file, folder) as index:
         index.merge()
@@ -49,12 +49,13 @@ def merge(folder: Path | None, config_file: Path | None) -> None:
 
 @click.command()
 @common
-def verify(folder: Path | None, config_file: Path | None) -> None:
+def verify(folder: str | None, config_file: Path | None) -> None:
     """Read every part of the index and hold it against the others. Exit code 1 if anything is wrong."""
     from search.api import Index
     from search.cli.output import plain
 
-    problems = Index.verify(settings(config_file, folder)[1])
+    config, address = settings(config_file, folder)
+    problems = Index.verify(address, config=config)
     for problem in problems:
         click.echo(plain(problem))
     click.echo(f"{len(problems):,} problems" if problems else "the index is whole", err=True)
@@ -63,10 +64,10 @@ def verify(folder: Path | None, config_file: Path | None) -> None:
 
 @click.command()
 @common
-def repair(folder: Path | None, config_file: Path | None) -> None:
-    """Rebuild the search structures from articles.db, without encoding again."""
+def repair(folder: str | None, config_file: Path | None) -> None:
+    """Rebuild the search structures from the articles and their vectors, without encoding again."""
     from search.api import Index
 
-    path = settings(config_file, folder)[1]
-    Index.repair(path)
-    click.echo(f"{path}: the search structures are rebuilt; `search verify` checks the rest", err=True)
+    config, address = settings(config_file, folder)
+    Index.repair(address, config=config)
+    click.echo("the search structures are rebuilt; `search verify` checks the rest", err=True)

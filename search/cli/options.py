@@ -26,7 +26,7 @@ def common(function: _Function) -> _Function:
         "--config", "config_file", type=click.Path(path_type=Path), help="The config file [default: ./config.yml]."
     )(function)
     return click.option(
-        "--index", "folder", type=click.Path(path_type=Path), help="The index folder [default: the config's `index`]."
+        "--index", "folder", help="The index: a folder, or postgresql://... [default: the config's `index`]."
     )(function)
 
 
@@ -37,13 +37,13 @@ def format_option(function: _Function) -> _Function:
     )(function)
 
 
-def settings(config_file: Path | None, folder: Path | None) -> tuple[Config, Path]:
-    """Return the config and the folder of the index that are meant."""
+def settings(config_file: Path | None, folder: str | None) -> tuple[Config, str]:
+    """Return the config and the address of the index that are meant."""
     config = load_config(config_file)
-    return config, folder or Path(config.index)
+    return config, folder or config.index
 
 
-def open_index(config_file: Path | None, folder: Path | None) -> Index:
+def open_index(config_file: Path | None, folder: str | None) -> Index:
     """Open the index that is meant."""
     from search.api import Index
 

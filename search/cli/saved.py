@@ -15,15 +15,15 @@ __all__ = ["new", "saved"]
 @click.argument("name", required=False)
 @common
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def saved(name: str | None, folder: Path | None, config_file: Path | None, style: str) -> None:
+def saved(name: str | None, folder: str | None, config_file: Path | None, style: str) -> None:
     """List the saved searches, or tell of one what a methods section needs."""
     import msgspec
 
     from search.cli.output import plain, print_json
-    from search.query.saved import methods, read_saved
+    from search.query.saved import methods
 
     with open_index(config_file, folder) as index:
-        found = [read_saved(index.folder, name)] if name else index.saved_searches()
+        found = [index.saved_search(name)] if name else index.saved_searches()
     if style == "json":
         print_json(msgspec.to_builtins(found), indent=2)
     elif name:
@@ -37,7 +37,7 @@ def saved(name: str | None, folder: Path | None, config_file: Path | None, style
 @click.argument("name")
 @common
 @format_option
-def new(name: str, folder: Path | None, config_file: Path | None, style: str) -> None:
+def new(name: str, folder: str | None, config_file: Path | None, style: str) -> None:
     """Tell what a saved search finds among the articles added since it last ran."""
     from search.cli.output import print_searches
 

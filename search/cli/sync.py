@@ -40,7 +40,7 @@ _FILES_SHOWN = 12
 @click.option("--model", help="The model of a new index [default: the config's `model`].")
 @click.option("--no-encode", is_flag=True, help="Only store the articles; `search encode` encodes them later.")
 def sync(
-    folder: Path | None,
+    folder: str | None,
     config_file: Path | None,
     source: Path | None,
     since: int | None,
@@ -65,7 +65,7 @@ def sync(
     part = make_part(since, mesh, language, terms)
     if dry_run:
         config, path = settings(config_file, folder)
-        _print_plan(preview(config.nlm, path, source, part=part, change_part=change_part))
+        _print_plan(preview(config, path, source, part=part, change_part=change_part))
         return
     from search.cli.progress import Meter
 

@@ -26,7 +26,7 @@ def train() -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def pairs(
-    folder: Path | None, config_file: Path | None, output: Path, sample: int | None, kinds: str, seed: int
+    folder: str | None, config_file: Path | None, output: Path, sample: int | None, kinds: str, seed: int
 ) -> None:
     """Mine pairs from the articles of an index: (title, abstract), (title, similar title)."""
     from search.cli.output import plain

@@ -16,7 +16,7 @@ from search.index.ann import VectorIndex
 from search.index.checksum import sample_checksum
 from search.index.lexical import LexicalIndex, PendingLexical
 from search.index.manifest import LexicalPart, Manifest, VectorPart, read_manifest
-from search.store import Pmids, StoreReader, Vectors
+from search.store import Condition, Pmids, SavedFolder, StoreReader, Vectors
 
 __all__ = ["IndexReader", "Pending", "View"]
 
@@ -71,13 +71,41 @@ class View:
     store: StoreReader
     ann: VectorIndex | None
     lexical: LexicalIndex | None
-    pending: Pending
+    waiting: Pending
+
+    def pending(self) -> int:
+        """Return how many vectors and deletions Faiss does not know of."""
+        return len(self.waiting.outdated_vectors)
+
+    def structure(self) -> str:
+        """Return what vectors are searched with."""
+        return self.manifest.vector_part.kind if self.manifest.vector_part else "none yet: all vectors are compared"
+
+    def select(self, condition: Condition) -> Pmids:
+        """Return the PMIDs, ascending, of the articles that pass a condition."""
+        return self.store.select_pmids(*condition)
+
+    def added_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, of the articles that were first added after a change number."""
+        return self.store.added_since(change)
+
+    def both(self, one: Pmids, other: Pmids) -> Pmids:
+        """Return the PMIDs of both selections."""
+        return np.intersect1d(one, other, assume_unique=True)
+
+    def count(self, selection: Pmids) -> int:
+        """Return how many articles a selection has."""
+        return len(selection)
+
+    def newest(self, selection: Pmids, limit: int) -> list[int]:
+        """Return up to `limit` PMIDs of a selection, those of the latest date of publication first."""
+        return self.store.newest(selection, limit)
 
     def words_nearest(self, question: str, limit: int, *, allowed: Pmids | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
-        found = self.pending.words.scores(question, allowed)
+        found = self.waiting.words.scores(question, allowed)
         if self.lexical is not None:
-            pmids, scores = self.lexical.search(question, limit, allowed=allowed, excluded=self.pending.outdated_words)
+            pmids, scores = self.lexical.search(question, limit, allowed=allowed, excluded=self.waiting.outdated_words)
             found.update(zip(pmids.tolist(), scores.tolist(), strict=True))
         best = sorted(found.items(), key=lambda item: (-item[1], -item[0]))[:limit]
         return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
@@ -85,9 +113,9 @@ class View:
     def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
         wanted = np.unique(pmids)
-        found = self.pending.words.scores(question, wanted)
+        found = self.waiting.words.scores(question, wanted)
         if self.lexical is not None:
-            settled = np.setdiff1d(wanted, self.pending.outdated_words)
+            settled = np.setdiff1d(wanted, self.waiting.outdated_words)
             found.update(self.lexical.scores(question, settled))
         return found
 
@@ -115,11 +143,11 @@ class View:
         if self.ann is not None and self.ann.count:
             asked = limit + _TIES if self.ann.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
             pmids, _ = self.ann.search(
-                queries, min(asked, self.ann.count), allowed=allowed, excluded=self.pending.outdated_vectors
+                queries, min(asked, self.ann.count), allowed=allowed, excluded=self.waiting.outdated_vectors
             )
             for row, candidates in zip(found, pmids, strict=True):
                 row.append(candidates[candidates >= 0])
-        pending, vectors = self.pending.vectors
+        pending, vectors = self.waiting.vectors
         if len(pending):
             keep = np.arange(len(pending)) if allowed is None else np.flatnonzero(np.isin(pending, allowed))
             scores = queries @ vectors[keep].T
@@ -151,6 +179,20 @@ class IndexReader:
         with self._lock:
             self.store.close()
             self._ann = self._lexical = None
+
+    @property
+    def name(self) -> str:
+        """What the index is called in messages."""
+        return str(self.folder)
+
+    @property
+    def saved(self) -> SavedFolder:
+        """The saved searches."""
+        return SavedFolder(self.folder)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each file."""
+        return {path.name: path.stat().st_size for path in sorted(self.folder.iterdir()) if path.is_file()}
 
     @contextmanager
     def view(self) -> Iterator[View]:

@@ -16,7 +16,7 @@ from search.index.checksum import checksum, folder_checksum, sample_checksum
 from search.index.lexical import LexicalWriter
 from search.index.lock import WriterLock
 from search.index.manifest import LexicalPart, Manifest, VectorPart, fsync_folder, read_manifest, write_manifest
-from search.store import StoreReader, StoreWriter, Vectors
+from search.store import NlmLedger, StoreReader, StoreWriter, Vectors
 
 __all__ = ["IndexWriter", "create_folder"]
 
@@ -76,6 +76,11 @@ class IndexWriter:
         """Close the store and give the lock back."""
         self.store.close()
         self._lock.release()
+
+    @property
+    def ledger(self) -> NlmLedger:
+        """What the index remembers of NLM."""
+        return NlmLedger(self.store)
 
     def pending(self) -> int:
         """Return how many vectors and deletions the Faiss index does not know of."""

@@ -10,16 +10,16 @@ import msgspec
 import numpy as np
 
 from search.article import embedding_text
+from search.backend import Selection, View
 from search.errors import QueryError
-from search.index import View
 from search.query.duplicates import fold as fold_articles
 from search.query.evidence import evidence_for_all
 from search.query.filters import And, Filters, explode
 from search.query.mesh_tree import MeshTree
 from search.query.search import Duplicate, Found, Hit, Mode, check_limit, check_question, find, hits_of
-from search.query.selection import select
+from search.query.selection import condition_of
 from search.query.tags import parse_question
-from search.store import Pmids, Vectors
+from search.store import Vectors
 
 __all__ = ["RERANKED", "Engine", "Question", "folded", "read_question", "reranked", "with_evidence"]
 
@@ -61,7 +61,7 @@ class Engine:
 
     def __init__(self, mesh_tree: MeshTree | None = None) -> None:
         self._mesh_tree = mesh_tree
-        self._selections: OrderedDict[tuple[Filters, int], Pmids | None] = OrderedDict()
+        self._selections: OrderedDict[tuple[Filters, int], Selection] = OrderedDict()
 
     def search(
         self,
@@ -72,12 +72,12 @@ class Engine:
         mode: Mode,
         *,
         fold: bool,
-        among: Pmids | None = None,
+        among: Selection | None = None,
     ) -> list[list[Hit]]:
         """Return the hits of each question; all are encoded as one batch.
 
         A question of filters alone, without a word to search for, is answered with the newest articles that pass.
-        `fold` shows articles that are one only once, with a note. `among` (ascending) restricts the search further.
+        `fold` shows articles that are one only once, with a note. `among` restricts the search further.
         """
         check_limit(limit)
         if fold:
@@ -88,7 +88,7 @@ class Engine:
         found: list[Found] = []
         used = 0
         for filters, group in groupby(questions, key=lambda question: question.filters):
-            allowed = _both(self.allowed(view, filters), among)
+            allowed = _both(view, self.allowed(view, filters), among)
             for has_text, part in groupby(group, key=lambda question: bool(question.text)):
                 some = [question.text for question in part]
                 if not has_text:
@@ -99,25 +99,25 @@ class Engine:
                 found += find(view, some, rows, limit, mode=mode, allowed=allowed)
         return hits_of(view, found)
 
-    def allowed(self, view: View, filters: Filters) -> Pmids | None:
-        """Return the PMIDs, ascending, of the articles that pass; None if all do."""
+    def allowed(self, view: View, filters: Filters) -> Selection | None:
+        """Return the articles that pass; None if all do."""
         if filters.is_empty:
             return None
         key = (filters, view.change)
         if key not in self._selections:
             if self._mesh_tree is not None:
                 filters = explode(filters, self._mesh_tree.below)
-            self._selections[key] = select(view.store, filters)
+            self._selections[key] = view.select(condition_of(filters, view.store.conditions))
             while len(self._selections) > _SELECTIONS_KEPT:
                 self._selections.popitem(last=False)
         self._selections.move_to_end(key)
         return self._selections[key]
 
 
-def _both(one: Pmids | None, other: Pmids | None) -> Pmids | None:
+def _both(view: View, one: Selection | None, other: Selection | None) -> Selection | None:
     if one is None or other is None:
         return other if one is None else one
-    return np.intersect1d(one, other, assume_unique=True)
+    return view.both(one, other)
 
 
 def folded(hits: list[Hit]) -> list[Hit]:
@@ -161,8 +161,8 @@ def with_evidence(hits: list[list[Hit]], questions: Sequence[Question], encode: 
     return answers
 
 
-def _newest(view: View, allowed: Pmids | None, limit: int) -> Found:
+def _newest(view: View, allowed: Selection | None, limit: int) -> Found:
     if allowed is None:
         raise QueryError("the question is empty: say in a few words or a sentence what you are looking for")
-    pmids = view.store.newest(allowed, limit)
+    pmids = view.newest(allowed, limit)
     return Found(pmids, np.zeros(len(pmids)).tolist())

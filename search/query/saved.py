@@ -1,23 +1,22 @@
 """Saved searches: asked again, they tell what is new, and they keep what a methods section needs.
 
-Each is a file `saved/NAME.json` in the index folder, replaced atomically. It holds no vectors and no articles.
+Each is a small JSON document in the index (`saved/NAME.json` in a folder). It holds no vectors and no articles.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import datetime, timezone
-from pathlib import Path
 
 import msgspec
 
+from search.backend import View
 from search.errors import QueryError
-from search.index import View
 from search.query.filters import Filters
 from search.query.search import Mode
+from search.store import SavedFiles
 
-__all__ = ["Run", "SavedSearch", "list_saved", "methods", "read_saved", "write_saved"]
+__all__ = ["Run", "SavedSearch", "methods", "read_saved", "write_saved"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -62,36 +61,23 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[Run, ...] = ()
 
 
-def read_saved(folder: Path, name: str) -> SavedSearch:
+def read_saved(files: SavedFiles, name: str) -> SavedSearch:
     """Read a saved search. Raises QueryError if there is none of that name, or its file is damaged."""
-    path = _path(folder, name)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SavedSearch)
+        return msgspec.json.decode(files.read(_checked(name)), type=SavedSearch)
     except FileNotFoundError:
-        known = ", ".join(list_saved(folder)) or "none"
+        known = ", ".join(files.names()) or "none"
         raise QueryError(f"there is no saved search {name!r}; there are: {known}") from None
     except (msgspec.MsgspecError, OSError) as error:
-        raise QueryError(f"{path}: {error}") from error
+        raise QueryError(f"the saved search {name!r} cannot be read: {error}") from error
 
 
-def write_saved(folder: Path, saved: SavedSearch) -> None:
-    """Write a saved search so that a crash leaves the old file or the new one. Raises QueryError for a bad name."""
-    path = _path(folder, saved.name)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+def write_saved(files: SavedFiles, saved: SavedSearch) -> None:
+    """Write a saved search so that a crash leaves the old one or the new one. Raises QueryError for a bad name."""
     try:
-        path.parent.mkdir(exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(msgspec.json.format(msgspec.json.encode(saved), indent=2))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        files.write(_checked(saved.name), msgspec.json.format(msgspec.json.encode(saved), indent=2))
     except OSError as error:
-        raise QueryError(f"{path}: {error.strerror}; the search could not be saved") from error
-
-
-def list_saved(folder: Path) -> list[str]:
-    """Return the names of the saved searches of an index."""
-    return sorted(path.stem for path in (folder / "saved").glob("*.json"))
+        raise QueryError(f"{error.filename}: {error.strerror}; the search could not be saved") from error
 
 
 def methods(saved: SavedSearch) -> str:
@@ -110,7 +96,7 @@ def methods(saved: SavedSearch) -> str:
     return "\n".join(lines)
 
 
-def _path(folder: Path, name: str) -> Path:
+def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise QueryError(f"{name!r} is no name for a saved search: use letters, digits, '.', '_' and '-'")
-    return folder / "saved" / f"{name}.json"
+    return name

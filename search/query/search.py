@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 
 from search.article import Article
+from search.backend import Selection, View
 from search.errors import QueryError
-from search.index import View
 from search.query.evidence import EvidenceSentence
 from search.query.fusion import fuse
-from search.store import Pmids, Vectors
+from search.store import Vectors
 
 __all__ = ["MODES", "Duplicate", "Found", "Hit", "Mode", "check_limit", "check_question", "find", "hits_of", "nearest"]
 
@@ -87,12 +87,12 @@ def find(
     limit: int,
     *,
     mode: Mode = "semantic",
-    allowed: Pmids | None = None,
+    allowed: Selection | None = None,
 ) -> list[Found]:
     """Return what is found for each question.
 
     `vectors` are those of the questions, (n, dimension) float32 with unit rows; the lexical mode needs none. `allowed`
-    (ascending) restricts the search to some PMIDs; whatever it is, the true best `limit` of them are returned.
+    restricts the search to a selection; whatever it is, the true best `limit` of them are returned.
     """
     check_limit(limit)
     if mode == "lexical":
@@ -109,7 +109,7 @@ def find(
     ]
 
 
-def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Pmids | None = None) -> list[Found]:
+def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Selection | None = None) -> list[Found]:
     """Return the articles nearest to each vector, by cosine."""
     answers = []
     for pmids, scores in view.nearest(vectors, check_limit(limit), allowed=allowed):
@@ -119,7 +119,7 @@ def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Pmids | None =
     return answers
 
 
-def _lexical(view: View, question: str, limit: int, allowed: Pmids | None) -> Found:
+def _lexical(view: View, question: str, limit: int, allowed: Selection | None) -> Found:
     pmids, scores = view.words_nearest(question, limit, allowed=allowed)
     order, values = pmids.tolist(), scores.tolist()
     return Found(order, values, bm25=dict(zip(order, values, strict=True)), lexical_ranks=_ranks(order))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from search.backend import Selection, View
 from search.errors import QueryError
-from search.index import View
 from search.models.vectors import normalize
 from search.query.search import Found, nearest
-from search.store import Pmids, Vectors
+from search.store import Vectors
 
 __all__ = ["UNLIKE_WEIGHT", "similar"]
 
@@ -25,12 +25,12 @@ def similar(
     *,
     unlike: Sequence[int] = (),
     texts: Vectors | None = None,
-    allowed: Pmids | None = None,
+    allowed: Selection | None = None,
 ) -> Found:
     """Return the `limit` articles nearest to the mean of `pmids` and `texts`, without these and those of `unlike`.
 
-    `texts` are vectors of texts that are in no index, (n, dimension) float32 with unit rows. `allowed` (ascending)
-    restricts the search to some PMIDs. The score is the cosine with that mean, less half the mean of `unlike`, made
+    `texts` are vectors of texts that are in no index, (n, dimension) float32 with unit rows. `allowed`
+    restricts the search to a selection. The score is the cosine with that mean, less half the mean of `unlike`, made
     unit. Raises QueryError if nothing is given, or a PMID is not in the index or has no vector yet.
     """
     liked = [_vectors(view, pmids)] if pmids else []

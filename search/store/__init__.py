@@ -1,18 +1,25 @@
 """SQLite: the truth of an index."""
 
+from search.store.conditions import Condition, Conditions
 from search.store.nlm import NlmFileEntry, NlmLedger, NlmState
+from search.store.plan import Plan
 from search.store.reader import Pmids, StoreReader, Vectors
 from search.store.rows import ArticleRow, Outside, prepare, unpack
-from search.store.writer import Plan, StoreWriter
+from search.store.saved import SavedFiles, SavedFolder
+from search.store.writer import StoreWriter
 
 __all__ = [
     "ArticleRow",
+    "Condition",
+    "Conditions",
     "NlmFileEntry",
     "NlmLedger",
     "NlmState",
     "Outside",
     "Plan",
     "Pmids",
+    "SavedFiles",
+    "SavedFolder",
     "StoreReader",
     "StoreWriter",
     "Vectors",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from search.store.reader import StoreReader
-from search.store.writer import StoreWriter
-
-__all__ = ["NlmFileEntry", "NlmLedger", "NlmState"]
+__all__ = ["NlmFileEntry", "NlmLedger", "NlmState", "SqlReader", "SqlWriter"]
 
 _PART = "nlm_part"
 _BASELINE = "nlm_baseline"
@@ -40,19 +38,58 @@ class NlmFileEntry(msgspec.Struct, frozen=True, kw_only=True):
     applied: str = msgspec.field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
 
+_Result = TypeVar("_Result")
+
+
+class SqlReader(Protocol):
+    """What reading the ledger needs of a database; `?` stands for a parameter."""
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table of this name."""
+        ...
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings of the store."""
+        ...
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Any]:
+        """Return the rows of a query."""
+        ...
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Return the one number that a query gives; 0 for none."""
+        ...
+
+
+class SqlWriter(SqlReader, Protocol):
+    """What writing the ledger needs of a database."""
+
+    def transact(self, work: Callable[[int], _Result]) -> _Result:
+        """Do some work, which is given the change number, as one transaction."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute a statement for each row of parameters; within `transact`."""
+        ...
+
+    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
+        """Delete articles, as a file of NLM's does; within `transact`."""
+        ...
+
+
 class NlmState:
     """Reads what a store remembers. A store that has never been synced, or none at all, remembers nothing."""
 
-    def __init__(self, store: StoreReader | None) -> None:
+    def __init__(self, store: SqlReader | None) -> None:
         self._reader = store
-        self._empty = store is None or not store._one("SELECT count(*) FROM sqlite_master WHERE name = 'nlm_files'")
+        self._empty = store is None or not store.has_table("nlm_files")
 
     def files(self) -> dict[int, NlmFileEntry]:
         """Return the ledger by sequence, in NLM's order."""
         if self._reader is None or self._empty:
             return {}
         names = NlmFileEntry.__struct_fields__
-        rows = self._reader._rows(f"SELECT {', '.join(names)} FROM nlm_files ORDER BY sequence")
+        rows = self._reader.rows(f"SELECT {', '.join(names)} FROM nlm_files ORDER BY sequence")
         return {row[0]: msgspec.convert(dict(zip(names, row, strict=True)), NlmFileEntry, strict=False) for row in rows}
 
     def part(self) -> str | None:
@@ -67,11 +104,11 @@ class NlmState:
         """Return how many articles are of files before this one and were in no file since."""
         if self._reader is None or self._empty:
             return 0
-        return self._reader._one(f"SELECT count(*) {_OLDER}", [sequence, sequence])
+        return self._reader.one(f"SELECT count(*) {_OLDER}", [sequence, sequence])
 
     def count_of_nlm(self) -> int:
         """Return how many articles are from NLM's files."""
-        return 0 if self._reader is None else self._reader._one("SELECT count(*) FROM articles WHERE sequence > 0")
+        return 0 if self._reader is None else self._reader.one("SELECT count(*) FROM articles WHERE sequence > 0")
 
 
 _OLDER = (
@@ -83,7 +120,7 @@ _OLDER = (
 class NlmLedger(NlmState):
     """Writes what a store must remember; each method is one transaction, but `remove_older`, which can be repeated."""
 
-    def __init__(self, store: StoreWriter) -> None:
+    def __init__(self, store: SqlWriter) -> None:
         super().__init__(store)
         self._store = store
 
@@ -93,87 +130,97 @@ class NlmLedger(NlmState):
         Articles that were kept as all of PubMed become articles of the part, so that those which do not belong to it
         go as files are read again.
         """
-        if self.part() == part:
-            return
-        with self._store._transaction():
-            execute = self._store.connection.execute
+
+        def work(_: int) -> None:
             if everything:
-                execute("DELETE FROM part_articles")
-            elif self.part() is not None and not self._store._one("SELECT count(*) FROM part_articles"):
-                execute("INSERT INTO part_articles SELECT pmid FROM articles WHERE sequence > 0")
-            execute("DELETE FROM nlm_files")
-            execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [_PART, part])
+                self._execute("DELETE FROM part_articles")
+            elif self.part() is not None and not self._store.one("SELECT count(*) FROM part_articles"):
+                self._execute("INSERT INTO part_articles SELECT pmid FROM articles WHERE sequence > 0")
+            self._execute("DELETE FROM nlm_files")
+            self._set(_PART, part)
+
+        if self.part() != part:
+            self._store.transact(work)
 
     def record(self, entry: NlmFileEntry) -> None:
         """Note that a file was applied to its end."""
-        with self._store._transaction():
+
+        def work(_: int) -> None:
             fields = msgspec.structs.asdict(entry)
             marks = ", ".join("?" for _ in fields)
-            self._store.connection.execute(
-                f"INSERT OR REPLACE INTO nlm_files ({', '.join(fields)}) VALUES ({marks})", list(fields.values())
-            )
+            self._execute("DELETE FROM nlm_files WHERE sequence = ?", entry.sequence)
+            self._execute(f"INSERT INTO nlm_files ({', '.join(fields)}) VALUES ({marks})", *fields.values())
+
+        self._store.transact(work)
 
     def set_stamp(self, sequence: int, stamp: str) -> None:
         """Note that a listing says something else of a file that is the same."""
-        with self._store._transaction():
-            self._store.connection.execute("UPDATE nlm_files SET stamp = ? WHERE sequence = ?", [stamp, sequence])
+        self._store.transact(
+            lambda _: self._execute("UPDATE nlm_files SET stamp = ? WHERE sequence = ?", stamp, sequence)
+        )
 
     def forget_files(self, sequences: Iterable[int]) -> None:
         """Note that files must be applied again."""
-        with self._store._transaction():
-            self._store.connection.executemany(
-                "DELETE FROM nlm_files WHERE sequence = ?", [(sequence,) for sequence in sequences]
-            )
+        rows = [(sequence,) for sequence in sequences]
+        self._store.transact(lambda _: self._store.executemany("DELETE FROM nlm_files WHERE sequence = ?", rows))
 
     def remove_older(self, year: int) -> int:
         """Delete the articles of files of earlier years that are in no file of this year, and return how many.
 
         Any later file of NLM's may bring one back. Articles that were added by hand are of no file and stay.
         """
-        removed = 0
         first = year * 100_000
-        while True:
-            rows = self._store._rows(f"SELECT pmid {_OLDER} LIMIT {_REMOVED_AT_ONCE}", [first, first])
+
+        def work(change: int) -> int:
+            rows = self._store.rows(f"SELECT pmid {_OLDER} LIMIT {_REMOVED_AT_ONCE}", [first, first])
             pmids = [pmid for (pmid,) in rows]
-            with self._store._transaction() as change:
-                self._store._remove(pmids, change, first)
-                if not pmids:
-                    self._store.connection.execute(
-                        "INSERT OR REPLACE INTO settings VALUES (?, ?)", [_BASELINE, str(year)]
-                    )
-            removed += len(pmids)
+            self._store.remove(pmids, change, first)
             if not pmids:
-                return removed
+                self._set(_BASELINE, str(year))
+            return len(pmids)
+
+        removed = 0
+        while some := self._store.transact(work):
+            removed += some
+        return removed
 
     # Queries ---------------------------------------------------------------------------------------------------------
 
     def begin_query(self, query: str) -> tuple[int, set[int]]:
         """Return the number of a run of a query, and which PMIDs are done already if it was interrupted."""
-        row = self._store._rows(
-            "SELECT id FROM query_runs WHERE query = ? AND finished IS NULL ORDER BY id DESC", [query]
-        ).fetchone()
-        if row is not None:
-            run = int(row[0])
-            return run, {pmid for (pmid,) in self._store._rows("SELECT pmid FROM query_pmids WHERE run = ?", [run])}
-        with self._store._transaction():
-            cursor = self._store.connection.execute(
-                "INSERT INTO query_runs (query, started) VALUES (?, ?)",
-                [query, datetime.now(timezone.utc).isoformat(timespec="seconds")],
-            )
-        return int(cursor.lastrowid or 0), set()
+        find = "SELECT coalesce(max(id), 0) FROM query_runs WHERE query = ? AND finished IS NULL"
+
+        def work(_: int) -> int:
+            self._execute("INSERT INTO query_runs (query, started) VALUES (?, ?)", query, _now())
+            return self._store.one(find, [query])
+
+        run = self._store.one(find, [query])
+        if run:
+            return run, {pmid for (pmid,) in self._store.rows("SELECT pmid FROM query_pmids WHERE run = ?", [run])}
+        return self._store.transact(work), set()
 
     def note_done(self, run: int, pmids: Iterable[int]) -> None:
         """Note which PMIDs of a run are done: what was committed is not fetched again if it is interrupted."""
-        with self._store._transaction():
-            self._store.connection.executemany(
-                "INSERT OR IGNORE INTO query_pmids VALUES (?, ?)", [(run, pmid) for pmid in pmids]
-            )
+        rows = [(run, pmid) for pmid in pmids]
+        insert = "INSERT INTO query_pmids VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._store.transact(lambda _: self._store.executemany(insert, rows))
 
     def finish_query(self, run: int) -> None:
         """Note that a run has come to its end: the next one of the same query looks at everything anew."""
-        with self._store._transaction():
-            self._store.connection.execute("DELETE FROM query_pmids WHERE run = ?", [run])
-            self._store.connection.execute(
-                "UPDATE query_runs SET finished = ? WHERE id = ?",
-                [datetime.now(timezone.utc).isoformat(timespec="seconds"), run],
-            )
+
+        def work(_: int) -> None:
+            self._execute("DELETE FROM query_pmids WHERE run = ?", run)
+            self._execute("UPDATE query_runs SET finished = ? WHERE id = ?", _now(), run)
+
+        self._store.transact(work)
+
+    def _execute(self, sql: str, *parameters: object) -> None:
+        self._store.executemany(sql, [parameters])
+
+    def _set(self, key: str, value: str) -> None:
+        self._execute("DELETE FROM settings WHERE key = ?", key)
+        self._execute("INSERT INTO settings VALUES (?, ?)", key, value)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

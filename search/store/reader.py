@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.article import Article
+from search.store.conditions import Conditions, SqliteConditions
 from search.store.connection import connect, refusals
 from search.store.rows import unpack
 
@@ -24,6 +25,8 @@ Vectors = npt.NDArray[np.float32]
 class StoreReader:
     """Articles and vectors as of the last commit, or within `snapshot()` as of one commit throughout."""
 
+    conditions: Conditions = SqliteConditions()
+
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = path
         self.connection = connect(path, writable=writable)
@@ -32,7 +35,7 @@ class StoreReader:
         self._read_vector_format()
 
     def _read_vector_format(self) -> None:
-        if self._one("SELECT count(*) FROM sqlite_master WHERE name = 'settings'"):
+        if self.has_table("settings"):
             settings = self.settings()
             self._dimension = int(settings.get("dimension", 0))
             self._dtype = np.dtype(settings.get("vectors", "float16"))
@@ -57,19 +60,19 @@ class StoreReader:
 
     def settings(self) -> dict[str, str]:
         """Return what the store was made with: dimension and type of its vectors."""
-        return dict(self._rows("SELECT key, value FROM settings"))
+        return dict(self.rows("SELECT key, value FROM settings"))
 
     def change(self) -> int:
         """Return the number of the last change."""
-        return int(self._one("SELECT change FROM counter"))
+        return int(self.one("SELECT change FROM counter"))
 
     def counts(self) -> dict[str, int]:
         """Return how many articles, vectors, stale articles and tombstones there are."""
         return {
-            "articles": int(self._one("SELECT count(*) FROM articles")),
-            "vectors": int(self._one("SELECT count(*) FROM vectors")),
-            "stale": int(self._one("SELECT count(*) FROM articles WHERE stale")),
-            "deleted": int(self._one("SELECT count(*) FROM tombstones WHERE sequence >= 0")),
+            "articles": int(self.one("SELECT count(*) FROM articles")),
+            "vectors": int(self.one("SELECT count(*) FROM vectors")),
+            "stale": int(self.one("SELECT count(*) FROM articles WHERE stale")),
+            "deleted": int(self.one("SELECT count(*) FROM tombstones WHERE sequence >= 0")),
         }
 
     def get(self, pmid: int) -> Article | None:
@@ -78,7 +81,7 @@ class StoreReader:
 
     def get_many(self, pmids: Iterable[int]) -> dict[int, Article]:
         """Return the articles with these PMIDs, by PMID; what is not there is left out."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT d.pmid, d.document FROM json_each(?) AS wanted JOIN documents AS d ON d.pmid = wanted.value",
             [_json(pmids)],
         )
@@ -86,21 +89,21 @@ class StoreReader:
 
     def articles(self) -> Iterator[Article]:
         """Yield every article in order of PMID, in bounded memory."""
-        for (document,) in self._rows("SELECT document FROM documents ORDER BY pmid"):
+        for (document,) in self.rows("SELECT document FROM documents ORDER BY pmid"):
             yield unpack(document)
 
     def pmids(self) -> Pmids:
         """Return the PMIDs of all articles, ascending."""
-        return np.fromiter((pmid for (pmid,) in self._rows("SELECT pmid FROM articles ORDER BY pmid")), np.int64)
+        return np.fromiter((pmid for (pmid,) in self.rows("SELECT pmid FROM articles ORDER BY pmid")), np.int64)
 
     def select_pmids(self, condition: str, parameters: Sequence[object]) -> Pmids:
         """Return the PMIDs, ascending, of the articles for whose row `a` a condition in SQL holds."""
-        rows = self._rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
+        rows = self.rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
 
     def newest(self, pmids: Pmids, limit: int) -> list[int]:
         """Return up to `limit` of these PMIDs, those of the latest date of publication first."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT a.pmid FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value "
             "ORDER BY a.date_last DESC, a.pmid DESC LIMIT ?",
             [_json(pmids.tolist()), limit],
@@ -109,7 +112,7 @@ class StoreReader:
 
     def existing(self, pmids: Iterable[int]) -> set[int]:
         """Return those of the PMIDs that the store has an article for."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT a.pmid FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value", [_json(pmids)]
         )
         return {pmid for (pmid,) in rows}
@@ -117,7 +120,7 @@ class StoreReader:
     def added_dates(self, pmids: Iterable[int]) -> dict[int, int]:
         """Return when each of these articles was first added, as yyyymmdd."""
         return dict(
-            self._rows(
+            self.rows(
                 "SELECT a.pmid, a.added FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value",
                 [_json(pmids)],
             )
@@ -125,7 +128,7 @@ class StoreReader:
 
     def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT v.pmid, v.vector FROM json_each(?) AS wanted JOIN vectors AS v ON v.pmid = wanted.value",
             [_json(pmids)],
         )
@@ -133,46 +136,46 @@ class StoreReader:
 
     def vector_batches(self, size: int = 16_384) -> Iterator[tuple[Pmids, Vectors]]:
         """Yield all vectors in order of PMID, `size` at a time."""
-        cursor = self._rows("SELECT pmid, vector FROM vectors ORDER BY pmid")
+        cursor = self.rows("SELECT pmid, vector FROM vectors ORDER BY pmid")
         while rows := cursor.fetchmany(size):
             yield self._matrix(rows)
 
     def vectors_since(self, change: int) -> tuple[Pmids, Vectors]:
         """Return the vectors that were stored after a change number."""
         return self._matrix(
-            list(self._rows("SELECT pmid, vector FROM vectors WHERE change > ? ORDER BY pmid", [change]))
+            list(self.rows("SELECT pmid, vector FROM vectors WHERE change > ? ORDER BY pmid", [change]))
         )
 
     def vector_pmids(self, since: int = 0) -> Pmids:
         """Return the PMIDs, ascending, whose vectors were stored after a change number."""
-        rows = self._rows("SELECT pmid FROM vectors WHERE change > ? ORDER BY pmid", [since])
+        rows = self.rows("SELECT pmid FROM vectors WHERE change > ? ORDER BY pmid", [since])
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
 
     def document_rows(self) -> Iterator[tuple[int, bytes, bytes, bytes | None, bool]]:
         """Yield PMID, stored document, hash of the text, hash of the vector's text, and whether it is stale."""
-        yield from self._rows(
+        yield from self.rows(
             "SELECT a.pmid, d.document, a.text_hash, v.text_hash, a.stale FROM articles AS a "
             "JOIN documents AS d ON d.pmid = a.pmid LEFT JOIN vectors AS v ON v.pmid = a.pmid ORDER BY a.pmid"
         )
 
     def integrity_problems(self) -> list[str]:
         """Return what SQLite's own check finds wrong; nothing if the file is whole."""
-        found = [text for (text,) in self._rows("PRAGMA integrity_check(20)")]
+        found = [text for (text,) in self.rows("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else found
 
     def count_vectors_since(self, change: int) -> int:
         """Return how many vectors were stored after a change number."""
-        return int(self._one("SELECT count(*) FROM vectors WHERE change > ?", [change]))
+        return int(self.one("SELECT count(*) FROM vectors WHERE change > ?", [change]))
 
     def deleted_since(self, change: int) -> Pmids:
         """Return the PMIDs that were deleted after a change number."""
         return np.fromiter(
-            (pmid for (pmid,) in self._rows("SELECT pmid FROM tombstones WHERE change > ?", [change])), np.int64
+            (pmid for (pmid,) in self.rows("SELECT pmid FROM tombstones WHERE change > ?", [change])), np.int64
         )
 
     def changed_since(self, change: int) -> Pmids:
         """Return the PMIDs, ascending, that were written or deleted after a change number."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT pmid FROM articles WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? ORDER BY 1",
             [change, change],
         )
@@ -184,7 +187,7 @@ class StoreReader:
 
     def articles_since(self, change: int) -> Iterator[Article]:
         """Yield the articles that were written after a change number."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.change > ?", [change]
         )
         for (document,) in rows:
@@ -192,23 +195,29 @@ class StoreReader:
 
     def stale(self, limit: int) -> list[Article]:
         """Return up to `limit` articles whose vector is missing or of another text."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.stale LIMIT ?", [limit]
         )
         return [unpack(document) for (document,) in rows]
 
     def files(self) -> list[dict[str, object]]:
         """Return the ledger: the files read, in the order they were begun."""
-        cursor = self._rows("SELECT name, sha256, complete, started, finished, counts, error FROM files ORDER BY id")
+        cursor = self.rows("SELECT name, sha256, complete, started, finished, counts, error FROM files ORDER BY id")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table of this name."""
+        return bool(self.one("SELECT count(*) FROM sqlite_master WHERE name = ?", [name]))
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Return the rows of a query."""
         with refusals(self.path):
             return self.connection.execute(sql, parameters)
 
-    def _one(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        row = self._rows(sql, parameters).fetchone()
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Return the one number that a query gives; 0 for none."""
+        row = self.rows(sql, parameters).fetchone()
         return 0 if row is None else int(row[0])
 
     def _matrix(self, rows: list[tuple[int, bytes]]) -> tuple[Pmids, Vectors]:

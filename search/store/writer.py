@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
-import msgspec
 import numpy as np
 
 from search.store.connection import refusals
+from search.store.plan import LEFT_PART, Held, Plan, make_plan
 from search.store.reader import StoreReader, Vectors
 from search.store.rows import ArticleRow, Outside, Term, terms_of
 
-__all__ = ["Plan", "StoreWriter"]
+__all__ = ["StoreWriter"]
 
 
-#: The sequence in the tombstone of an article that left the part of PubMed that is kept.
-LEFT_PART = -1
-
-
-class _Held(msgspec.Struct, frozen=True):
-    """What decides whether a newcomer replaces an article that the store has."""
-
-    version: int
-    revised: int
-    sequence: int
-    added: int
-    added_change: int
-    record_hash: bytes
-    text_hash: bytes
-
-
-class Plan(msgspec.Struct):
-    """What a batch of records will do to the store, decided before anything is encoded or written."""
-
-    rows: dict[int, ArticleRow] = {}
-    deletions: set[int] = set()
-    confirmed: set[int] = set()
-    #: Articles that are new and belong to the part that is kept, and articles that no longer belong to it.
-    joined: set[int] = set()
-    left: set[int] = set()
-    #: Articles that were given by hand: they stay, whatever part is kept.
-    by_hand: set[int] = set()
-    #: Articles that a later file of NLM's holds than the one that the newest revision is from.
-    seen_later: dict[int, int] = {}
-    to_encode: list[ArticleRow] = []
-    counts: Counter[str] = msgspec.field(default_factory=Counter)
-    sequence: int = 0
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(self.rows or self.deletions or self.confirmed or self.left or self.by_hand or self.seen_later)
+_Result = TypeVar("_Result")
 
 
 class StoreWriter(StoreReader):
@@ -76,7 +41,7 @@ class StoreWriter(StoreReader):
 
     def set_vector_format(self, dimension: int, dtype: str) -> None:
         """Fix what vectors look like; done once, when an index is made."""
-        with self._transaction():
+        with self.transaction():
             self.connection.executemany(
                 "INSERT OR REPLACE INTO settings VALUES (?, ?)", [("dimension", str(dimension)), ("vectors", dtype)]
             )
@@ -99,101 +64,7 @@ class StoreWriter(StoreReader):
         wins. A deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` tells that
         only a part of PubMed is kept: what is new is noted as belonging to it.
         """
-        batch = list(records)
-        pmids = {_pmid_of(record) for record in batch}
-        held = self._held(pmids)
-        buried = self._tombstones(pmids)
-        plan = Plan(sequence=sequence or 0)
-        of_part = self._part_articles(pmids) if part else set()
-        for record in batch:
-            if isinstance(record, int):
-                self._plan_deletion(plan, record, held, buried)
-            elif isinstance(record, Outside) and (record.row.pmid not in held or record.row.pmid in of_part):
-                self._plan_outside(plan, record.row, held)
-            else:
-                row = record.row if isinstance(record, Outside) else record
-                if part and row.pmid not in held:
-                    plan.joined.add(row.pmid)
-                    of_part.add(row.pmid)
-                self._plan_article(plan, row, held, buried, restore)
-        if not plan.sequence:
-            plan.by_hand = self._part_articles(pmids & held.keys())
-        self._plan_encoding(plan)
-        return plan
-
-    @staticmethod
-    def _plan_outside(plan: Plan, row: ArticleRow, held: dict[int, _Held]) -> None:
-        """Let an article go that was kept as one of the part and, by a later revision, is none of it."""
-        known = held.get(row.pmid)
-        if known is None:
-            plan.counts["outside the part"] += 1
-            return
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
-        if row.record_hash != known.record_hash and not _supersedes(newcomer, known):
-            plan.counts["older than what is held"] += 1
-            return
-        plan.rows.pop(row.pmid, None)
-        plan.confirmed.discard(row.pmid)
-        plan.left.add(row.pmid)
-        held.pop(row.pmid)
-        plan.counts["left the part"] += 1
-
-    @staticmethod
-    def _plan_deletion(plan: Plan, pmid: int, held: dict[int, _Held], buried: dict[int, int]) -> None:
-        known = held.get(pmid)
-        if known is None and pmid in buried and (buried[pmid] == 0 or buried[pmid] >= plan.sequence):
-            plan.counts["deleted earlier"] += 1
-            return
-        if known and plan.sequence and known.sequence > plan.sequence:
-            plan.counts["deletions older than the article"] += 1
-            return
-        plan.rows.pop(pmid, None)
-        plan.confirmed.discard(pmid)
-        plan.deletions.add(pmid)
-        plan.counts["deleted" if known else "deleted before they came"] += 1
-        held.pop(pmid, None)
-
-    @staticmethod
-    def _plan_article(
-        plan: Plan, row: ArticleRow, held: dict[int, _Held], buried: dict[int, int], restore: bool
-    ) -> None:
-        if row.pmid in plan.deletions or (row.pmid in buried and row.pmid not in held):
-            deleted_by = plan.sequence if row.pmid in plan.deletions else buried[row.pmid]
-            if not (restore or (deleted_by and plan.sequence > deleted_by)):
-                plan.counts["deleted earlier"] += 1
-                return
-            plan.deletions.discard(row.pmid)
-        known = held.get(row.pmid)
-        newcomer = _Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
-        if known is None:
-            plan.counts["added"] += 1
-        elif row.record_hash == known.record_hash:
-            plan.counts["unchanged"] += 1
-            if plan.sequence > known.sequence:
-                plan.confirmed.add(row.pmid)
-            return
-        elif not _supersedes(newcomer, known):
-            plan.counts["older than what is held"] += 1
-            if plan.sequence > known.sequence > 0:
-                plan.seen_later[row.pmid] = plan.sequence
-            return
-        else:
-            plan.counts["replaced"] += 1
-            if 0 < plan.sequence < known.sequence:
-                plan.seen_later[row.pmid] = known.sequence
-        plan.left.discard(row.pmid)
-        plan.rows[row.pmid] = row
-        held[row.pmid] = newcomer
-
-    def _plan_encoding(self, plan: Plan) -> None:
-        """Leave out what is encoded already: a revision that did not touch the text keeps its vector."""
-        encoded = dict(
-            self._rows(
-                "SELECT v.pmid, v.text_hash FROM json_each(?) AS wanted JOIN vectors AS v ON v.pmid = wanted.value",
-                [json.dumps(sorted(plan.rows))],
-            )
-        )
-        plan.to_encode = [row for pmid, row in plan.rows.items() if encoded.get(pmid) != row.text_hash]
+        return make_plan(self, records, sequence=sequence, restore=restore, part=part)
 
     def apply(self, plan: Plan, vectors: Vectors | None = None) -> int:
         """Write a plan and the vectors of `plan.to_encode` ((n, dimension) float32, unit rows), all or nothing.
@@ -201,9 +72,9 @@ class StoreWriter(StoreReader):
         Without vectors the articles to encode are stored as stale. Returns the change number.
         """
         waiting = {row.pmid for row in plan.to_encode} if vectors is None else set()
-        with self._transaction() as change:
-            self._remove(plan.deletions, change, plan.sequence)
-            self._remove(plan.left, change, LEFT_PART)
+        with self.transaction() as change:
+            self.remove(plan.deletions, change, plan.sequence)
+            self.remove(plan.left, change, LEFT_PART)
             self._put_articles(plan, change, waiting)
             if vectors is not None:
                 self._put_vectors([(row.pmid, row.text_hash) for row in plan.to_encode], vectors, change)
@@ -213,8 +84,8 @@ class StoreWriter(StoreReader):
         """Delete articles by hand and return how many there were; they stay deleted whatever is read later."""
         wanted = set(pmids)
         found = self.existing(wanted)
-        with self._transaction() as change:
-            self._remove(wanted, change, 0)
+        with self.transaction() as change:
+            self.remove(wanted, change, 0)
         return len(found)
 
     def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:
@@ -222,8 +93,8 @@ class StoreWriter(StoreReader):
 
         Returns how many were stored.
         """
-        with self._transaction() as change:
-            current = self._held(pmid for pmid, _ in hashes)
+        with self.transaction() as change:
+            current = self.held(pmid for pmid, _ in hashes)
             keep = [
                 place
                 for place, (pmid, made_from) in enumerate(hashes)
@@ -239,7 +110,7 @@ class StoreWriter(StoreReader):
 
     def begin_file(self, name: str, sha256: str) -> None:
         """Note that a file is being read."""
-        with self._transaction():
+        with self.transaction():
             self.connection.execute(
                 "INSERT INTO files (name, sha256, complete, started, counts) VALUES (?, ?, 0, ?, '{}') "
                 "ON CONFLICT (name, sha256) DO UPDATE SET complete = 0, started = excluded.started, error = NULL",
@@ -248,7 +119,7 @@ class StoreWriter(StoreReader):
 
     def finish_file(self, name: str, sha256: str, counts: Mapping[str, int], error: str | None = None) -> None:
         """Note what came of a file; with `error`, that it could not be read to its end."""
-        with self._transaction():
+        with self.transaction():
             self.connection.execute(
                 "UPDATE files SET complete = ?, finished = ?, counts = ?, error = ? WHERE name = ? AND sha256 = ?",
                 (error is None, _now(), json.dumps(dict(counts)), error, name, sha256),
@@ -256,8 +127,18 @@ class StoreWriter(StoreReader):
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
+    def transact(self, work: Callable[[int], _Result]) -> _Result:
+        """Do some work, which is given the change number, as one transaction."""
+        with self.transaction() as change:
+            return work(change)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute a statement for each row of parameters."""
+        self.connection.executemany(sql, rows)
+
     @contextmanager
-    def _transaction(self) -> Iterator[int]:
+    def transaction(self) -> Iterator[int]:
+        """Begin a transaction, give its change number, and commit it, or undo all of it where anything fails."""
         with refusals(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -270,30 +151,43 @@ class StoreWriter(StoreReader):
                     self.connection.execute("ROLLBACK")
                 raise
 
-    def _held(self, pmids: Iterable[int]) -> dict[int, _Held]:
-        rows = self._rows(
+    def held(self, pmids: Iterable[int]) -> dict[int, Held]:
+        """Return what is known of those of the articles that are there."""
+        rows = self.rows(
             "SELECT a.pmid, version, revised, sequence, added, added_change, record_hash, text_hash "
             "FROM json_each(?) AS wanted JOIN articles AS a ON a.pmid = wanted.value",
             [json.dumps(sorted(pmids))],
         )
-        return {pmid: _Held(*rest) for pmid, *rest in rows}
+        return {pmid: Held(*rest) for pmid, *rest in rows}
 
-    def _part_articles(self, pmids: Iterable[int]) -> set[int]:
-        rows = self._rows(
+    def part_articles(self, pmids: Iterable[int]) -> set[int]:
+        """Return those of the articles that are there only because they belong to the part that is kept."""
+        rows = self.rows(
             "SELECT p.pmid FROM json_each(?) AS wanted JOIN part_articles AS p ON p.pmid = wanted.value",
             [json.dumps(sorted(pmids))],
         )
         return {pmid for (pmid,) in rows}
 
-    def _tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
+    def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
+        """Return the hashes of the texts that the vectors of these articles were made from."""
         return dict(
-            self._rows(
+            self.rows(
+                "SELECT v.pmid, v.text_hash FROM json_each(?) AS wanted JOIN vectors AS v ON v.pmid = wanted.value",
+                [json.dumps(sorted(pmids))],
+            )
+        )
+
+    def tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
+        """Return which of NLM's files deleted those of the articles that are deleted (0: by hand)."""
+        return dict(
+            self.rows(
                 "SELECT t.pmid, t.sequence FROM json_each(?) AS wanted JOIN tombstones AS t ON t.pmid = wanted.value",
                 [json.dumps(sorted(pmids))],
             )
         )
 
-    def _remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
+    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
+        """Delete articles with a tombstone each; within a transaction."""
         keys = [(pmid,) for pmid in sorted(pmids)]
         self._forget_terms(pmid for (pmid,) in keys)
         for table in ("articles", "documents", "vectors", "part_articles", "seen_later"):
@@ -308,7 +202,7 @@ class StoreWriter(StoreReader):
     def _put_articles(self, plan: Plan, change: int, waiting: set[int]) -> None:
         rows = list(plan.rows.values())
         today = int(datetime.now(timezone.utc).strftime("%Y%m%d"))
-        added = {pmid: (held.added, held.added_change) for pmid, held in self._held(plan.rows).items()}
+        added = {pmid: (held.added, held.added_change) for pmid, held in self.held(plan.rows).items()}
         journals = self._journal_ids(rows)
         self._forget_terms(added)
         self.connection.executemany(
@@ -326,7 +220,7 @@ class StoreWriter(StoreReader):
             "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
         )
         self._put_terms(rows)
-        buried = self._tombstones(plan.rows)
+        buried = self.tombstones(plan.rows)
         self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(pmid,) for pmid in buried])
         self.connection.executemany(
             "UPDATE articles SET sequence = ? WHERE pmid = ?", [(plan.sequence, pmid) for pmid in plan.confirmed]
@@ -370,14 +264,14 @@ class StoreWriter(StoreReader):
             "INSERT OR IGNORE INTO terms (kind, name, ui, parent_name, parent_ui) VALUES (?, ?, ?, ?, ?)", keys
         )
         find = f"SELECT id FROM terms WHERE {_TERM_IS}"
-        self._known_terms.update({Term(*key): self._one(find, key) for key in keys})
+        self._known_terms.update({Term(*key): self.one(find, key) for key in keys})
         return self._known_terms
 
     def _journal_ids(self, rows: list[ArticleRow]) -> dict[str, int]:
         found = {}
         for keys in sorted({row.journal for row in rows if row.journal}):
             added = self.connection.execute("INSERT OR IGNORE INTO journals (keys) VALUES (?)", [keys]).rowcount
-            number = self._one("SELECT id FROM journals WHERE keys = ?", [keys])
+            number = self.one("SELECT id FROM journals WHERE keys = ?", [keys])
             if added:
                 self.connection.executemany(
                     "INSERT OR IGNORE INTO journal_keys VALUES (?, ?)", [(key, number) for key in keys.split("\n")]
@@ -393,21 +287,6 @@ _TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui =
 
 def _key(term: Term) -> tuple[str, str, str, str, str]:
     return term.kind, term.name, term.ui, term.parent_name, term.parent_ui
-
-
-def _pmid_of(record: ArticleRow | Outside | int) -> int:
-    if isinstance(record, int):
-        return record
-    return record.row.pmid if isinstance(record, Outside) else record.pmid
-
-
-def _supersedes(newcomer: _Held, known: _Held) -> bool:
-    """Whether an article replaces the one of its PMID that is held."""
-    if (newcomer.version, newcomer.revised) != (known.version, known.revised):
-        return (newcomer.version, newcomer.revised) > (known.version, known.revised)
-    if newcomer.sequence and known.sequence:
-        return newcomer.sequence >= known.sequence
-    return True
 
 
 def _now() -> str:

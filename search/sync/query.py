@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from search.index import IndexWriter
+from search.backend import Writer
 from search.ingest import Encodes, IngestReport, Progress, Run
 from search.sources.eutils import Eutils, pages
-from search.store import NlmLedger
 
 __all__ = ["add_query"]
 
 
 def add_query(
-    writer: IndexWriter,
+    writer: Writer,
     encoder: Encodes | None,
     eutils: Eutils,
     query: str,
@@ -27,7 +26,7 @@ def add_query(
     is not done; after a run that came to its end it asks for everything anew. Raises QueryError if the query is
     empty, SourceError if NCBI does not answer; what was committed stays.
     """
-    ledger = NlmLedger(writer.store)
+    ledger = writer.ledger
     run = Run(writer, encoder)
     number, done = ledger.begin_query(query) if query.strip() else (0, set())
     for page in pages(eutils, query, limit, done):

@@ -10,8 +10,8 @@ from contextlib import closing
 import msgspec
 
 from search.article import Article, Deletion
+from search.backend import Writer
 from search.errors import IndexFolderError
-from search.index import IndexWriter
 from search.ingest import Encodes, IngestReport, Progress, Run
 from search.sources import open_source
 from search.sources.base import Record, Source
@@ -40,7 +40,7 @@ class SyncReport(msgspec.Struct):
 
 
 def synchronize(
-    writer: IndexWriter,
+    writer: Writer,
     encoder: Encodes | None,
     origin: Origin,
     *,
@@ -57,7 +57,7 @@ def synchronize(
     take away very many articles and `accept_removals` is not set; SourceError if a file cannot be had or read. What
     was applied before stays.
     """
-    ledger = NlmLedger(writer.store)
+    ledger = writer.ledger
     chosen = chosen_part(ledger.part(), part, nothing_applied=not ledger.files(), change=change_part)
     ledger.set_part(chosen.to_json(), everything=chosen.is_everything)
     report = SyncReport(str(chosen))

@@ -1,0 +1,51 @@
+"""The files of saved searches: small, one a name, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["SavedFiles", "SavedFolder"]
+
+
+class SavedFiles(Protocol):
+    """Where saved searches are kept, whatever they hold."""
+
+    def names(self) -> list[str]:
+        """Return their names in order."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace one so that a crash leaves the old or the new. Raises OSError."""
+        ...
+
+
+class SavedFolder:
+    """`saved/NAME.json` in an index folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "saved"
+
+    def names(self) -> list[str]:
+        """Return their names in order."""
+        return sorted(path.stem for path in self._folder.glob("*.json"))
+
+    def read(self, name: str) -> bytes:
+        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read."""
+        return (self._folder / f"{name}.json").read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace one so that a crash leaves the old or the new. Raises OSError."""
+        path = self._folder / f"{name}.json"
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+        self._folder.mkdir(exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
