@@ -27,14 +27,14 @@ def evaluate() -> None:
 
 
 @evaluate.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @models_option
 @click.option(
     "--set",
     "names",
     multiple=True,
     type=click.Choice(["pubmedqa", "subset", "summary"]),
-    help="Which published set each file is, in order [default: pubmedqa].",
+    help="Which published set each file is, in order; without files, which to fetch from the hub [default: pubmedqa].",
 )
 @click.option("--shuffles", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -49,12 +49,14 @@ def pairs(
 ) -> None:
     """Correlate cosines with 1 for true pairs and 0 for shuffled ones (Pearson x100), beside the published figures."""
     from search.evaluation import report
+    from search.evaluation.hub import fetch_pair_set
     from search.evaluation.pairs import evaluate_pairs, load_pair_set
 
-    wanted = names or ("pubmedqa",) * len(files)
-    if len(wanted) != len(files):
+    wanted = names or ("pubmedqa",) * max(1, len(files))
+    if files and len(wanted) != len(files):
         raise click.UsageError("give --set once for each file")
-    sets = [load_pair_set(file, name) for file, name in zip(files, wanted, strict=True)]
+    sources: Sequence[Path | list[Path]] = files or [fetch_pair_set(name) for name in wanted]
+    sets = [load_pair_set(source, name) for source, name in zip(sources, wanted, strict=True)]
     scores = [
         evaluate_pairs(encode, pair_set, model=name, shuffles=shuffles, seed=seed)
         for name, encode in _encoders(models)
@@ -64,6 +66,7 @@ def pairs(
         click.echo(report.to_json(scores))
     else:
         click.echo(report.render(report.pairs_table(scores), style))
+        click.echo(report.index_text(scores))
 
 
 @evaluate.command()
@@ -114,6 +117,7 @@ def retrieval(
         click.echo(report.to_json([*results, *comparisons]))
         return
     click.echo(report.render(report.retrieval_table(results), style))
+    click.echo(report.index_text(results))
     for comparison in comparisons:
         click.echo(report.comparison_text(comparison))
 

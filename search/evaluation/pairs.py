@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import EvaluationError
+from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.metrics import pearson, spearman
 
 __all__ = ["PAIR_SETS", "PUBLISHED", "Encode", "PairScores", "PairSet", "evaluate_pairs", "load_pair_set", "shuffled"]
@@ -28,19 +29,21 @@ Encode = Callable[[Sequence[str], str], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class PairColumns:
-    """A published set of pairs: what it is called, where it is from and the columns of its two texts."""
+    """A published set of pairs: what it is called, where on the hub it is and the columns of its two texts."""
 
     title: str
-    source: str
+    repository: str
+    part: str
+    split: str
     first: str
     second: str
 
 
 #: The three sets of the published table, by the name that `load_pair_set` takes.
 PAIR_SETS = {
-    "pubmedqa": PairColumns("PubMed QA", "qiaojin/PubMedQA, pqa_labeled, train", "question", "long_answer"),
-    "subset": PairColumns("PubMed Subset", "awinml/pubmed_abstract_3_1k, test", "title", "text"),
-    "summary": PairColumns("PubMed Summary", "armanc/scientific_papers, pubmed, validation", "article", "abstract"),
+    "pubmedqa": PairColumns("PubMed QA", "qiaojin/PubMedQA", "pqa_labeled", "train", "question", "long_answer"),
+    "subset": PairColumns("PubMed Subset", "awinml/pubmed_abstract_3_1k", "default", "test", "title", "text"),
+    "summary": PairColumns("PubMed Summary", "armanc/scientific_papers", "pubmed", "validation", "article", "abstract"),
 }
 
 #: Published Pearson x100 (model card of neuml/pubmedbert-base-embeddings), by model and set.
@@ -68,7 +71,10 @@ class PairSet:
 
 @dataclass(frozen=True)
 class PairScores:
-    """Correlations x100 of one model on one set: mean and standard deviation over the shuffles."""
+    """Correlations x100 of one model on one set: mean and standard deviation over the shuffles.
+
+    `index` is what an index folder of the second texts finds of their exact ranking for the first.
+    """
 
     model: str
     pair_set: str
@@ -78,6 +84,7 @@ class PairScores:
     pearson_spread: float
     spearman: float
     spearman_spread: float
+    index: IndexRecall | None = None
 
 
 def evaluate_pairs(
@@ -111,6 +118,7 @@ def evaluate_pairs(
         pearson_spread=float(np.std(linear)),
         spearman=float(np.mean(ranked)),
         spearman_spread=float(np.std(ranked)),
+        index=index_recall(first, second),
     )
 
 
@@ -123,23 +131,26 @@ def shuffled(count: int, seed: int) -> NDArray[np.intp]:
     return order
 
 
-def load_pair_set(path: Path, name: str) -> PairSet:
-    """Read a set of pairs from a file in its published layout: JSON lines (gzipped or not), JSON, or Parquet.
+def load_pair_set(path: Path | Sequence[Path], name: str) -> PairSet:
+    """Read a set of pairs from files in its published layout: JSON lines (gzipped or not), JSON, or Parquet.
 
     `name` is one of `PAIR_SETS`, or `FIRST:SECOND` for a file with two other columns. Column names are compared without
     regard to capitals; PubMedQA's own `ori_pqal.json` (PMID -> QUESTION, LONG_ANSWER, ...) is read as it is. Rows with
     an empty text are an error, for the published figures have none. Raises EvaluationError naming file and row.
     """
-    path = Path(path)
+    paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(part) for part in path]
     columns = _columns(name)
     first: list[str] = []
     second: list[str] = []
-    for where, row in _rows(path, columns):
-        texts = [_text(row, column, where) for column in columns]
-        first.append(texts[0])
-        second.append(texts[1])
+    for part in paths:
+        for where, row in _rows(part, columns):
+            texts = [_text(row, column, where) for column in columns]
+            first.append(texts[0])
+            second.append(texts[1])
     if len(first) < 2:
-        raise EvaluationError(f"{path} has {len(first)} row(s) of pairs; a correlation needs two or more")
+        raise EvaluationError(
+            f"{paths[0] if paths else name} has {len(first)} row(s) of pairs; a correlation needs two or more"
+        )
     return PairSet(name, tuple(first), tuple(second))
 
 

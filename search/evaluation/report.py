@@ -13,7 +13,7 @@ from search.errors import EvaluationError
 from search.evaluation.pairs import PAIR_SETS, PUBLISHED, PairScores
 from search.evaluation.retrieval import MEASURES, Comparison, RetrievalResult
 
-__all__ = ["comparison_text", "pairs_table", "plot_results", "render", "retrieval_table", "to_json"]
+__all__ = ["comparison_text", "index_text", "pairs_table", "plot_results", "render", "retrieval_table", "to_json"]
 
 FORMATS = ("table", "markdown", "json")
 
@@ -68,6 +68,19 @@ def comparison_text(comparison: Comparison) -> str:
         f"(p = {comparison.p_value:.4f}; better on {comparison.wins} questions, worse on {comparison.losses}, "
         f"equal on {comparison.ties})"
     )
+
+
+def index_text(results: Sequence[PairScores | RetrievalResult]) -> str:
+    """Return a line for each result whose index was compared with exact search."""
+    lines = []
+    for result in results:
+        if result.index is not None:
+            name = result.pair_set if isinstance(result, PairScores) else f"{result.collection} {result.split}"
+            lines.append(
+                f"index ({result.index.kind}) of {name} by {result.model}: it finds {result.index.recall:.4f} of the "
+                f"exact {result.index.k} nearest"
+            )
+    return "\n".join(lines)
 
 
 def render(table: Table, form: str = "table") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import EvaluationError
+from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.collection import Collection
 from search.evaluation.metrics import (
     Interval,
@@ -34,7 +35,6 @@ __all__ = [
     "compare",
     "evaluate_retrieval",
     "judge",
-    "neighbour_recall",
     "rank_hybrid",
     "rank_lexical",
     "rank_semantic",
@@ -59,6 +59,7 @@ class RetrievalResult:
     """What one model reached on one collection in one mode.
 
     `per_query` holds every measure of every question; `intervals` the means with their 95 % bootstrap intervals.
+    `index`, of a semantic result, is what an index folder's Faiss index finds of the exact ranking.
     """
 
     model: str
@@ -70,6 +71,7 @@ class RetrievalResult:
     intervals: dict[str, Interval]
     per_query: dict[str, dict[str, float]] = field(repr=False)
     run: Run = field(repr=False, default_factory=dict)
+    index: IndexRecall | None = None
 
     def mean(self, measure: str) -> float:
         """Return the mean of one measure over the questions."""
@@ -101,6 +103,7 @@ def evaluate_retrieval(
 ) -> list[RetrievalResult]:
     """Judge one model on one collection in every mode asked for, by exact search.
 
+    The semantic result also tells how much of the exact ranking an index folder would find.
     `encode` is needed for all modes but `lexical`. Hybrid scores every document with `cosine + weight *
     bm25 / max bm25`. Raises EvaluationError for a mode that is not known or has no encoder.
     """
@@ -109,7 +112,7 @@ def evaluate_retrieval(
             raise EvaluationError(f"'{mode}' is no way to search; choose {', '.join(MODES)}")
         if mode != "lexical" and encode is None:
             raise EvaluationError(f"{mode} search needs a model; name one, or judge lexical search only")
-    cosines = _cosines(collection, encode) if encode is not None and set(modes) != {"lexical"} else None
+    vectors = _vectors(collection, encode) if encode is not None and set(modes) != {"lexical"} else None
     # The fusion adds BM25 to the cosine of any document, so a hybrid run needs every document that has a BM25 score.
     lexical = (
         _bm25(collection, len(collection.document_ids) if "hybrid" in modes else depth) if _needs_bm25(modes) else {}
@@ -118,13 +121,13 @@ def evaluate_retrieval(
     for mode in modes:
         if mode == "lexical":
             run = {query: hits[:depth] for query, hits in lexical.items()}
-        elif cosines is None:
-            continue
-        elif mode == "semantic":
-            run = _top(collection, cosines, depth)
-        else:
-            run = _hybrid(collection, cosines, lexical, weight, depth)
-        results.append(judge(collection, run, model=model if mode != "lexical" else "BM25", mode=mode))
+            results.append(judge(collection, run, model="BM25", mode=mode))
+        elif vectors is not None:
+            cosines = vectors[0] @ vectors[1].T
+            semantic = mode == "semantic"
+            run = _top(collection, cosines, depth) if semantic else _hybrid(collection, cosines, lexical, weight, depth)
+            result = judge(collection, run, model=model, mode=mode)
+            results.append(replace(result, index=index_recall(*vectors)) if semantic else result)
     return results
 
 
@@ -192,24 +195,15 @@ def compare(first: RetrievalResult, second: RetrievalResult, measure: str = "nDC
     )
 
 
-def neighbour_recall(exact: Sequence[Sequence[Any]], approximate: Sequence[Sequence[Any]], k: int = 10) -> float:
-    """Return the mean part of the exact first k that an approximate index found among its first k.
-
-    Both give the ids of each question's neighbours, the best first. Raises EvaluationError if their numbers differ.
-    """
-    if len(exact) != len(approximate) or not exact:
-        raise EvaluationError(f"{len(exact)} exact and {len(approximate)} approximate rankings cannot be compared")
-    parts = [
-        len(set(true[:k]) & set(found[:k])) / len(true[:k]) if len(true) else 1.0
-        for true, found in zip(exact, approximate, strict=True)
-    ]
-    return float(np.mean(parts))
+def _vectors(collection: Collection, encode: Encode) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the vectors of the questions and of the documents."""
+    documents = encode(collection.documents, "document")
+    return encode(collection.queries, "query"), documents
 
 
 def _cosines(collection: Collection, encode: Encode) -> NDArray[np.float32]:
     """Return the cosine of every question (rows) with every document (columns)."""
-    documents = encode(collection.documents, "document")
-    queries = encode(collection.queries, "query")
+    queries, documents = _vectors(collection, encode)
     cosines: NDArray[np.float32] = queries @ documents.T
     return cosines
 

@@ -10,13 +10,14 @@ from search.evaluation.collection import load_collection
 from search.evaluation.pairs import PairScores
 from search.evaluation.report import (
     comparison_text,
+    index_text,
     pairs_table,
     plot_results,
     render,
     retrieval_table,
     to_json,
 )
-from search.evaluation.retrieval import compare, evaluate_retrieval, judge, neighbour_recall, rank_hybrid, rank_lexical
+from search.evaluation.retrieval import compare, evaluate_retrieval, judge, rank_hybrid, rank_lexical
 from search.query.fusion import fuse
 
 DOCUMENTS = [
@@ -73,6 +74,12 @@ def test_rankings_and_measures(collection):
     assert {document for document, _ in lexical.run["2"]} == {"b", "c"}
     assert semantic.per_query["2"]["nDCG@10"] == 1
     assert hybrid.mean("recall@100") == 1
+    assert (semantic.index.kind, semantic.index.recall) == ("IDMap,SQfp16", 1)
+    assert lexical.index is None
+    assert (
+        index_text([semantic, lexical])
+        == "index (IDMap,SQfp16) of small test by toy: it finds 1.0000 of the exact 4 nearest"
+    )
     assert semantic.mean("MRR") == pytest.approx(np.mean([row["MRR"] for row in semantic.per_query.values()]))
 
 
@@ -137,12 +144,6 @@ def test_plot(tmp_path):
             plot_results(values, tmp_path / "plot.svg")
     else:
         assert "mine" in plot_results(values, tmp_path / "plot.svg").read_text()
-
-
-def test_neighbour_recall():
-    assert neighbour_recall([[1, 2, 3], [4, 5]], [[3, 1, 9], [5, 4]], 3) == pytest.approx((2 / 3 + 1) / 2)
-    with pytest.raises(EvaluationError, match="cannot be compared"):
-        neighbour_recall([[1]], [])
 
 
 @pytest.mark.parametrize(
