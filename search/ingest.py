@@ -19,7 +19,8 @@ from search.article import Article, Deletion
 from search.backend import Writer
 from search.errors import InvalidRecordError, SourceError
 from search.models import Kind
-from search.sources import Rejection, expand_paths, open_source
+from search.reading import NotOfPart, Prepared, Reader
+from search.sources import Record, Rejection, expand_paths, open_source
 from search.store import ArticleRow, Outside, Vectors, prepare
 
 __all__ = [
@@ -60,6 +61,7 @@ class IngestReport(msgspec.Struct):
     """What a run did. `counts` has a number for each fate of a record: `added`, `replaced`, `unchanged`, ..."""
 
     read: int = 0
+    deletions: int = 0
     encoded: int = 0
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     rejections: list[Rejection] = []
@@ -96,11 +98,20 @@ class Run:
         self.encoder = encoder
         self.strict = strict
         self.restore = restore
-        self.part = part
         self.report = IngestReport()
+        self._part = part
+        self._reader = Reader(part)
         self.progress = progress or (lambda _: None)
         self._weights: dict[str, float] = {}
         self._before = 0.0
+
+    def __enter__(self) -> Run:
+        """Return the run."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes that read."""
+        self._reader.close()
 
     def files(self, names: list[str], *, again: bool) -> None:
         """Read files one after the other; one that breaks off is reported and the next is read."""
@@ -131,19 +142,22 @@ class Run:
             raise
         self.writer.store.finish_file(name, digest, self.report.counts - before)
 
-    def records(self, source: Iterable[Article | Deletion | Rejection], name: str) -> None:
-        """Commit a stream batch by batch; what came before an error in it is committed too."""
-        sequence = getattr(source, "sequence", None)
-        for batch, error in _batches(source, BATCH):
+    def records(self, source: Iterable[Record], name: str, sequence: int | None = None) -> None:
+        """Commit a stream batch by batch; what came before an error in it is committed too.
+
+        `sequence` is its place in NLM's order of files, where the source does not know it.
+        """
+        sequence = getattr(source, "sequence", None) if sequence is None else sequence
+        for batch, error in _batches(self._reader.read(source), BATCH):
             self._commit(batch, sequence)
             fraction = self._before + self._weights.get(name, 0.0) * getattr(source, "fraction", 0.0)
             self.progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
             if error is not None:
                 raise error
 
-    def _commit(self, batch: list[Article | Deletion | Rejection], sequence: int | None) -> None:
+    def _commit(self, batch: list[Prepared], sequence: int | None) -> None:
         records, refused = self._rows(batch)
-        part = self.part is not None
+        part = self._part is not None
         plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
         if plan:
             vectors = None
@@ -156,37 +170,33 @@ class Run:
         if refused is not None:
             raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
 
-    def _rows(
-        self, batch: list[Article | Deletion | Rejection]
-    ) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
-        """Prepare a batch for the store; a strict run ends at a rejection, which is returned."""
+    def _rows(self, batch: list[Prepared]) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
+        """Sort out what the store takes of a batch; a strict run ends at a rejection, which is returned."""
         records: list[ArticleRow | Outside | int] = []
-        belongs = [not isinstance(record, Article) or self.part is None or self.part(record) for record in batch]
-        passed_over = self._passed_over(batch, belongs)
-        for record, belonging in zip(batch, belongs, strict=True):
+        passed_over = self._passed_over(batch)
+        for record in batch:
             self.report.read += 1
             if isinstance(record, Rejection):
                 self.report.reject(record)
                 if self.strict:
                     return records, record
             elif isinstance(record, Deletion):
+                self.report.deletions += 1
                 records.append(record.pmid)
+            elif isinstance(record, ArticleRow):
+                records.append(record)
             elif record.pmid in passed_over:
                 self.report.counts["outside the part"] += 1
             else:
-                row = prepare(record)
-                records.append(row if belonging else Outside(row))
+                records.append(Outside(record.row()))
         return records, None
 
-    def _passed_over(self, batch: list[Article | Deletion | Rejection], belongs: list[bool]) -> set[int]:
+    def _passed_over(self, batch: list[Prepared]) -> set[int]:
         """Return the PMIDs that neither belong to the part nor are in the store: most of PubMed, if a part is kept."""
-        if all(belongs):
-            return set()
-        inside: set[int] = set()
-        outside: set[int] = set()
-        for record, belonging in zip(batch, belongs, strict=True):
-            if isinstance(record, Article):
-                (inside if belonging else outside).add(record.pmid)
+        outside = {record.pmid for record in batch if isinstance(record, NotOfPart)}
+        if not outside:
+            return outside
+        inside = {record.pmid for record in batch if isinstance(record, ArticleRow)}
         return outside - inside - self.writer.store.existing(outside)
 
 
@@ -206,8 +216,8 @@ def add_files(
     unless `again` is set. `strict` stops at the first record or file that cannot be used (InvalidRecordError,
     SourceError); otherwise they are counted and listed in the report.
     """
-    run = Run(writer, encoder, strict=strict, restore=restore, progress=progress)
-    run.files(expand_paths(paths), again=again or restore)
+    with Run(writer, encoder, strict=strict, restore=restore, progress=progress) as run:
+        run.files(expand_paths(paths), again=again or restore)
     return run.report
 
 
@@ -220,8 +230,8 @@ def add_articles(
     progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
     """Add articles, or delete, from an iterable: what a program has at hand or a service yields."""
-    run = Run(writer, encoder, restore=restore, progress=progress)
-    run.records(articles, "")
+    with Run(writer, encoder, restore=restore, progress=progress) as run:
+        run.records(articles, "")
     return run.report
 
 
@@ -241,13 +251,11 @@ def encode_stale(
     return report
 
 
-def _batches(
-    source: Iterable[Article | Deletion | Rejection], size: int
-) -> Iterator[tuple[list[Article | Deletion | Rejection], SourceError | None]]:
+def _batches(source: Iterable[Prepared], size: int) -> Iterator[tuple[list[Prepared], SourceError | None]]:
     """Cut a stream into batches; an error in the stream comes with the batch that was being filled."""
     records = iter(source)
     while True:
-        batch: list[Article | Deletion | Rejection] = []
+        batch: list[Prepared] = []
         try:
             for record in islice(records, size):
                 batch.append(record)  # noqa: PERF402 - a list that keeps what came before an error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from search.sources.base import Record, file_sequence
 from search.sources.byte_stream import ByteStream
@@ -30,5 +31,10 @@ class MedlineXmlSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
+        for part in self.parts():
+            yield from part()
+
+    def parts(self) -> Iterator[Callable[[], Iterator[Record]]]:
+        """Yield the source in parts of some 2 MB, each a function that reads its records, in any process."""
         for batch in split_records(self._stream.pieces(), self.name):
-            yield from read_records(batch, self.name)
+            yield partial(read_records, batch, self.name)

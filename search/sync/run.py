@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 import msgspec
 
-from search.article import Article, Deletion
 from search.backend import Writer
 from search.errors import IndexFolderError
 from search.ingest import Encodes, IngestReport, Progress, Run
 from search.sources import open_source
-from search.sources.base import Record, Source
+from search.sources.base import Source
 from search.sources.nlm_files import NlmFile, Origin, fetch_ahead
 from search.store import NlmFileEntry, NlmLedger
 from search.sync.part import Part, chosen_part
@@ -61,18 +60,18 @@ def synchronize(
     chosen = chosen_part(ledger.part(), part, nothing_applied=not ledger.files(), change=change_part)
     ledger.set_part(chosen.to_json(), everything=chosen.is_everything)
     report = SyncReport(str(chosen))
-    run = Run(writer, encoder, part=chosen.chooser())
-    report.ingest = run.report
-    for _ in range(_ROUNDS):
-        plan = make_plan(origin, ledger, chosen)
-        report.notes = plan.notes
-        for file in plan.restamped:
-            ledger.set_stamp(file.sequence, file.stamp)
-        if not plan.files:
-            break
-        # Before anything is applied: what must be read again must be so after a crash too.
-        ledger.forget_files(plan.replays)
-        _apply(plan, run, ledger, origin, report, progress)
+    with Run(writer, encoder, part=chosen.chooser()) as run:
+        report.ingest = run.report
+        for _ in range(_ROUNDS):
+            plan = make_plan(origin, ledger, chosen)
+            report.notes = plan.notes
+            for file in plan.restamped:
+                ledger.set_stamp(file.sequence, file.stamp)
+            if not plan.files:
+                break
+            # Before anything is applied: what must be read again must be so after a crash too.
+            ledger.forget_files(plan.replays)
+            _apply(plan, run, ledger, origin, report, progress)
     _remove_replaced(ledger, report, accept=accept_removals)
     report.ingest.merged |= writer.merge_if_due()
     return report
@@ -91,7 +90,7 @@ def _apply(
     # Closed at once when something fails, or downloads would go on.
     with closing(fetch_ahead(origin, plan.files)) as fetched:
         for file, path, md5 in fetched:
-            source = _Counted(open_source(str(path)), file)
+            source = open_source(str(path))
             run.progress = _share(progress, source, before / total, file.size / total)
             report.applied.append(_apply_file(run, source, file, md5))
             ledger.record(report.applied[-1])
@@ -99,52 +98,31 @@ def _apply(
             before += file.size
 
 
-def _apply_file(run: Run, source: _Counted, file: NlmFile, md5: str) -> NlmFileEntry:
+def _apply_file(run: Run, source: Source, file: NlmFile, md5: str) -> NlmFileEntry:
     started = time.monotonic()
-    before, encoded = Counter(run.report.counts), run.report.encoded
-    run.records(source, file.name)
-    counts = run.report.counts - before
+    before = msgspec.structs.replace(run.report, counts=Counter(run.report.counts))
+    run.records(source, file.name, file.sequence)
+    counts = run.report.counts - before.counts
+    deletions = run.report.deletions - before.deletions
+    records = run.report.read - before.read - deletions - counts["rejected"]
     return NlmFileEntry(
         sequence=file.sequence,
         name=file.name,
         baseline=file.baseline,
         md5=md5,
         stamp=file.stamp,
-        records=source.records,
-        deletions=source.deletions,
+        records=records,
+        deletions=deletions,
         rejected=counts["rejected"],
-        kept=source.records - counts["outside the part"] - counts["left the part"],
-        encoded=run.report.encoded - encoded,
+        kept=records - counts["outside the part"] - counts["left the part"],
+        encoded=run.report.encoded - before.encoded,
         bytes=file.size,
         seconds=round(time.monotonic() - started, 3),
     )
 
 
-class _Counted:
-    """A source that counts what it gives, with the place in NLM's order that the name of the file has."""
-
-    def __init__(self, source: Source, file: NlmFile) -> None:
-        self._source = source
-        self.name = file.name
-        self.sequence: int | None = file.sequence
-        self.records = 0
-        self.deletions = 0
-
-    @property
-    def fraction(self) -> float:
-        """How much of the file has been read."""
-        return float(getattr(self._source, "fraction", 0.0))
-
-    def __iter__(self) -> Iterator[Record]:
-        """Yield the records."""
-        for record in self._source:
-            self.records += isinstance(record, Article)
-            self.deletions += isinstance(record, Deletion)
-            yield record
-
-
 def _share(
-    progress: Callable[[Progress], None] | None, source: _Counted, before: float, share: float
+    progress: Callable[[Progress], None] | None, source: Source, before: float, share: float
 ) -> Callable[[Progress], None]:
     """Return a function that tells progress as a fraction of all files."""
 
