@@ -19,14 +19,20 @@ from search.sources.xml_parts import forget
 _RECORD = re.compile(rb"<PubmedArticle>.*?</PubmedArticle>|(?<=>\n)<MedlineCitation .*?</MedlineCitation>", re.DOTALL)
 
 
-def make_file(sources: list[Path], copies: int, path: Path) -> int:
-    """Write the records of files as PubmedArticles, as pubmed_parser reads no others; return how many there are."""
+def records_of(sources: list[Path]) -> list[bytes]:
+    """Return the records of files as PubmedArticles, as pubmed_parser reads no others."""
     records = []
     for source in sources:
         data = source.read_bytes()
         for record in _RECORD.findall(gzip.decompress(data) if source.suffix == ".gz" else data):
             whole = record if record.startswith(b"<PubmedArticle>") else b"<PubmedArticle>%b</PubmedArticle>" % record
             records.append(whole + b"\n")
+    return records
+
+
+def make_file(sources: list[Path], copies: int, path: Path) -> int:
+    """Write the records of files into one, so many times over; return how many there are."""
+    records = records_of(sources)
     path.write_bytes(gzip.compress(b"<PubmedArticleSet>\n%b</PubmedArticleSet>\n" % (b"".join(records) * copies)))
     return len(records) * copies
 
