@@ -381,8 +381,10 @@ class Index:
         writer = backend.open_writer(self.address, self.config)
         try:
             yield writer
-        finally:
-            writer.close()
+        except BaseException:
+            writer.close(wait=False)
+            raise
+        writer.close()
 
     # Finding ---------------------------------------------------------------------------------------------------------
 

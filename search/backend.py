@@ -248,8 +248,8 @@ class Writer(Protocol):
         """Bring the search structures up to the last change; with `anew`, using nothing of those that are there."""
         ...
 
-    def close(self) -> None:
-        """Close files and connections, and let others write."""
+    def close(self, *, wait: bool = True) -> None:
+        """Close files and connections, and let others write; with `wait`, when what runs aside has come to an end."""
         ...
 
 

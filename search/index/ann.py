@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +62,22 @@ class VectorIndex:
 
     def pmids(self) -> Pmids:
         """Return the PMIDs it holds, ascending."""
+        return np.sort(np.concatenate([*self._id_lists(), np.empty(0, np.int64)]))
+
+    def holds(self, pmids: Pmids) -> Pmids:
+        """Return those of some PMIDs (ascending) that it holds, ascending."""
+        found = [some[np.isin(some, pmids)] for some in self._id_lists()]
+        return np.unique(np.concatenate([*found, np.empty(0, np.int64)]))
+
+    def _id_lists(self) -> Iterator[Pmids]:
         faiss = _faiss()
-        if not self.exact:
-            lists = self._index.invlists
-            parts = [
-                faiss.rev_swig_ptr(lists.get_ids(cell), lists.list_size(cell)).copy()
-                for cell in range(lists.nlist)
-                if lists.list_size(cell)
-            ]
-            return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]))
-        return np.sort(faiss.vector_to_array(self._index.id_map))
+        if self.exact:
+            yield faiss.vector_to_array(self._index.id_map)
+            return
+        lists = self._index.invlists
+        for cell in range(lists.nlist):
+            if lists.list_size(cell):
+                yield faiss.rev_swig_ptr(lists.get_ids(cell), lists.list_size(cell)).copy()
 
     def write(self, path: Path) -> None:
         """Write it to a file."""

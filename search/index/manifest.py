@@ -5,43 +5,78 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from search.errors import IndexCorruptError, IndexFolderError
 
-__all__ = ["FORMAT", "LexicalPart", "Manifest", "VectorPart", "fsync_folder", "read_manifest", "write_manifest"]
+__all__ = [
+    "FORMAT",
+    "LexicalPart",
+    "Manifest",
+    "Outdated",
+    "VectorSegment",
+    "fsync_folder",
+    "read_manifest",
+    "write_manifest",
+]
 
-#: Version of the layout of an index folder.
-FORMAT = 1
+#: Version of the layout of an index folder. 1 had one Faiss file of all vectors; it is read, and written as 2.
+FORMAT = 2
 
 MANIFEST = "manifest.json"
 
 
-class VectorPart(msgspec.Struct, frozen=True):
-    """The Faiss file: which changes it covers, what it holds and its checksums."""
+class Outdated(msgspec.Struct, frozen=True):
+    """A file of PMIDs, int64 and ascending, whose vectors in a segment are no longer true."""
+
+    file: str
+    count: int
+    checksum: str
+
+
+class VectorSegment(msgspec.Struct, frozen=True):
+    """A Faiss file of the vectors that were stored by the changes after `since` and up to `change`, and its checksums.
+
+    Every vector has the number of one change, so it is in one segment at the most, or pending.
+    """
 
     file: str
     kind: str
+    since: int
     change: int
     count: int
     size: int
     checksum: str
     sample: str
+    outdated: Outdated | None = None
+
+    @property
+    def live(self) -> int:
+        """How many of its vectors are still true."""
+        return self.count - (self.outdated.count if self.outdated else 0)
 
 
 class LexicalPart(msgspec.Struct, frozen=True):
-    """The tantivy folder: which changes it covers, how many articles it holds, its files with their sizes."""
+    """The tantivy folder: which changes it covers, how many articles it holds, its files with sizes and checksums.
+
+    `checksum` is that of the whole folder, in parts that format 1 wrote.
+    """
 
     folder: str
     change: int
     count: int
     sizes: dict[str, int]
-    checksum: str
+    checksum: str = ""
+    checksums: dict[str, str] = {}
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index folder is and which derived parts belong to it."""
+    """What an index folder is and which derived parts belong to it.
+
+    `vector_segments` are in order of their changes, without gaps; together they cover changes up to `vector_change`.
+    """
 
     format: int = FORMAT
     model: str
@@ -51,7 +86,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     vectors: str
     created: str = msgspec.field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     generation: int = 0
-    vector_part: VectorPart | None = None
+    vector_change: int = 0
+    vector_segments: tuple[VectorSegment, ...] = ()
     lexical_part: LexicalPart | None = None
 
 
@@ -75,9 +111,20 @@ def read_manifest(folder: Path) -> Manifest:
             raise IndexFolderError(
                 f"{folder} has index format {version} and this program reads up to {FORMAT}; update the program"
             )
-        return msgspec.convert(found, Manifest)
+        return msgspec.convert(_upgraded(found), Manifest)
     except msgspec.MsgspecError as error:
         raise IndexCorruptError(f"{path} is damaged ({error}); restore it from a copy") from error
+
+
+def _upgraded(found: Any) -> Any:
+    """Return a manifest of format 1 as one of format 2: its Faiss file becomes the only segment."""
+    if not isinstance(found, dict) or found.get("format") != 1:
+        return found
+    part = found.pop("vector_part", None)
+    if isinstance(part, dict):
+        found["vector_change"] = part.get("change")
+        found["vector_segments"] = [{**part, "since": 0}] if part.get("count") else []
+    return {**found, "format": FORMAT}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

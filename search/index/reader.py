@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
-from search.index.ann import VectorIndex
-from search.index.checksum import sample_checksum
 from search.index.lexical import LexicalIndex, PendingLexical
-from search.index.manifest import LexicalPart, Manifest, VectorPart, read_manifest
+from search.index.manifest import LexicalPart, Manifest, read_manifest
+from search.index.segments import Segment, open_segment
 from search.store import Condition, Pmids, SavedFolder, StoreReader, Vectors
 
 __all__ = ["IndexReader", "Pending", "View"]
@@ -25,6 +24,9 @@ _NO_PMIDS: Pmids = np.empty(0, np.int64)
 #: An approximate index gives this many times the candidates asked for; their exact cosines decide.
 _OVERSAMPLING = 4
 _LEAST_CANDIDATES = 100
+
+#: Up to so many pending vectors are kept in memory.
+_KEPT_PENDING = 20_000
 
 #: So many more are taken from an exact one: equal texts have equal scores, and the order among them is by PMID.
 _TIES = 16
@@ -36,20 +38,34 @@ class Pending:
     def __init__(self, store: StoreReader, manifest: Manifest, upto: int, lexical: LexicalIndex | None) -> None:
         self._store = store
         self._lexical_base = lexical
-        self._vectors_since = manifest.vector_part.change if manifest.vector_part else 0
+        self._vectors_since = manifest.vector_change
         self._words_since = manifest.lexical_part.change if manifest.lexical_part else 0
         self.generation = manifest.generation
         self.upto = upto
+        self._kept_vectors: list[tuple[Pmids, Vectors]] | None = None
+        self._outdated_in: dict[str, Pmids] = {}
 
-    @cached_property
-    def vectors(self) -> tuple[Pmids, Vectors]:
-        """PMIDs and vectors that Faiss does not know of."""
-        return self._store.vectors_since(self._vectors_since)
+    def vectors(self) -> Iterable[tuple[Pmids, Vectors]]:
+        """Return, in batches, PMIDs and vectors that no segment knows of.
+
+        As many as there are between merges stay in memory; more, as after an import that was cut off, are read anew.
+        """
+        if self._kept_vectors is None:
+            if self._store.count_vectors_since(self._vectors_since) > _KEPT_PENDING:
+                return self._store.vector_batches(since=self._vectors_since, upto=self.upto)
+            self._kept_vectors = [self._store.vectors_since(self._vectors_since)]
+        return self._kept_vectors
 
     @cached_property
     def outdated_vectors(self) -> Pmids:
         """PMIDs, ascending, whose vectors in Faiss are no longer true."""
-        return np.union1d(self.vectors[0], self._store.deleted_since(self._vectors_since))
+        return self._store.vectors_changed_since(self._vectors_since)
+
+    def outdated_in(self, segment: Segment) -> Pmids:
+        """PMIDs, ascending, whose vectors in a segment are no longer true."""
+        if segment.part.file not in self._outdated_in:
+            self._outdated_in[segment.part.file] = np.union1d(segment.outdated, self.outdated_vectors)
+        return self._outdated_in[segment.part.file]
 
     @cached_property
     def words(self) -> PendingLexical:
@@ -69,17 +85,18 @@ class View:
     manifest: Manifest
     change: int
     store: StoreReader
-    ann: VectorIndex | None
+    segments: tuple[Segment, ...]
     lexical: LexicalIndex | None
     waiting: Pending
 
     def pending(self) -> int:
-        """Return how many vectors and deletions Faiss does not know of."""
+        """Return how many vectors and deletions no segment knows of."""
         return len(self.waiting.outdated_vectors)
 
     def structure(self) -> str:
         """Return what vectors are searched with."""
-        return self.manifest.vector_part.kind if self.manifest.vector_part else "none yet: all vectors are compared"
+        kinds = [f"{part.kind} of {part.count:,}" for part in self.manifest.vector_segments]
+        return ", ".join(kinds) or "none yet: all vectors are compared"
 
     def select(self, condition: Condition) -> Pmids:
         """Return the PMIDs, ascending, of the articles that pass a condition."""
@@ -138,17 +155,17 @@ class View:
         return answers
 
     def _candidates(self, queries: Vectors, limit: int, allowed: Pmids | None) -> list[Pmids]:
-        """Return candidates for each query: from Faiss what is still true, and what is pending."""
+        """Return candidates for each query: from each segment what is still true, and what is pending."""
         found: list[list[Pmids]] = [[] for _ in queries]
-        if self.ann is not None and self.ann.count:
-            asked = limit + _TIES if self.ann.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
-            pmids, _ = self.ann.search(
-                queries, min(asked, self.ann.count), allowed=allowed, excluded=self.waiting.outdated_vectors
+        for segment in self.segments:
+            index = segment.index
+            asked = limit + _TIES if index.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
+            pmids, _ = index.search(
+                queries, min(asked, index.count), allowed=allowed, excluded=self.waiting.outdated_in(segment)
             )
             for row, candidates in zip(found, pmids, strict=True):
                 row.append(candidates[candidates >= 0])
-        pending, vectors = self.waiting.vectors
-        if len(pending):
+        for pending, vectors in self.waiting.vectors():
             keep = np.arange(len(pending)) if allowed is None else np.flatnonzero(np.isin(pending, allowed))
             scores = queries @ vectors[keep].T
             for row, line in zip(found, scores, strict=True):
@@ -164,7 +181,7 @@ class IndexReader:
         self._lock = threading.RLock()
         self.manifest = read_manifest(folder)
         self.store = self._open_store()
-        self._ann: VectorIndex | None = None
+        self._segments: tuple[Segment, ...] = ()
         self._lexical: LexicalIndex | None = None
         self._stamp = (0, 0, 0)
         self._pending: Pending | None = None
@@ -178,7 +195,7 @@ class IndexReader:
         """Close the files."""
         with self._lock:
             self.store.close()
-            self._ann = self._lexical = None
+            self._segments, self._lexical = (), None
 
     @property
     def name(self) -> str:
@@ -202,7 +219,7 @@ class IndexReader:
             if self._manifest_stamp() != self._stamp:
                 self._load_parts()
             with self.store.snapshot() as change:
-                yield View(self.manifest, change, self.store, self._ann, self._lexical, self._pending_at(change))
+                yield View(self.manifest, change, self.store, self._segments, self._lexical, self._pending_at(change))
 
     def _pending_at(self, change: int) -> Pending:
         known = self._pending
@@ -229,14 +246,21 @@ class IndexReader:
         while True:
             stamp = self._manifest_stamp()
             manifest = read_manifest(self.folder)
+            covered = max(manifest.vector_change, manifest.lexical_part.change if manifest.lexical_part else 0)
+            if covered > self.store.change():
+                raise IndexCorruptError(
+                    f"{self.folder / 'articles.db'} is older than the search structures beside it: restore both from "
+                    "the same copy, or rebuild them with `search repair`"
+                )
             try:
-                ann = _open_vectors(self.folder, manifest) if manifest.vector_part else None
+                dimension = manifest.dimension
+                segments = tuple(open_segment(self.folder, part, dimension) for part in manifest.vector_segments)
                 lexical = _open_lexical(self.folder, manifest.lexical_part) if manifest.lexical_part else None
                 break
             except IndexCorruptError:
                 if self._manifest_stamp() == stamp:
                     raise
-        self.manifest, self._ann, self._lexical = manifest, ann, lexical
+        self.manifest, self._segments, self._lexical = manifest, segments, lexical
         self._stamp, self._pending = stamp, None
 
     def _manifest_stamp(self) -> tuple[int, int, int]:
@@ -245,21 +269,6 @@ class IndexReader:
         except OSError as error:
             raise IndexFolderError(f"{self.folder}: {error.strerror}") from error
         return status.st_mtime_ns, status.st_ino, status.st_size
-
-
-def _open_vectors(folder: Path, manifest: Manifest) -> VectorIndex:
-    part = manifest.vector_part
-    if part is None:
-        raise IndexCorruptError(f"{folder}: the manifest names no vector index")
-    path = folder / part.file
-    _check_file(path, part)
-    index = VectorIndex.read(path, part.kind)
-    if index.count != part.count or index.dimension != manifest.dimension:
-        raise IndexCorruptError(
-            f"{path} holds {index.count} vectors of {index.dimension} dimensions, the manifest says {part.count} of "
-            f"{manifest.dimension}; `search repair` rebuilds it"
-        )
-    return index
 
 
 def _open_lexical(folder: Path, part: LexicalPart) -> LexicalIndex:
@@ -274,16 +283,3 @@ def _open_lexical(folder: Path, part: LexicalPart) -> LexicalIndex:
             f"{path} holds {index.count} articles and the manifest says {part.count}; `search repair` rebuilds it"
         )
     return index
-
-
-def _check_file(path: Path, part: VectorPart) -> None:
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise IndexCorruptError(f"{path} is missing; `search repair` rebuilds it") from None
-    if size != part.size:
-        raise IndexCorruptError(
-            f"{path} has {size} bytes and the manifest says {part.size}; `search repair` rebuilds it"
-        )
-    if sample_checksum(path) != part.sample:
-        raise IndexCorruptError(f"{path} is not the file the manifest describes; `search repair` rebuilds it")

@@ -9,11 +9,11 @@ import numpy as np
 
 from search.article import embedding_text, text_hash
 from search.errors import SearchError
-from search.index.ann import VectorIndex
 from search.index.checksum import checksum, folder_checksum
 from search.index.lexical import LexicalIndex
-from search.index.manifest import Manifest, read_manifest
-from search.store import Pmids, StoreReader, unpack
+from search.index.manifest import LexicalPart, Manifest, read_manifest
+from search.index.segments import open_segment
+from search.store import StoreReader, unpack
 
 __all__ = ["verify"]
 
@@ -79,22 +79,28 @@ def _vectors(store: StoreReader) -> Iterator[str]:
 
 
 def _faiss(folder: Path, manifest: Manifest, store: StoreReader) -> Iterator[str]:
-    part = manifest.vector_part
-    if part is None:
-        return
-    path = folder / part.file
-    if not path.exists() or checksum(path) != part.checksum:
-        yield f"{path} is missing or damaged; `search repair` rebuilds it"
-        return
-    index = VectorIndex.read(path, part.kind)
-    expected = np.setdiff1d(store.vector_pmids(), store.vector_pmids(since=part.change))
-    held = np.setdiff1d(index.pmids(), _outdated(store, part.change))
-    if index.count != part.count or not np.array_equal(held, expected):
-        yield f"{path} does not hold the vectors of articles.db; `search repair` rebuilds it"
+    since = 0
+    for part in manifest.vector_segments:
+        path = folder / part.file
+        if part.since < since:
+            yield f"manifest.json: {part.file} and the segment before it overlap; `search repair` rebuilds both"
+        since = part.change
+        if not path.exists() or checksum(path) != part.checksum:
+            yield f"{path} is missing or damaged; `search repair` rebuilds it"
+            continue
+        segment = open_segment(folder, part, manifest.dimension)
+        expected = store.vector_pmids(since=part.since, upto=part.change)
+        pending = store.vectors_changed_since(manifest.vector_change)
+        held = np.setdiff1d(segment.index.pmids(), np.union1d(segment.outdated, pending))
+        if not np.array_equal(held, expected):
+            yield f"{path} does not hold the vectors of articles.db; `search repair` rebuilds it"
+    yield from _in_no_segment(folder, manifest, store)
 
 
-def _outdated(store: StoreReader, change: int) -> Pmids:
-    return np.union1d(store.vector_pmids(since=change), store.deleted_since(change))
+def _in_no_segment(folder: Path, manifest: Manifest, store: StoreReader) -> Iterator[str]:
+    covered = sum(store.count_vectors_since(part.since, part.change) for part in manifest.vector_segments)
+    if covered != store.count_vectors_since(0, manifest.vector_change):
+        yield f"{folder}: some vectors of articles.db are in no segment; `search repair` rebuilds them"
 
 
 def _tantivy(folder: Path, manifest: Manifest, store: StoreReader) -> Iterator[str]:
@@ -102,8 +108,15 @@ def _tantivy(folder: Path, manifest: Manifest, store: StoreReader) -> Iterator[s
     if part is None:
         return
     path = folder / part.folder
-    if not path.is_dir() or folder_checksum(path) != part.checksum:
+    if not path.is_dir() or not _is_whole(path, part):
         yield f"{path} is missing or damaged; `search repair` rebuilds it"
         return
     if LexicalIndex(path).count != part.count:
         yield f"{path} does not hold as many articles as the manifest says; `search repair` rebuilds it"
+
+
+def _is_whole(path: Path, part: LexicalPart) -> bool:
+    if not part.checksums:
+        return folder_checksum(path) == part.checksum
+    files = {file.name: checksum(file) for file in path.iterdir() if file.suffix != ".lock"}
+    return files == part.checksums

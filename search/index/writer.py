@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from search.errors import IndexFolderError
 from search.index import ann
-from search.index.checksum import checksum, folder_checksum, sample_checksum
+from search.index.checksum import checksum
+from search.index.compaction import Compaction
 from search.index.lexical import LexicalWriter
 from search.index.lock import WriterLock
-from search.index.manifest import LexicalPart, Manifest, VectorPart, fsync_folder, read_manifest, write_manifest
-from search.store import NlmLedger, StoreReader, StoreWriter, Vectors
+from search.index.manifest import LexicalPart, Manifest, VectorSegment, fsync_folder, read_manifest, write_manifest
+from search.index.segments import SEGMENT_FILES, replaceable, with_outdated, write_segment
+from search.store import NlmLedger, StoreReader, StoreWriter
 
 __all__ = ["IndexWriter", "create_folder"]
 
-#: Merge once so much is pending: a search compares all of it, and up to here that is faster than Faiss is exact.
-_MERGE_AT_LEAST = 5_000
-_MERGE_AT_SHARE = 0.05
+#: Merge once so much is pending, whatever the size of the index: a search compares all of it, and so does no more.
+_MERGE_AT = 5_000
 
 
 def create_folder(folder: Path, manifest: Manifest) -> None:
@@ -61,21 +59,34 @@ class IndexWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
+        self._compaction: Compaction | None = None
         self._lock = WriterLock(folder)
         self._lock.acquire()
         try:
             # Again: the last writer may have finished in between.
             self.manifest = read_manifest(folder)
+            self._number = self.manifest.generation
             self.store = StoreWriter(folder / "articles.db")
             self._remove_leftovers()
         except BaseException:
             self._lock.release()
             raise
 
-    def close(self) -> None:
-        """Close the store and give the lock back."""
-        self.store.close()
-        self._lock.release()
+    def close(self, *, wait: bool = True) -> None:
+        """Close the store and give the lock back.
+
+        A merging of segments that runs aside is waited for, or given up with `wait` False: the next writer begins it
+        again.
+        """
+        try:
+            if wait:
+                self._adopt()
+        finally:
+            if self._compaction is not None:
+                self._compaction.stop()
+                self._compaction = None
+            self.store.close()
+            self._lock.release()
 
     @property
     def ledger(self) -> NlmLedger:
@@ -84,15 +95,23 @@ class IndexWriter:
 
     def pending(self) -> int:
         """Return how many vectors and deletions the Faiss index does not know of."""
-        since = self.manifest.vector_part.change if self.manifest.vector_part else 0
+        since = self.manifest.vector_change
         return self.store.count_vectors_since(since) + len(self.store.deleted_since(since))
 
     def merge_if_due(self) -> bool:
-        """Merge if so much is pending that searches would feel it."""
-        held = self.manifest.vector_part.count if self.manifest.vector_part else 0
-        if self.pending() < max(_MERGE_AT_LEAST, _MERGE_AT_SHARE * held):
+        """Merge what is pending if it is so much that searches would feel it.
+
+        It becomes a small segment. Where larger ones are due to become one, that begins in a thread of its own, and
+        is put in force by a later call or by `close`.
+        """
+        if self._compaction is not None and self._compaction.ready:
+            self._adopt()
+        lexical = self.manifest.lexical_part
+        words = self.store.count_articles_since(lexical.change if lexical else 0)
+        if max(self.pending(), words) < _MERGE_AT:
             return False
-        self.merge()
+        self._flush()
+        self._begin_compaction()
         return True
 
     def merge(self, *, anew: bool = False) -> None:
@@ -101,18 +120,86 @@ class IndexWriter:
         `anew` uses nothing of the parts that are there, which may be damaged. Readers go on with the generation they
         have; a crash leaves the old one in force, and the new files are removed by the next writer.
         """
-        generation = self.manifest.generation + 1
-        base = None if anew else self.manifest.lexical_part
+        self._adopt()
+        self._flush(anew=anew)
+        self._begin_compaction()
+        self._adopt()
+
+    # One step ---------------------------------------------------------------------------------------------------------
+
+    def _flush(self, *, anew: bool = False) -> None:
+        """Write what is pending as a segment, together with small ones, and as the next generation of the words."""
+        number = self._next_number()
+        manifest = self.manifest
         reader = StoreReader(self.folder / "articles.db")
         try:
             with reader.snapshot() as change:
-                vectors = _build_vectors(self.folder, generation, reader, change)
-                lexical = _build_lexical(self.folder, generation, reader, change, base)
+                kept = () if anew else self._kept(manifest, reader)
+                replaced = manifest.vector_segments[len(kept) :]
+                since = 0 if anew else replaced[0].since if replaced else manifest.vector_change
+                segment = write_segment(self.folder, number, reader, since, change)
+                changed = reader.vectors_changed_since(manifest.vector_change)
+                base = None if anew else manifest.lexical_part
+                lexical = _build_lexical(self.folder, number, reader, change, base)
         finally:
             reader.close()
+        segments = [with_outdated(self.folder, number, part, changed) for part in kept]
         self._switch(
-            msgspec.structs.replace(self.manifest, generation=generation, vector_part=vectors, lexical_part=lexical)
+            msgspec.structs.replace(
+                manifest,
+                generation=number,
+                vector_change=change,
+                vector_segments=(*segments, *([segment] if segment else [])),
+                lexical_part=lexical,
+            )
         )
+
+    def _kept(self, manifest: Manifest, store: StoreReader) -> tuple[VectorSegment, ...]:
+        """Return the segments that stay beside what is pending: all but a few small ones, which are quick to build."""
+        segments = manifest.vector_segments
+        total = store.count_vectors_since(manifest.vector_change)
+        first = replaceable(segments, total)
+        busy = self._compaction.replaced[-1].change if self._compaction is not None else 0
+        while first < len(segments) and (
+            segments[first].change <= busy or total + sum(part.live for part in segments[first:]) > ann.EXACT_UP_TO
+        ):
+            first += 1
+        return segments[:first]
+
+    # Larger ones, aside -----------------------------------------------------------------------------------------------
+
+    def _begin_compaction(self) -> None:
+        segments = self.manifest.vector_segments
+        if self._compaction is not None or len(segments) < 2:
+            return
+        first = replaceable(segments[:-1], segments[-1].live)
+        if first < len(segments) - 1:
+            self._compaction = Compaction(self.folder, self._next_number(), segments[first:])
+
+    def _adopt(self) -> None:
+        """Wait for the compaction that runs, if any, and put its segment in the place of those it replaces."""
+        if self._compaction is None:
+            return
+        compaction = self._compaction
+        made = compaction.result()
+        number = self._next_number()
+        manifest = self.manifest
+        changed = self.store.vectors_changed_since(compaction.replaced[-1].change)
+        segments = []
+        for part in manifest.vector_segments:
+            if part.since < compaction.replaced[0].since or part.change > compaction.replaced[-1].change:
+                segments.append(part)
+            elif made is not None:
+                segments.append(with_outdated(self.folder, number, made, changed))
+                made = None
+        self._compaction = None
+        self._switch(msgspec.structs.replace(manifest, generation=number, vector_segments=tuple(segments)))
+
+    # Files ------------------------------------------------------------------------------------------------------------
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
 
     def _switch(self, manifest: Manifest) -> None:
         write_manifest(self.folder, manifest)
@@ -121,37 +208,18 @@ class IndexWriter:
 
     def _remove_leftovers(self) -> None:
         """Remove files of other generations. A reader that has one open keeps it until it closes it."""
-        vectors, lexical = self.manifest.vector_part, self.manifest.lexical_part
-        keep = {vectors.file if vectors else "", lexical.folder if lexical else ""}
-        for path in self.folder.glob("vectors-*.faiss*"):
+        lexical = self.manifest.lexical_part
+        keep = {lexical.folder if lexical else ""}
+        for part in self.manifest.vector_segments:
+            keep |= {part.file, part.outdated.file if part.outdated else ""}
+        if self._compaction is not None:
+            keep |= {f"vectors-{self._compaction.number}.faiss", f"vectors-{self._compaction.number}.faiss.new"}
+        for path in self.folder.glob(SEGMENT_FILES):
             if path.name not in keep:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob("lexical-*"):
             if path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _build_vectors(folder: Path, generation: int, store: StoreReader, change: int) -> VectorPart:
-    count = store.counts()["vectors"]
-    dimension = int(store.settings()["dimension"])
-    sample = _training_sample(store, ann.training_size(count), count)
-    index = ann.build(store.vector_batches(), count, sample, dimension)
-    path = folder / f"vectors-{generation}.faiss"
-    temporary = path.with_suffix(".faiss.new")
-    index.write(temporary)
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    fsync_folder(folder)
-    return VectorPart(
-        file=path.name,
-        kind=ann.choose(count),
-        change=change,
-        count=index.count,
-        size=path.stat().st_size,
-        checksum=checksum(path),
-        sample=sample_checksum(path),
-    )
 
 
 def _build_lexical(
@@ -167,26 +235,16 @@ def _build_lexical(
     count = writer.finish()
     fsync_folder(path)
     fsync_folder(folder)
+    files = sorted(file for file in path.iterdir() if file.suffix != ".lock")
+    # Links to files of the generation before are not read again, whatever their size.
+    known = base.checksums if base else {}
     return LexicalPart(
         folder=path.name,
         change=change,
         count=count,
-        sizes={file.name: file.stat().st_size for file in sorted(path.iterdir()) if file.suffix != ".lock"},
-        checksum=folder_checksum(path),
+        sizes={file.name: file.stat().st_size for file in files},
+        checksums={
+            file.name: known[file.name] if file.name in known and file.suffix != ".json" else checksum(file)
+            for file in files
+        },
     )
-
-
-def _training_sample(store: StoreReader, size: int, count: int) -> Vectors | None:
-    """Draw vectors evenly over all PMIDs: they follow time, and so do topics."""
-    if not size:
-        return None
-    step = count / size
-
-    def rows() -> Iterator[Vectors]:
-        seen = 0
-        for _, vectors in store.vector_batches():
-            places = np.arange(seen, seen + len(vectors))
-            yield vectors[np.floor(places / step) != np.floor((places - 1) / step)]
-            seen += len(vectors)
-
-    return np.concatenate(list(rows()))

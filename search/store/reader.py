@@ -134,9 +134,19 @@ class StoreReader:
         )
         return self._matrix(list(rows))
 
-    def vector_batches(self, size: int = 16_384) -> Iterator[tuple[Pmids, Vectors]]:
-        """Yield all vectors in order of PMID, `size` at a time."""
-        cursor = self.rows("SELECT pmid, vector FROM vectors ORDER BY pmid")
+    def vector_batches(
+        self, size: int = 16_384, *, since: int = 0, upto: int | None = None
+    ) -> Iterator[tuple[Pmids, Vectors]]:
+        """Yield vectors `size` at a time: all in order of PMID, or those of the changes after `since` in their order.
+
+        `upto` is the last change whose vectors are wanted.
+        """
+        if since:
+            order = "WHERE change > ? AND change <= ? ORDER BY change, pmid"
+        else:
+            # The plus keeps SQLite from the index of changes: the table itself is in the order that is wanted.
+            order = "WHERE +change > ? AND +change <= ? ORDER BY pmid"
+        cursor = self.rows(f"SELECT pmid, vector FROM vectors {order}", [since, _last(upto)])
         while rows := cursor.fetchmany(size):
             yield self._matrix(rows)
 
@@ -146,10 +156,10 @@ class StoreReader:
             list(self.rows("SELECT pmid, vector FROM vectors WHERE change > ? ORDER BY pmid", [change]))
         )
 
-    def vector_pmids(self, since: int = 0) -> Pmids:
-        """Return the PMIDs, ascending, whose vectors were stored after a change number."""
-        rows = self.rows("SELECT pmid FROM vectors WHERE change > ? ORDER BY pmid", [since])
-        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+    def vector_pmids(self, since: int = 0, upto: int | None = None) -> Pmids:
+        """Return the PMIDs, ascending, whose vectors were stored after a change number, and not after `upto`."""
+        rows = self.rows("SELECT pmid FROM vectors WHERE change > ? AND change <= ?", [since, _last(upto)])
+        return np.sort(np.fromiter((pmid for (pmid,) in rows), np.int64))
 
     def document_rows(self) -> Iterator[tuple[int, bytes, bytes, bytes | None, bool]]:
         """Yield PMID, stored document, hash of the text, hash of the vector's text, and whether it is stale."""
@@ -163,15 +173,32 @@ class StoreReader:
         found = [text for (text,) in self.rows("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else found
 
-    def count_vectors_since(self, change: int) -> int:
-        """Return how many vectors were stored after a change number."""
-        return int(self.one("SELECT count(*) FROM vectors WHERE change > ?", [change]))
+    def count_vectors_since(self, change: int, upto: int | None = None) -> int:
+        """Return how many vectors were stored after a change number, and not after `upto`."""
+        return self.one("SELECT count(*) FROM vectors WHERE change > ? AND change <= ?", [change, _last(upto)])
 
     def deleted_since(self, change: int) -> Pmids:
         """Return the PMIDs that were deleted after a change number."""
         return np.fromiter(
             (pmid for (pmid,) in self.rows("SELECT pmid FROM tombstones WHERE change > ?", [change])), np.int64
         )
+
+    def vectors_changed_since(self, change: int) -> Pmids:
+        """Return the PMIDs, ascending, that got another vector after a change number, or lost the one they had.
+
+        An article that was deleted and came back without being encoded has lost its vector too.
+        """
+        rows = self.rows(
+            "SELECT pmid FROM vectors WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? "
+            "UNION SELECT a.pmid FROM articles AS a WHERE a.change > ? AND a.stale "
+            "AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.pmid = a.pmid) ORDER BY 1",
+            [change, change, change],
+        )
+        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+
+    def count_articles_since(self, change: int) -> int:
+        """Return how many articles were written after a change number."""
+        return self.one("SELECT count(*) FROM articles WHERE change > ?", [change])
 
     def changed_since(self, change: int) -> Pmids:
         """Return the PMIDs, ascending, that were written or deleted after a change number."""
@@ -225,6 +252,10 @@ class StoreReader:
         buffer = b"".join(row[1] for row in rows)
         matrix = np.frombuffer(buffer, self._dtype).reshape(len(rows), self._dimension)
         return pmids, matrix.astype(np.float32)
+
+
+def _last(upto: int | None) -> int:
+    return 2**62 if upto is None else upto
 
 
 def _json(pmids: Iterable[int]) -> str:
