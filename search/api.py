@@ -34,8 +34,20 @@ if TYPE_CHECKING:
 __all__ = ["Index", "Status"]
 
 
+class NlmFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """What an index has of NLM's files: the part of PubMed it keeps, how many were applied, the last, and when (UTC)."""
+
+    part: str
+    applied: int
+    last: str
+    last_applied: str
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index holds: numbers of articles, `stale` ones without a vector of their text, and so on."""
+    """What an index holds: numbers of articles, `stale` ones without a vector of their text, and so on.
+
+    `files` counts what `add` read; `nlm` is None where `sync` has applied nothing.
+    """
 
     folder: str
     articles: int
@@ -55,6 +67,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     bytes: dict[str, int]
     files: int
     incomplete_files: list[str]
+    nlm: NlmFiles | None
 
 
 class Index:
@@ -662,7 +675,19 @@ class Index:
                 bytes=self._reader.sizes(),
                 files=len(files),
                 incomplete_files=[str(entry["name"]) for entry in files if not entry["complete"]],
+                nlm=self._nlm_files(),
             )
+
+    def _nlm_files(self) -> NlmFiles | None:
+        from search.sync.part import chosen_part
+
+        with backend.ledger_state(self.address, self.config) as ledger:
+            applied = list(ledger.files().values())
+            if not applied:
+                return None
+            part = str(chosen_part(ledger.part(), None))
+            last = applied[-1]
+            return NlmFiles(part=part, applied=len(applied), last=last.name, last_applied=last.applied)
 
 
 def _load_encoder(model: str, config: Config) -> Encoder:

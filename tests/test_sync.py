@@ -395,6 +395,9 @@ def test_the_command_line_syncs(server, tmp_path, monkeypatch):
     result = command(server, tmp_path, monkeypatch, "sync", "--since", "2000", "--keep")
     assert "4 files applied, with 4 deletions; kept: published since 2000" in result.stderr
     assert articles(tmp_path / "made") == FINAL
+    with Index.open(tmp_path / "made") as index:
+        nlm = index.status().nlm
+    assert (nlm.part, nlm.applied, nlm.last) == ("published since 2000", 4, "pubmed25n0004.xml.gz")
     kept = tmp_path / "made" / "downloads"
     assert sorted(path.name[8:13] for path in kept.iterdir()) == ["n0001", "n0002", "n0003", "n0004"]
     # The kept files are files to sync from; here by themselves they are the same.

@@ -35,6 +35,8 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
         f"disk      {sum(found.bytes.values()) / 1e6:,.1f} MB",
         f"files     {found.files:,} read" + "".join(f"\n          not to its end: {n}" for n in found.incomplete_files),
     ]
+    if found.nlm is not None:
+        lines.append(f"PubMed    {found.nlm.part}, up to {found.nlm.last}, applied {found.nlm.last_applied}")
     click.echo(plain("\n".join(lines)))
 
 
