@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -48,14 +49,17 @@ class WriterLock:
             ) from None
         command = " ".join(Path(part).name if place == 0 else part for place, part in enumerate(sys.argv))[:200]
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(_Owner(os.getpid(), socket.gethostname(), now, command)), 0)
         self._descriptor = descriptor
+        # The lock is held whether or not there is room to say by whom.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(_Owner(os.getpid(), socket.gethostname(), now, command)), 0)
 
     def release(self) -> None:
         """Give the lock back."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from search.errors import IndexCorruptError, IndexFolderError
+from search.store.durable import fsync_folder
 
 __all__ = [
     "FORMAT",
@@ -17,7 +18,6 @@ __all__ = [
     "Manifest",
     "Outdated",
     "VectorSegment",
-    "fsync_folder",
     "read_manifest",
     "write_manifest",
 ]
@@ -137,12 +137,3 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         os.fsync(stream.fileno())
     temporary.replace(path)
     fsync_folder(folder)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

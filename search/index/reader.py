@@ -184,6 +184,7 @@ class IndexReader:
         self._segments: tuple[Segment, ...] = ()
         self._lexical: LexicalIndex | None = None
         self._stamp = (0, 0, 0)
+        self._tables_checked = False
         self._pending: Pending | None = None
         try:
             self._load_parts()
@@ -218,6 +219,7 @@ class IndexReader:
             # The manifest first: a state of SQLite that is taken later holds every change it covers.
             if self._manifest_stamp() != self._stamp:
                 self._load_parts()
+            self._check_tables()
             with self.store.snapshot() as change:
                 yield View(self.manifest, change, self.store, self._segments, self._lexical, self._pending_at(change))
 
@@ -262,6 +264,12 @@ class IndexReader:
                     raise
         self.manifest, self._segments, self._lexical = manifest, segments, lexical
         self._stamp, self._pending = stamp, None
+
+    def _check_tables(self) -> None:
+        """Raise StoreError unless the tables are of this version. A writer may have brought them up to date since."""
+        if not self._tables_checked:
+            self.store.check_schema()
+            self._tables_checked = True
 
     def _manifest_stamp(self) -> tuple[int, int, int]:
         try:

@@ -18,8 +18,9 @@ from search.errors import IndexCorruptError
 from search.index import ann
 from search.index.ann import VectorIndex
 from search.index.checksum import checksum, sample_checksum
-from search.index.manifest import Outdated, VectorSegment, fsync_folder
+from search.index.manifest import Outdated, VectorSegment
 from search.store import Pmids, StoreReader, Vectors
+from search.store.durable import fsync_folder
 
 __all__ = ["SEGMENT_FILES", "Segment", "open_segment", "replaceable", "with_outdated", "write_segment"]
 

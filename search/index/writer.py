@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -13,9 +15,10 @@ from search.index.checksum import checksum
 from search.index.compaction import Compaction
 from search.index.lexical import LexicalWriter
 from search.index.lock import WriterLock
-from search.index.manifest import LexicalPart, Manifest, VectorSegment, fsync_folder, read_manifest, write_manifest
+from search.index.manifest import LexicalPart, Manifest, VectorSegment, read_manifest, write_manifest
 from search.index.segments import SEGMENT_FILES, replaceable, with_outdated, write_segment
 from search.store import NlmLedger, StoreReader, StoreWriter
+from search.store.durable import fsync_folder
 
 __all__ = ["IndexWriter", "create_folder"]
 
@@ -25,6 +28,7 @@ _MERGE_AT = 5_000
 
 def create_folder(folder: Path, manifest: Manifest) -> None:
     """Make an empty index. Raises IndexFolderError if the folder holds anything else already."""
+    new = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         left = [entry.name for entry in folder.iterdir() if entry.name not in _LEFT_BY_CREATION]
@@ -43,8 +47,13 @@ def create_folder(folder: Path, manifest: Manifest) -> None:
             )
         store.set_vector_format(manifest.dimension, manifest.vectors)
         store.close()
-        fsync_folder(folder)
-        write_manifest(folder, manifest)
+        with _failures_told(folder):
+            fsync_folder(folder)
+            # The folder may be as new as what is in it, and the folders above it too.
+            for path in {folder, *new}:
+                with suppress(PermissionError):
+                    fsync_folder(path.absolute().parent)
+            write_manifest(folder, manifest)
     finally:
         lock.release()
 
@@ -67,10 +76,10 @@ class IndexWriter:
             self.manifest = read_manifest(folder)
             self._number = self.manifest.generation
             self.store = StoreWriter(folder / "articles.db")
-            self._remove_leftovers()
         except BaseException:
             self._lock.release()
             raise
+        self._remove_leftovers()
 
     def close(self, *, wait: bool = True) -> None:
         """Close the store and give the lock back.
@@ -131,19 +140,19 @@ class IndexWriter:
         """Write what is pending as a segment, together with small ones, and as the next generation of the words."""
         number = self._next_number()
         manifest = self.manifest
-        reader = StoreReader(self.folder / "articles.db")
-        try:
-            with reader.snapshot() as change:
-                kept = () if anew else self._kept(manifest, reader)
-                replaced = manifest.vector_segments[len(kept) :]
-                since = 0 if anew else replaced[0].since if replaced else manifest.vector_change
-                segment = write_segment(self.folder, number, reader, since, change)
-                changed = reader.vectors_changed_since(manifest.vector_change)
-                base = None if anew else manifest.lexical_part
-                lexical = _build_lexical(self.folder, number, reader, change, base)
-        finally:
-            reader.close()
-        segments = [with_outdated(self.folder, number, part, changed) for part in kept]
+        with (
+            self._building(),
+            closing(StoreReader(self.folder / "articles.db")) as reader,
+            reader.snapshot() as change,
+        ):
+            kept = () if anew else self._kept(manifest, reader)
+            replaced = manifest.vector_segments[len(kept) :]
+            since = 0 if anew else replaced[0].since if replaced else manifest.vector_change
+            segment = write_segment(self.folder, number, reader, since, change)
+            changed = reader.vectors_changed_since(manifest.vector_change)
+            base = None if anew else manifest.lexical_part
+            lexical = _build_lexical(self.folder, number, reader, change, base)
+            segments = [with_outdated(self.folder, number, part, changed) for part in kept]
         self._switch(
             msgspec.structs.replace(
                 manifest,
@@ -180,19 +189,23 @@ class IndexWriter:
         """Wait for the compaction that runs, if any, and put its segment in the place of those it replaces."""
         if self._compaction is None:
             return
-        compaction = self._compaction
-        made = compaction.result()
+        compaction, self._compaction = self._compaction, None
         number = self._next_number()
         manifest = self.manifest
-        changed = self.store.vectors_changed_since(compaction.replaced[-1].change)
         segments = []
-        for part in manifest.vector_segments:
-            if part.since < compaction.replaced[0].since or part.change > compaction.replaced[-1].change:
-                segments.append(part)
-            elif made is not None:
-                segments.append(with_outdated(self.folder, number, made, changed))
-                made = None
-        self._compaction = None
+        with self._building():
+            try:
+                made = compaction.result()
+            except BaseException:
+                compaction.stop()
+                raise
+            changed = self.store.vectors_changed_since(compaction.replaced[-1].change)
+            for part in manifest.vector_segments:
+                if part.since < compaction.replaced[0].since or part.change > compaction.replaced[-1].change:
+                    segments.append(part)
+                elif made is not None:
+                    segments.append(with_outdated(self.folder, number, made, changed))
+                    made = None
         self._switch(msgspec.structs.replace(manifest, generation=number, vector_segments=tuple(segments)))
 
     # Files ------------------------------------------------------------------------------------------------------------
@@ -202,7 +215,8 @@ class IndexWriter:
         return self._number
 
     def _switch(self, manifest: Manifest) -> None:
-        write_manifest(self.folder, manifest)
+        with _failures_told(self.folder):
+            write_manifest(self.folder, manifest)
         self.manifest = manifest
         self._remove_leftovers()
 
@@ -214,12 +228,40 @@ class IndexWriter:
             keep |= {part.file, part.outdated.file if part.outdated else ""}
         if self._compaction is not None:
             keep |= {f"vectors-{self._compaction.number}.faiss", f"vectors-{self._compaction.number}.faiss.new"}
-        for path in self.folder.glob(SEGMENT_FILES):
-            if path.name not in keep:
-                path.unlink(missing_ok=True)
-        for path in self.folder.glob("lexical-*"):
-            if path.name not in keep:
-                shutil.rmtree(path, ignore_errors=True)
+        found = [*self.folder.glob(SEGMENT_FILES), *self.folder.glob("lexical-*")]
+        left = [path for path in found if path.name not in keep]
+        # What cannot be removed now is removed by the next writer.
+        with suppress(OSError):
+            if left:
+                # The manifest that does without them may have been put in force by a process that failed right then.
+                fsync_folder(self.folder)
+            for path in left:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _building(self) -> Iterator[None]:
+        """Tell failures in words, and give back the space of what was not finished: the disk may be full."""
+        try:
+            with _failures_told(self.folder):
+                yield
+        except BaseException:
+            self._remove_leftovers()
+            raise
+
+
+@contextmanager
+def _failures_told(folder: Path) -> Iterator[None]:
+    """Turn the errors of files, Faiss (RuntimeError) and tantivy (ValueError) into one that says what to do."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise IndexFolderError(
+            f"{folder}: the search structures could not be written ({error}); what was committed is kept and found; "
+            "free some space or check the disk, then run the same command again"
+        ) from error
 
 
 def _build_lexical(

@@ -12,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from search.article import Article
+from search.errors import StoreError
 from search.store.conditions import Conditions, SqliteConditions
 from search.store.connection import connect, refusals
 from search.store.rows import unpack
 
 __all__ = ["Pmids", "StoreReader", "Vectors"]
+
+#: What the tables of this version are known by; `schema.py` makes them.
+NEWEST_MIGRATION = "0006_nlm"
 
 Pmids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
@@ -32,7 +36,11 @@ class StoreReader:
         self.connection = connect(path, writable=writable)
         self._dimension = 0
         self._dtype = np.dtype(np.float16)
-        self._read_vector_format()
+        try:
+            self._read_vector_format()
+        except BaseException:
+            self.close()
+            raise
 
     def _read_vector_format(self) -> None:
         if self.has_table("settings"):
@@ -43,6 +51,17 @@ class StoreReader:
     def close(self) -> None:
         """Close the database."""
         self.connection.close()
+
+    def check_schema(self) -> None:
+        """Raise StoreError if an older or a newer version of the program made the tables."""
+        newest = self.rows("SELECT max(name) FROM _sqlite_migrations WHERE migration_set = 'articles'").fetchone()[0]
+        if newest != NEWEST_MIGRATION:
+            older = str(newest) < NEWEST_MIGRATION
+            raise StoreError(
+                f"{self.path} has the tables of {'an older' if older else 'a newer'} version of this program ({newest} "
+                f"and not {NEWEST_MIGRATION}); "
+                + ("`search merge` brings it up to date, nothing is encoded again" if older else "update the program")
+            )
 
     @contextmanager
     def snapshot(self) -> Iterator[int]:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from search.store.durable import fsync_folder
+
 __all__ = ["SavedFiles", "SavedFolder"]
 
 
@@ -44,8 +46,10 @@ class SavedFolder:
         path = self._folder / f"{name}.json"
         temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
         self._folder.mkdir(exist_ok=True)
+        fsync_folder(self._folder.parent)
         with temporary.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+        fsync_folder(self._folder)

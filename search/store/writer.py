@@ -28,8 +28,13 @@ class StoreWriter(StoreReader):
     def __init__(self, path: Path) -> None:
         super().__init__(path, writable=True)
         self._known_terms: dict[Term, int] = {}
-        self._migrate()
-        self._read_vector_format()
+        try:
+            self._migrate()
+            self.check_schema()
+            self._read_vector_format()
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self) -> None:
         from sqlite_utils import Database

@@ -195,7 +195,7 @@ def test_what_goes_wrong_aside_is_told_and_nothing_is_lost(folder, encoder, tiny
     monkeypatch.setattr(compaction_module, "write_segment", full)
     writer = IndexWriter(folder)
     writer.merge_if_due()
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(IndexFolderError, match="No space left"):
         writer.close()
     monkeypatch.undo()
     assert list(verify(folder)) == []

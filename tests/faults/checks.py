@@ -1,0 +1,119 @@
+"""What must hold of an index after every fault."""
+
+import json
+from pathlib import Path
+
+from faults.scenarios import command, held, patch
+
+__all__ = ["Expected", "after_fault", "state_of"]
+
+_MODES = ("semantic", "lexical", "hybrid")
+
+
+class Expected:
+    """What an undisturbed run commits: `states` by change number, and the files that it leaves in the folder."""
+
+    def __init__(self, states, names):
+        self.states = states
+        self.names = names
+        self.titles = {}
+        for state in states.values():
+            for pmid, (title, _) in state.items():
+                self.titles.setdefault(pmid, set()).add(title)
+
+    @property
+    def last(self):
+        """The state of the last change."""
+        return self.states[max(self.states)]
+
+
+def state_of(folder):
+    """Return the change number and what the store of an index holds."""
+    from search.store import StoreReader
+
+    store = StoreReader(Path(folder) / "articles.db")
+    try:
+        return store.change(), {int(pmid): entry for pmid, entry in held(store).items()}
+    finally:
+        store.close()
+
+
+def after_fault(scenario, index, around, expected, reported, *, must_be_done):
+    """Return what does not hold, a line each, of an index whose process said that change `reported` was committed.
+
+    The index opens, `verify` passes, what was reported is found by every way of searching and what was deleted is not,
+    the same command comes to its end, and all that holds again. `must_be_done`: the process said that all was done.
+    """
+    patch(scenario)
+    problems = []
+    if (index / "manifest.json").exists():
+        problems += _check(index, expected, reported, must_be_done, outdated=scenario.schema is not None)
+    elif reported > 1 or must_be_done:
+        problems.append(f"there is no manifest, and change {reported} was reported as committed")
+    code = command(scenario, scenario.arguments, index, around)()
+    if code:
+        return [*problems, f"the next run ended with exit code {code}"]
+    problems += [f"after the next run: {problem}" for problem in _check(index, expected, 0, True)]
+    names = {path.name for path in index.iterdir()}
+    if {_plain(name) for name in names} - expected.names:
+        problems.append(f"left over: {sorted(names)}")
+    return problems
+
+
+def _check(index, expected, reported, must_be_done, *, outdated=False):
+    from search.api import Index
+
+    problems = [f"verify: {problem}" for problem in Index.verify(index)]
+    with Index.open(index) as opened:
+        if outdated and _says_how_to_migrate(opened):
+            return problems
+        change = opened.status().change
+        state = state_of(index)[1]
+        if must_be_done:
+            wanted = expected.last
+        else:
+            # A run that is repeated has other numbers; what it holds must be one of the states all the same.
+            wanted = expected.states.get(change)
+            if change < reported:
+                problems.append(f"change {reported} was reported as committed and {change} is the last")
+        if state != wanted:
+            problems.append(f"the store is in no committed state at change {change}: {_difference(state, wanted)}")
+        problems += _searched(opened, state, expected.titles)
+    return problems
+
+
+def _says_how_to_migrate(opened):
+    from search.errors import StoreError
+
+    try:
+        opened.status()
+    except StoreError as error:
+        return "`search merge` brings it up to date" in str(error)
+    return False
+
+
+def _searched(opened, state, titles):
+    """Look for every article by its own words, and for what is deleted or was revised, in every mode."""
+    questions = [(pmid, title) for pmid, several in sorted(titles.items()) for title in sorted(several)]
+    for mode in _MODES:
+        answers = opened.search([title for _, title in questions], 2, mode=mode, fold=False)
+        for (pmid, title), hits in zip(questions, answers, strict=True):
+            strange = [hit.pmid for hit in hits if hit.pmid not in state or hit.article.title != state[hit.pmid][0]]
+            if strange:
+                yield f"{mode} finds {strange} that is not in the index as such"
+            is_current = pmid in state and state[pmid][0] == title
+            has_vector = pmid in state and state[pmid][1]
+            if is_current and (has_vector or mode == "lexical") and (not hits or hits[0].pmid != pmid):
+                yield f"{mode} does not find {pmid} first, but {[hit.pmid for hit in hits]}"
+
+
+def _plain(name):
+    """A name without the number of its generation."""
+    return "".join(character for character in name if not character.isdigit())
+
+
+def _difference(state, wanted):
+    if wanted is None:
+        return "there is no such change"
+    pmids = [pmid for pmid in state.keys() | wanted.keys() if state.get(pmid) != wanted.get(pmid)]
+    return json.dumps({pmid: [state.get(pmid), wanted.get(pmid)] for pmid in sorted(pmids)})
