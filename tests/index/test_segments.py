@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search.article import TEXT_RULE
-from search.errors import IndexCorruptError
+from search.errors import IndexCorruptError, IndexFolderError
 from search.index import IndexReader, IndexWriter, Manifest, create_folder, read_manifest, verify
 from search.index import ann as ann_module
 from search.index import compaction as compaction_module
