@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ __all__ = [
     "Config",
     "EutilsConfig",
     "NlmConfig",
+    "ServeConfig",
     "config_from_dict",
     "find_config",
     "load_config",
@@ -54,6 +56,25 @@ class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timeout: float = 60.0
 
 
+class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`serve`: where the page and the REST API are, who may use them, and what one request may take.
+
+    `tokens` are hashes as `search token` prints them. `seconds`, `requests`, `body` (bytes) and `results` are limits.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    write: bool = False
+    log_questions: bool = False
+    seconds: float = 30.0
+    requests: int = 256
+    body: int = 262_144
+    results: int = 1000
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
 
@@ -67,6 +88,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rerank: str | None = None
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
+    serve: ServeConfig = ServeConfig()
 
 
 def find_config() -> Path | None:
@@ -122,4 +144,19 @@ def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
             raise ConfigError(f"{name}: `{key}: url` must be an https:// address, not {service.url!r}")
         if service.timeout <= 0:
             raise ConfigError(f"{name}: `{key}: timeout` must be more than 0 seconds, not {service.timeout}")
+    _check_serve(config.serve, name)
     return config
+
+
+def _check_serve(serve: ServeConfig, name: str) -> None:
+    if not 0 <= serve.port <= 65_535:
+        raise ConfigError(f"{name}: `serve: port` must be from 0 (any that is free) to 65535, not {serve.port}")
+    for key in ("seconds", "requests", "body", "results"):
+        if getattr(serve, key) <= 0:
+            raise ConfigError(f"{name}: `serve: {key}` must be more than 0, not {getattr(serve, key)}")
+    for entry in serve.tokens:
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", entry):
+            raise ConfigError(f"{name}: `serve: tokens` holds hashes as `search token` prints them, not {entry[:12]!r}")
+    for origin in serve.origins:
+        if not re.fullmatch(r"https?://[^/*\s]+", origin):
+            raise ConfigError(f"{name}: `serve: origins` holds origins like https://example.org, not {origin!r}")

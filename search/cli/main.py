@@ -25,10 +25,12 @@ _COMMANDS = {
     "query": "search.cli.find:query",
     "repair": "search.cli.index:repair",
     "saved": "search.cli.saved:saved",
+    "serve": "search.cli.serve:serve",
     "show": "search.cli.find:show",
     "similar": "search.cli.find:similar",
     "status": "search.cli.index:status",
     "sync": "search.cli.sync:sync",
+    "token": "search.cli.serve:token",
     "train": "search.cli.train:train",
     "verify": "search.cli.index:verify",
 }

@@ -8,13 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from search.article import Article
 from search.export.csv import defuse
 from search.export.parts import NOTICE_NAMES
 from search.query.facets import Facets
-from search.query.records import explanation, hit_record
+from search.query.records import as_json, explanation, hit_record, hit_records, search_records
 from search.query.search import Hit
 
 if TYPE_CHECKING:
@@ -58,31 +56,17 @@ def print_searches(
         _print_csv(questions, answers)
     elif style == "jsonl":
         for question, hits in zip(questions, answers, strict=True):
-            for record in _records(question, hits, explain):
+            for record in hit_records(question, hits, explain=explain):
                 print_json({"question": question, **record} if several else record)
     elif several:
-        print_json(
-            [
-                {"question": question, "hits": _records(question, hits, explain)}
-                for question, hits in zip(questions, answers, strict=True)
-            ],
-            indent=2,
-        )
+        print_json(search_records(questions, answers, explain=explain), indent=2)
     else:
-        print_json(_records(questions[0], answers[0], explain), indent=2)
-
-
-def _records(question: str | None, hits: list[Hit], explain: bool) -> list[dict[str, Any]]:
-    records = [hit_record(hit) for hit in hits]
-    if explain and question is not None:
-        records = [{**record, "explain": explanation(question, hit)} for record, hit in zip(records, hits, strict=True)]
-    return records
+        print_json(hit_records(questions[0], answers[0], explain=explain), indent=2)
 
 
 def print_json(value: Any, indent: int = 0) -> None:
     """Print a value as one line of JSON, or indented."""
-    data = msgspec.json.encode(value)
-    sys.stdout.write((msgspec.json.format(data, indent=indent) if indent else data).decode() + "\n")
+    sys.stdout.write(as_json(value, indent).decode())
 
 
 def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:

@@ -53,17 +53,20 @@ class OpenVinoModel:
         self._queues: dict[tuple[int, str], Any] = {}
         self._lock = threading.Lock()
 
-    def run(self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]]) -> npt.NDArray[np.float32]:
+    def run(
+        self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]], *, padded: bool = True
+    ) -> npt.NDArray[np.float32]:
         """Return the output of the model for `count` texts, float32 (count, dimension).
 
-        `tokenize(tokenizer, start, stop)` gives the tokens of a part of them.
+        `tokenize(tokenizer, start, stop)` gives the tokens of a part of them. Padding changes the last bits of an
+        output; without `padded` it is the same to the bit whatever texts are beside it.
         """
         output = np.empty((count, self.spec.dimension), np.float32)
         with self._lock:
             for start, tokens in self._tokenized(count, tokenize):
                 if self._undecided and len(tokens) >= _WORTH_MEASURING:
                     self._decide(tokens)
-                output[start : start + len(tokens)] = self._infer(tokens, self.precision)
+                output[start : start + len(tokens)] = self._infer(tokens, self.precision, padded=padded)
         return output
 
     def _tokenized(
@@ -94,7 +97,7 @@ class OpenVinoModel:
         remember(self._folder.name, choice)
         self.precision = choice.precision
 
-    def _infer(self, texts: Sequence[Tokens], precision: str) -> npt.NDArray[np.float32]:
+    def _infer(self, texts: Sequence[Tokens], precision: str, *, padded: bool = True) -> npt.NDArray[np.float32]:
         lengths = [len(tokens) for tokens in texts]
         streams = _available_cores() if sum(lengths) >= _SIDE_BY_SIDE_TOKENS else 1
         queue = self._queue(streams, precision)
@@ -104,7 +107,7 @@ class OpenVinoModel:
             output[positions] = request.get_output_tensor(0).data
 
         queue.set_callback(keep)
-        for positions in plan_batches(lengths, _BATCH_TOKENS[precision], _BATCH_TEXTS):
+        for positions in plan_batches(lengths, _BATCH_TOKENS[precision], _BATCH_TEXTS, padded=padded):
             inputs = pad_batch([texts[position] for position in positions], self.spec.pad_id, self.spec.padding_side)
             queue.start_async({name: inputs[name] for name in self.spec.inputs}, positions)
         queue.wait_all()
@@ -158,7 +161,8 @@ class OpenVinoBackend:
         def tokenize(tokenizer: TextTokenizer, start: int, stop: int) -> list[Tokens]:
             return tokenizer.encode([prompt + text for text in texts[start:stop]], max_length)
 
-        return self._model.run(len(texts), tokenize)
+        # A question gives the same answer alone and among the questions of others: batches for them are not padded.
+        return self._model.run(len(texts), tokenize, padded=kind != "query")
 
 
 def _available_cores() -> int:

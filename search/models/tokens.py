@@ -105,16 +105,22 @@ def valid_unicode(text: str) -> str:
     return text
 
 
-def plan_batches(lengths: Sequence[int], max_tokens: int, max_items: int) -> list[npt.NDArray[np.intp]]:
+def plan_batches(
+    lengths: Sequence[int], max_tokens: int, max_items: int, *, padded: bool = True
+) -> list[npt.NDArray[np.intp]]:
     """Group texts of like length: the longest first, at most `max_tokens` tokens with padding and `max_items` texts.
 
-    Returns the positions of each batch's texts; a text longer than `max_tokens` is a batch of its own.
+    Returns the positions of each batch's texts; a text longer than `max_tokens` is a batch of its own. Without
+    `padded` a batch holds texts of one length only.
     """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     batches = []
     start = 0
     while start < len(order):
-        size = max(1, min(max_items, max_tokens // max(1, lengths[order[start]])))
+        longest = lengths[order[start]]
+        size = max(1, min(max_items, max_tokens // max(1, longest)))
+        if not padded:
+            size = sum(lengths[position] == longest for position in order[start : start + size])
         batches.append(order[start : start + size])
         start += size
     return batches

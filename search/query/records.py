@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from search.article import Article
 from search.index.lexical import matched_words
 from search.query.search import Hit
 
-__all__ = ["article_record", "explanation", "hit_record"]
+__all__ = ["article_record", "as_json", "explanation", "hit_record", "hit_records", "search_records"]
 
 
 def article_record(article: Article) -> dict[str, Any]:
@@ -49,6 +52,30 @@ def hit_record(hit: Hit) -> dict[str, Any]:
     if hit.duplicates:
         record["duplicates"] = [{"pmid": other.pmid, "reason": other.reason} for other in hit.duplicates]
     return record
+
+
+def hit_records(question: str | None, hits: Sequence[Hit], *, explain: bool = False) -> list[dict[str, Any]]:
+    """Return the hits of a question; with `explain`, each says why it is where it is. None has no words to do so by."""
+    records = [hit_record(hit) for hit in hits]
+    if explain and question is not None:
+        records = [{**record, "explain": explanation(question, hit)} for record, hit in zip(records, hits, strict=True)]
+    return records
+
+
+def search_records(
+    questions: Sequence[str | None], answers: Sequence[Sequence[Hit]], *, explain: bool = False
+) -> list[dict[str, Any]]:
+    """Return the hits of several questions, each with its question."""
+    return [
+        {"question": question, "hits": hit_records(question, hits, explain=explain)}
+        for question, hits in zip(questions, answers, strict=True)
+    ]
+
+
+def as_json(value: Any, indent: int = 2) -> bytes:
+    """Return a value as JSON with a line break at its end, indented or (0) on one line."""
+    data = msgspec.json.encode(value)
+    return (msgspec.json.format(data, indent=indent) if indent else data) + b"\n"
 
 
 def explanation(question: str, hit: Hit) -> dict[str, Any]:

@@ -227,3 +227,9 @@ def test_a_new_process_compiles_and_encodes_without_torch(minilm, model_cache, t
         first, heavy = done.stdout.split(maxsplit=1)
         assert float(first) == pytest.approx(expected, abs=2e-5)
         assert heavy.strip() == "[]"
+
+
+def test_a_question_has_the_same_vector_to_the_bit_alone_and_among_others(minilm):
+    encoder = Encoder(minilm)
+    alone = np.concatenate([encoder.encode([text], kind="query") for text in TEXTS])
+    assert (encoder.encode(TEXTS, kind="query") == alone).all()

@@ -1,0 +1,105 @@
+"""Questions that arrive together are encoded together, and what was encoded lately is not encoded again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+import numpy.typing as npt
+
+from search.models.encoder import Encoder, Kind
+
+__all__ = ["MOST_AT_ONCE", "KeepingEncoder", "QuestionBatcher"]
+
+#: Questions of one batch. More wait for the next: the first of them should not wait for all of them.
+MOST_AT_ONCE = 32
+
+#: Texts whose vectors are kept: questions, and the sentences of abstracts that evidence was looked for in.
+_KEPT = 20_000
+
+
+class KeepingEncoder(Encoder):
+    """An encoder that keeps the vectors of the questions and sentences it encoded last; safe in several threads."""
+
+    def __init__(self, model: str, *, precision: str = "auto", keep: int = _KEPT) -> None:
+        super().__init__(model, precision=precision)
+        self._kept: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._keep = keep
+        self._kept_lock = threading.Lock()
+        self.texts_encoded = 0
+
+    def encode(self, texts: Sequence[str], kind: Kind = "document") -> npt.NDArray[np.float32]:
+        """Return the vectors of the texts, those of questions from memory where they are kept; see `Encoder.encode`."""
+        if kind != "query" or not texts:
+            return super().encode(texts, kind)
+        found = self._find(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if missing:
+            new = dict(zip(missing, super().encode(missing, kind), strict=True))
+            self._remember(new)
+            found.update(new)
+        return np.stack([found[text] for text in texts])
+
+    def _find(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        with self._kept_lock:
+            found = {text: self._kept[text] for text in texts if text in self._kept}
+            for text in found:
+                self._kept.move_to_end(text)
+            return found
+
+    def _remember(self, vectors: dict[str, npt.NDArray[np.float32]]) -> None:
+        with self._kept_lock:
+            self.texts_encoded += len(vectors)
+            # A copy: a row of a batch would keep the whole batch in memory.
+            self._kept.update({text: vector.copy() for text, vector in vectors.items()})
+            while len(self._kept) > self._keep:
+                self._kept.popitem(last=False)
+
+
+class QuestionBatcher:
+    """Encodes the questions of requests: while one batch is computed, the next gathers. No request waits for a clock.
+
+    `batches` counts the batches by their size.
+    """
+
+    def __init__(self, encoder: Encoder, executor: Executor) -> None:
+        self._encoder = encoder
+        self._executor = executor
+        self._waiting: list[tuple[list[str], asyncio.Future[None]]] = []
+        self._running: asyncio.Task[None] | None = None
+        self.batches: OrderedDict[int, int] = OrderedDict()
+
+    async def prepare(self, questions: Sequence[str]) -> None:
+        """Return when the encoder keeps the vectors of the questions. Raises what the encoder raises."""
+        if not questions:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((list(questions), done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        await done
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                await self._encode(batch)
+        finally:
+            self._running = None
+
+    async def _encode(self, batch: list[tuple[list[str], asyncio.Future[None]]]) -> None:
+        self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
+        texts = [text for questions, _ in batch for text in questions]
+        error: Exception | None = None
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._encoder.encode, texts, "query")
+        except Exception as raised:
+            error = raised
+        for _, done in batch:
+            # A request that was given up no longer listens.
+            if not done.done():
+                done.set_result(None) if error is None else done.set_exception(error)

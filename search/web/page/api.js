@@ -1,0 +1,63 @@
+// Asking the server. Every failure becomes an Error with a message that can be shown.
+
+const KEY = "search-token";
+
+export class Failure extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+let askForToken = async () => null;
+
+/** Say what asks a person for a token, and gives it or null. */
+export function onTokenNeeded(ask) {
+  askForToken = ask;
+}
+
+async function send(method, path, body, signal) {
+  const headers = {};
+  const token = sessionStorage.getItem(KEY);
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (token) headers.authorization = `Bearer ${token}`;
+  try {
+    return await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("The server does not answer. Is `search serve` still running?", 0);
+  }
+}
+
+async function ask(method, path, body, signal) {
+  let response = await send(method, path, body, signal);
+  while (response.status === 401) {
+    const token = await askForToken();
+    if (!token) throw new Failure("This needs a token.", 401);
+    sessionStorage.setItem(KEY, token);
+    response = await send(method, path, body, signal);
+  }
+  if (response.ok) return response;
+  let message = `The server answered ${response.status}.`;
+  try {
+    message = (await response.json()).error.message;
+  } catch {
+    // An answer of something between here and the server: its status must do.
+  }
+  throw new Failure(message, response.status);
+}
+
+export const get = async (path, signal) => (await ask("GET", path, undefined, signal)).json();
+export const post = async (path, body, signal) => (await ask("POST", path, body, signal)).json();
+export const put = async (path, body) => (await ask("PUT", path, body)).json();
+
+/** Ask for a file, and hand it to the browser. */
+export async function download(path, body) {
+  const response = await ask("POST", path, body);
+  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name ? name[1] : "pubmed.txt";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -1,0 +1,84 @@
+"""Running the server: its socket, its log, and its end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from search.config import Config
+from search.errors import ConfigError
+from search.web.app import make_app
+from search.web.guard import is_loopback, is_open
+from search.web.service import Service
+
+__all__ = ["serve"]
+
+#: How long requests that are being answered may take after the server was told to stop, in seconds.
+_LAST_SECONDS = 10
+
+
+def serve(address: str | Path, config: Config, started: Callable[[str, str], None]) -> None:
+    """Answer requests until the process is told to stop (SIGINT or SIGTERM); those that have begun are finished.
+
+    `started` is called with the name of the index and the address of the server when it is ready. Raises ConfigError
+    where others could reach the server or it may write and there is no token, or the address cannot be had.
+    """
+    settings = config.serve
+    if not settings.tokens and not is_open(settings):
+        raise ConfigError(
+            f"others than this machine could ask at {settings.host}: make a token with `search token` and put its hash "
+            "into `serve: tokens` of the configuration"
+        )
+    if not settings.tokens and settings.write:
+        raise ConfigError("`serve: write` needs a token: make one with `search token`")
+    listener = _listen(settings.host, settings.port)
+    try:
+        service = Service(address, config)
+    except BaseException:
+        listener.close()
+        raise
+    _start_log()
+    options = uvicorn.Config(
+        make_app(service),
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_SECONDS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=65_536,
+    )
+    port = listener.getsockname()[1]
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    started(service.index.name, f"http://{'localhost' if is_loopback(settings.host) else name}:{port}/")
+    uvicorn.Server(options).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address. Raises ConfigError if it cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"{host}: {error.strerror or error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"{host} port {port}: {error.strerror}; `--port` takes another") from error
+    return listener
+
+
+def _start_log() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    log = logging.getLogger("search.web")
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False

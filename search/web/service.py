@@ -1,0 +1,216 @@
+"""What the server does with a request: it asks the index, and gives the bytes that the command line would print."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from search import __version__
+from search.api import Index
+from search.article import Article, to_dict
+from search.config import Config
+from search.errors import QueryError
+from search.export import write
+from search.query.engine import read_question, with_evidence
+from search.query.facets import facets_of
+from search.query.filters import Filters
+from search.query.records import as_json, hit_records, search_records
+from search.query.saved import methods
+from search.query.search import Hit, Mode
+from search.store import Vectors
+from search.web.batching import KeepingEncoder
+from search.web.guard import is_open
+from search.web.metrics import resident_bytes
+from search.web.requests import (
+    MEDIA_TYPES,
+    ArticlesRequest,
+    BatchRequest,
+    ExportRequest,
+    FacetsRequest,
+    MapRequest,
+    SavedRequest,
+    SearchRequest,
+    SimilarRequest,
+)
+
+__all__ = ["Service"]
+
+
+class Service:
+    """One index, open for as long as the server runs. Every method may be called from any thread."""
+
+    def __init__(self, address: str | Path, config: Config) -> None:
+        self.config = config
+        self.index = Index.open(address, config=config)
+        try:
+            self.encoder = KeepingEncoder(self.index.manifest.model, precision=config.precision)
+            self.index.encoder = self.encoder
+            # Whatever must be compiled or made ready is so before the first question.
+            self.encoder.encode(["ready"], kind="query")
+        except BaseException:
+            self.index.close()
+            raise
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
+    def to_encode(self, questions: Sequence[str], filters: Filters, mode: Mode | None) -> list[str]:
+        """Return the texts that must be encoded for questions. Raises QueryError if their tags do not parse."""
+        texts = [read_question(question, filters).text for question in questions]
+        return [text for text in texts if text] if self._mode(mode) != "lexical" else []
+
+    # Answers ---------------------------------------------------------------------------------------------------------
+
+    def search(self, request: SearchRequest) -> bytes:
+        """Return the hits of a question as `search query --format json` prints them."""
+        last = self._last(request.limit, request.offset)
+        hits = self.index.search(
+            request.question, last, mode=self._mode(request.mode), filters=request.filters, fold=request.fold
+        )[request.offset :]
+        if request.evidence:
+            question = read_question(request.question, request.filters)
+            hits = with_evidence([hits], [question], self._encode, request.evidence)[0]
+        return as_json(hit_records(request.question, hits, explain=request.explain))
+
+    def batch(self, request: BatchRequest) -> bytes:
+        """Return the hits of several questions as `search query --queries FILE --format json` prints them."""
+        answers = self.index.search(
+            list(request.questions),
+            self._last(request.limit),
+            mode=self._mode(request.mode),
+            filters=request.filters,
+            evidence=request.evidence,
+            fold=request.fold,
+        )
+        return as_json(search_records(request.questions, answers, explain=request.explain))
+
+    def similar(self, request: SimilarRequest) -> bytes:
+        """Return the articles like some others as `search similar --format json` prints them."""
+        hits = self._similar(request, self._last(request.limit, request.offset))
+        return as_json(hit_records(None, hits[request.offset :]))
+
+    def facets(self, request: FacetsRequest) -> bytes:
+        """Return the counts of the first results as `search facets --format json` prints them."""
+        articles = [hit.article for hit in self._hits(request, self._last(request.depth))]
+        return as_json(msgspec.to_builtins(facets_of(articles), str_keys=True))
+
+    def landscape(self, request: MapRequest) -> bytes:
+        """Return a map of the first results of a search, or of similar articles."""
+        found = self.index.landscape(self._hits(request, self._last(request.limit), fold=True))
+        return as_json(msgspec.to_builtins(found), indent=0)
+
+    def article(self, pmid: int) -> bytes | None:
+        """Return an article as `search show --format json` prints it; None if it is not there."""
+        article = self.index.get(pmid)
+        return None if article is None else as_json(to_dict(article))
+
+    def status(self) -> bytes:
+        """Return the state of the index as `search status --format json` prints it."""
+        return as_json(msgspec.to_builtins(self.index.status()))
+
+    def about(self) -> bytes:
+        """Return what a client must know of this server: what it may do, and its limits."""
+        serve = self.config.serve
+        return as_json(
+            {
+                "version": __version__,
+                "mode": self.config.mode,
+                "write": serve.write,
+                "token": not is_open(serve),
+                "formats": list(MEDIA_TYPES),
+                "limits": {
+                    "results": serve.results,
+                    "requests": serve.requests,
+                    "seconds": serve.seconds,
+                    "body": serve.body,
+                },
+            }
+        )
+
+    def health(self) -> bytes:
+        """Return that all is well, after a look at the index."""
+        self.index.get(1)
+        return as_json({"status": "ok"})
+
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """Return what is measured of the index and the process, for Prometheus."""
+        status = self.index.status()
+        return {
+            "search_articles": ("Articles in the index.", status.articles),
+            "search_change_number": ("Number of the last change of the index.", status.change),
+            "search_pending": ("Articles that the vector index does not hold yet.", status.pending),
+            "search_resident_bytes": ("Memory of the process, in bytes.", resident_bytes()),
+        }
+
+    def export(self, request: ExportRequest) -> bytes:
+        """Return articles in a format of `search export`. Raises QueryError for a PMID that is not there."""
+        if bool(request.pmids) == (request.question is not None):
+            raise QueryError("give pmids or a question, not both")
+        articles: Iterable[Article]
+        if request.question is not None:
+            hits = self.index.search(
+                request.question, self._last(request.limit), mode=self._mode(request.mode), filters=request.filters
+            )
+            articles = [hit.article for hit in hits]
+        else:
+            found = {pmid: self.index.get(pmid) for pmid in dict.fromkeys(request.pmids)}
+            missing = [pmid for pmid, article in found.items() if article is None]
+            if missing:
+                raise QueryError(f"PMID {missing[0]} is not in the index (of {len(missing):,} that are not)")
+            articles = [article for article in found.values() if article is not None]
+        stream = io.StringIO()
+        write(articles, stream, request.format)
+        return stream.getvalue().encode("utf-8", "replace")
+
+    # Saved searches --------------------------------------------------------------------------------------------------
+
+    def saved(self, name: str | None = None) -> bytes:
+        """Return the saved searches, or the one of a name, as `search saved --format json` prints them."""
+        found = self.index.saved_searches() if name is None else [self.index.saved_search(name)]
+        return as_json(msgspec.to_builtins(found))
+
+    def methods(self, name: str) -> bytes:
+        """Return what a methods section says of a saved search, as `search saved NAME` prints it."""
+        return f"{methods(self.index.saved_search(name))}\n".encode()
+
+    def save(self, name: str, request: SavedRequest) -> bytes:
+        """Keep a search under a name, and return its hits."""
+        mode, filters = self._mode(request.mode), request.filters
+        hits = self.index.save_search(name, request.question, self._last(request.limit), mode=mode, filters=filters)
+        return as_json(hit_records(request.question, hits))
+
+    def new(self, name: str) -> bytes:
+        """Return what a saved search finds among what was added since it last ran, as `search new --format json`."""
+        return as_json(hit_records(None, self.index.new_results(name)))
+
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        return self.encoder.encode(texts, kind="query")
+
+    def _mode(self, mode: Mode | None) -> Mode:
+        return mode or self.config.mode
+
+    def _last(self, limit: int | None, offset: int = 0) -> int:
+        last = (self.config.results if limit is None else limit) + offset
+        most = self.config.serve.results
+        if last > most:
+            raise QueryError(f"{last:,} results are too many: this server gives the first {most:,}")
+        return last
+
+    def _similar(self, request: SimilarRequest | ArticlesRequest, limit: int) -> list[Hit]:
+        return self.index.similar(
+            request.pmids, limit, unlike=request.unlike, texts=request.texts, filters=request.filters
+        )
+
+    def _hits(self, request: ArticlesRequest, limit: int, *, fold: bool = False) -> list[Hit]:
+        if request.question is None:
+            return self._similar(request, limit)
+        if request.pmids or request.texts or request.unlike:
+            raise QueryError("give a question, or pmids and texts, not both")
+        mode = self._mode(request.mode)
+        return self.index.search(request.question, limit, mode=mode, filters=request.filters, fold=fold)

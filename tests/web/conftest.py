@@ -1,0 +1,54 @@
+"""A server of the sample records, in this process and in one of its own."""
+
+import contextlib
+import re
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from search.config import Config
+from search.web.app import make_app
+from search.web.service import Service
+
+
+@pytest.fixture(scope="session")
+def client(built_demo):
+    """A client of a server with the default settings."""
+    with make_client(built_demo) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def make_client(folder, **settings):
+    """A client of a server with settings of its own; `client.service` is what it asks."""
+    config = Config(serve=msgspec.convert(settings, type(Config().serve)))
+    service = Service(folder, config)
+    with TestClient(make_app(service), base_url="http://localhost", raise_server_exceptions=False) as made:
+        made.service = service
+        yield made
+
+
+@contextlib.contextmanager
+def running_server(folder, *options, cwd=None):
+    """A server in a process of its own; gives its address and the process."""
+    command = [sys.executable, "-m", "search", "serve", "--index", str(folder), "--port", "0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://localhost:\d+", line)
+        assert found, line + process.stderr.read()
+        yield found[0], process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def server(built_demo, tmp_path_factory):
+    """The address of a server in a process of its own, for those who only read."""
+    with running_server(built_demo, cwd=tmp_path_factory.mktemp("server")) as (address, _):
+        yield address

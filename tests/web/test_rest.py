@@ -1,0 +1,212 @@
+"""The REST API: its answers are those of the command line, its errors have one shape."""
+
+import json
+import sys
+
+import pytest
+
+from search.cli import main as command_line
+
+from .conftest import make_client
+
+ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
+BLOOD = "should I take my blood pressure pills at night?"
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys, tmp_path, built_demo):
+    """What a command prints about the sample records."""
+    monkeypatch.chdir(tmp_path)
+
+    def _printed(*arguments):
+        monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments), "--index", str(built_demo)])
+        with pytest.raises(SystemExit) as stopped:
+            command_line.main()
+        assert not stopped.value.code
+        return capsys.readouterr().out.encode()
+
+    return _printed
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "command"),
+    [
+        ("search", {"question": ASPIRIN}, ["query", ASPIRIN]),
+        (
+            "search",
+            {"question": ASPIRIN, "limit": 4, "mode": "hybrid", "evidence": 2, "explain": True, "fold": False},
+            ["query", ASPIRIN, "-n", 4, "--mode", "hybrid", "--evidence", 2, "--explain", "--no-fold"],
+        ),
+        (
+            "search",
+            {
+                "question": f"{BLOOD} NOT review[pt]",
+                "filters": {"date_from": "2005-01-01", "mesh": ["Hypertension"], "not_retracted": True},
+            },
+            ["query", f"{BLOOD} NOT review[pt]", "--date", "2005:", "--mesh", "Hypertension", "--no-retracted"],
+        ),
+        ("similar", {"pmids": [990000073], "unlike": [990000074]}, ["similar", 990000073, "--not", 990000074]),
+        ("facets", {"question": BLOOD, "depth": 50}, ["facets", BLOOD, "--depth", 50]),
+        ("export", {"pmids": [990000067, 990000010], "format": "ris"}, ["export", 990000067, 990000010]),
+        ("export", {"question": ASPIRIN, "limit": 5, "format": "csv"}, ["export", "--query", ASPIRIN, "-n", 5]),
+    ],
+)
+def test_answers_are_those_of_the_command_line_byte_for_byte(client, printed, path, body, command):
+    style = body.get("format", "json")
+    assert client.post(f"/api/{path}", json=body).content == printed(*command, "--format", style)
+
+
+def test_article_status_saved_and_batch_are_those_of_the_command_line(client, printed, tmp_path):
+    assert client.get("/api/articles/990000067").content == printed("show", 990000067, "--format", "json")
+    assert client.get("/api/status").content == printed("status", "--format", "json")
+    assert client.get("/api/saved").content == printed("saved", "--format", "json")
+    (tmp_path / "questions").write_text(f"{ASPIRIN}\n{BLOOD}\n")
+    body = {"questions": [ASPIRIN, BLOOD], "limit": 3}
+    expected = printed("query", "--queries", "questions", "-n", 3, "--format", "json")
+    assert client.post("/api/batch", json=body).content == expected
+
+
+def test_a_question_in_the_address_is_answered_as_one_in_a_body(client):
+    filters = {"year_from": 2010}
+    body = {"question": ASPIRIN, "limit": 3, "mode": "hybrid", "evidence": 1, "filters": filters}
+    address = {"q": ASPIRIN, "limit": 3, "mode": "hybrid", "evidence": 1, "filters": json.dumps(filters)}
+    assert client.get("/api/search", params=address).content == client.post("/api/search", json=body).content
+
+
+def test_pages_are_parts_of_the_whole(client):
+    whole = client.post("/api/search", json={"question": ASPIRIN, "limit": 9, "evidence": 1}).json()
+    part = client.post("/api/search", json={"question": ASPIRIN, "limit": 3, "offset": 6, "evidence": 1}).json()
+    assert part == whole[6:] and [hit["rank"] for hit in part] == [7, 8, 9]
+    rest = client.post("/api/similar", json={"pmids": [990000073], "limit": 2, "offset": 1}).json()
+    assert [hit["rank"] for hit in rest] == [2, 3]
+
+
+def test_facets_of_similar_articles(client):
+    hits = client.post("/api/similar", json={"pmids": [990000073], "limit": 20}).json()
+    counts = client.post("/api/facets", json={"pmids": [990000073], "depth": 20}).json()
+    assert counts["articles"] == 20
+    assert sum(counts["years"].values()) == sum(hit["year"] is not None for hit in hits)
+
+
+def test_a_map_of_a_search_and_of_similar_articles(client, built_demo):
+    from search import Index
+
+    with Index.open(built_demo) as index:
+        hits = index.search(ASPIRIN, 40, mode="hybrid")
+        expected = index.landscape(hits)
+    found = client.post("/api/map", json={"question": ASPIRIN, "limit": 40, "mode": "hybrid"}).json()
+    assert [(point["pmid"], point["x"]) for point in found["points"]] == [(p.pmid, p.x) for p in expected.points]
+    assert [topic["label"] for topic in found["topics"]] == [topic.label for topic in expected.topics]
+    like = client.post("/api/map", json={"pmids": [990000073], "limit": 5}).json()
+    assert len(like["points"]) == 5 and like["topics"][0]["articles"] == 5
+
+
+def test_what_the_server_tells_of_itself(client):
+    found = client.get("/api/about").json()
+    assert (found["write"], found["token"], found["mode"], found["limits"]["results"]) == (
+        False,
+        False,
+        "semantic",
+        1000,
+    )
+
+
+def test_exports_are_files(client):
+    answer = client.post("/api/export", json={"pmids": [990000067], "format": "bibtex"})
+    assert answer.headers["content-type"].startswith("application/x-bibtex")
+    assert answer.headers["content-disposition"] == 'attachment; filename="pubmed.bib"'
+    assert "RETRACTED" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "told"),
+    [
+        ("search", {}, 400, "question"),
+        ("search", {"question": "  "}, 400, "the question is empty"),
+        ("search", {"question": "x", "limt": 3}, 400, "unknown field `limt`"),
+        ("search", {"question": "x", "limit": 0}, 400, "limit: expected `int` >= 1"),
+        ("search", {"question": "x", "limit": 1001}, 400, "this server gives the first 1,000"),
+        ("search", {"question": "x", "limit": 10, "offset": 995}, 400, "this server gives the first 1,000"),
+        ("search", {"question": "x", "filters": {"yaer_from": 3}}, 400, "did you mean 'year_from'"),
+        ("search", {"question": "x", "filters": [3]}, 400, "filters"),
+        ("search", {"question": "x", "filters": {"year_from": 2010, "year_to": 2000}}, 400, "runs backwards"),
+        ("search", {"question": "statins 2015:soon[dp]"}, 400, "soon"),
+        ("search", {"question": "x" * 10_001}, 400, "question: expected `str` of length <= 10000"),
+        ("search", [], 400, "must be a JSON object"),
+        ("similar", {"pmids": [1]}, 400, "PMID 1 is not in the index"),
+        ("similar", {}, 400, "at least one PMID or text"),
+        ("facets", {"question": "x", "pmids": [990000073]}, 400, "not both"),
+        ("export", {"format": "ris"}, 400, "pmids or a question"),
+        ("export", {"format": "ris", "pmids": [990000067, 7]}, 400, "PMID 7 is not in the index"),
+        ("export", {"format": "word", "pmids": [990000067]}, 400, "format"),
+        ("batch", {"questions": []}, 400, "questions"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(client, path, body, status, told):
+    answer = client.post(f"/api/{path}", json=body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["status"], error["code"]) == (status, status, "bad_request")
+    assert told in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "told"),
+    [
+        ("GET", "/api/articles/5", {}, 404, "PMID 5 is not in the index"),
+        ("GET", "/api/articles/five", {}, 400, "pmid"),
+        ("GET", "/api/saved/none", {}, 404, "no saved search 'none'"),
+        ("GET", "/api/search", {"params": {"q": "x", "filters": "{"}}, 400, "filters: not valid JSON"),
+        ("GET", "/api/search", {}, 400, "q: "),
+        ("GET", "/api/nothing", {}, 404, ""),
+        ("DELETE", "/api/search", {}, 405, ""),
+        (
+            "POST",
+            "/api/search",
+            {"content": "{", "headers": {"content-type": "application/json"}},
+            400,
+            "not valid JSON",
+        ),
+        ("POST", "/api/search", {"content": '{"question": "x"}'}, 415, "Content-Type: application/json"),
+    ],
+)
+def test_errors_have_one_shape(client, method, path, options, status, told):
+    answer = client.request(method, path, **options)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"} and set(answer.json()["error"]) == {"status", "code", "message"}
+    assert told in answer.json()["error"]["message"]
+
+
+def test_deeply_nested_json_is_refused(client):
+    text = '{"question": "x", "filters": ' + '{"expression": ' * 3000 + "1" + "}" * 3001
+    answer = client.post("/api/search", content=text, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+
+
+def test_what_goes_wrong_here_is_told_without_details(client, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(client.service, "search", broken)
+    answer = client.post("/api/search", json={"question": "x"})
+    assert answer.status_code == 500 and "secret" not in answer.text
+    assert "ZeroDivisionError" in answer.json()["error"]["message"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_searches_are_kept_and_asked_again(demo):
+    from search.web.tokens import new_token, token_hash
+
+    token = new_token()
+    with make_client(demo, write=True, tokens=[token_hash(token)]) as client:
+        known = {"authorization": f"Bearer {token}"}
+        body = {"question": ASPIRIN, "limit": 3, "filters": {"year_from": 2000}}
+        hits = client.put("/api/saved/aspirin", json=body, headers=known).json()
+        assert [hit["rank"] for hit in hits] == [1, 2, 3]
+        (saved,) = client.get("/api/saved/aspirin").json()
+        assert (saved["question"], saved["filters"]) == (ASPIRIN, {"year_from": 2000})
+        assert client.post("/api/saved/aspirin/new", headers=known).json() == []
+        assert len(client.get("/api/saved").json()[0]["runs"]) == 2
+        told = client.get("/api/saved/aspirin/methods").text
+        assert f"Question: {ASPIRIN}" in told and told.count("Run on") == 2
+        assert client.post("/api/saved/none/new", headers=known).status_code == 404
+        assert client.put("/api/saved/-bad", json=body, headers=known).status_code == 400
