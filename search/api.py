@@ -36,7 +36,7 @@ __all__ = ["Index", "Status"]
 
 
 class NlmFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index has of NLM's files: the part of PubMed it keeps, how many were applied, the last, and when (UTC)."""
+    """What an index has of NLM's files: the part of PubMed it keeps, how many were applied, the last and when (UTC)."""
 
     part: str
     applied: int

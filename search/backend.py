@@ -6,14 +6,17 @@ the address which implementation is meant, and import no other.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from search.article import Article
-from search.config import Config
+from search.config import Config, PostgresConfig
+from search.errors import ConfigError
 from search.index import Manifest
+from search.postgres.address import is_postgres, parse_address
 from search.store import (
     ArticleRow,
     Condition,
@@ -255,11 +258,14 @@ class Writer(Protocol):
 
 def name_of(address: Address) -> str:
     """Return what an index is called in messages: its address, without a password."""
-    return str(address)
+    return parse_address(address).name if is_postgres(address) else str(address)
 
 
 def open_reader(address: Address, config: Config | None = None) -> Reader:
     """Open an index for reading. Raises IndexFolderError if there is none, IndexCorruptError if it is damaged."""
+    if is_postgres(address):
+        reader: Reader = _postgres().PgIndexReader(parse_address(address), _settings(config))
+        return reader
     from search.index import IndexReader
 
     return IndexReader(Path(address))
@@ -267,6 +273,9 @@ def open_reader(address: Address, config: Config | None = None) -> Reader:
 
 def open_writer(address: Address, config: Config | None = None) -> Writer:
     """Open an index for writing. Raises IndexLockedError if it has one writer only and another process is that."""
+    if is_postgres(address):
+        writer: Writer = _postgres().PgIndexWriter(parse_address(address), _settings(config))
+        return writer
     from search.index import IndexWriter
 
     return IndexWriter(Path(address))
@@ -274,11 +283,16 @@ def open_writer(address: Address, config: Config | None = None) -> Writer:
 
 def exists(address: Address, config: Config | None = None) -> bool:
     """Whether there is an index."""
+    if is_postgres(address):
+        return bool(_postgres().has_index(parse_address(address), _settings(config)))
     return (Path(address) / "manifest.json").exists()
 
 
 def create(address: Address, manifest: Manifest, config: Config | None = None) -> None:
     """Make an empty index. Raises IndexFolderError if there is anything already."""
+    if is_postgres(address):
+        _postgres().create_schema(parse_address(address), _settings(config), manifest)
+        return
     from search.index import create_folder
 
     create_folder(Path(address), manifest)
@@ -286,6 +300,9 @@ def create(address: Address, manifest: Manifest, config: Config | None = None) -
 
 def verify(address: Address, config: Config | None = None) -> Iterator[str]:
     """Yield what is wrong with an index, a sentence each; nothing if it is whole."""
+    if is_postgres(address):
+        problems: Iterator[str] = _postgres().verify_database(parse_address(address), _settings(config))
+        return problems
     from search.index import verify as verify_folder
 
     return verify_folder(Path(address))
@@ -302,12 +319,27 @@ def repair(address: Address, config: Config | None = None) -> None:
 
 def downloads_folder(address: Address) -> Path:
     """Return where files that are downloaded for an index are kept for a while."""
-    return Path(address) / "downloads"
+    if not is_postgres(address):
+        return Path(address) / "downloads"
+    from search.models.cache import cache_folder
+
+    return cache_folder() / "downloads" / hashlib.sha256(name_of(address).encode()).hexdigest()[:16]
 
 
 @contextmanager
 def ledger_state(address: Address, config: Config | None = None) -> Iterator[NlmState]:
     """Give what an index, which need not be there, remembers of NLM."""
+    if is_postgres(address):
+        if not exists(address, config):
+            yield NlmState(None)
+            return
+        reader = _postgres().PgIndexReader(parse_address(address), _settings(config))
+        try:
+            with reader.view() as view:
+                yield NlmState(view.store)
+        finally:
+            reader.close()
+        return
     from search.store import StoreReader
 
     path = Path(address) / "articles.db"
@@ -317,3 +349,19 @@ def ledger_state(address: Address, config: Config | None = None) -> Iterator[Nlm
     finally:
         if store is not None:
             store.close()
+
+
+def _settings(config: Config | None) -> PostgresConfig:
+    return (config or Config()).postgres
+
+
+def _postgres() -> Any:
+    """Import what works on PostgreSQL. Raises ConfigError if its driver is not installed."""
+    try:
+        from search.postgres import index
+    except ImportError as error:
+        raise ConfigError(
+            f"an index in PostgreSQL needs the extra `postgres` ({error}): "
+            "pip install 'pubmed-semantic-search[postgres]'"
+        ) from error
+    return index

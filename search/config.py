@@ -21,6 +21,7 @@ __all__ = [
     "EutilsConfig",
     "NlmConfig",
     "ServeConfig",
+    "PostgresConfig",
     "config_from_dict",
     "find_config",
     "load_config",
@@ -75,6 +76,16 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     results: int = 1000
 
 
+class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`postgres`: how an index in PostgreSQL is used; seconds are to wait for a connection, and for a lost server."""
+
+    connections: int = 8
+    timeout: float = 30.0
+    patience: float = 60.0
+    quantization: Literal["none", "binary"] = "none"
+    build_memory: str = "512MB"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
 
@@ -89,6 +100,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
     serve: ServeConfig = ServeConfig()
+    postgres: PostgresConfig = PostgresConfig()
 
 
 def find_config() -> Path | None:
@@ -139,6 +151,8 @@ def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
         raise ConfigError(f"{name}: {error}") from error
     if config.results < 1:
         raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
+    if config.postgres.connections < 1 or config.postgres.timeout <= 0:
+        raise ConfigError(f"{name}: `postgres: connections` and `timeout` must be more than 0")
     for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
         if not service.url.startswith(("https://", "http://")):
             raise ConfigError(f"{name}: `{key}: url` must be an https:// address, not {service.url!r}")

@@ -9,7 +9,7 @@ SearchError
 │   ├── IndexMismatchError   made with another model, dimension or text rule
 │   ├── IndexCorruptError    parts that do not belong together or are damaged
 │   └── IndexLockedError     another process is writing
-├── StoreError           SQLite refused (disk full, read-only, ...)
+├── StoreError           the database refused (disk full, read-only, ...)
 ├── QueryError           a question or filter that cannot be answered as it stands
 ├── ExportError          an export that cannot be written
 ├── TrainingError        pairs, parameters or checkpoints that cannot be used
@@ -75,7 +75,7 @@ class IndexLockedError(IndexFolderError):
 
 
 class StoreError(SearchError):
-    """SQLite refused an operation: the disk is full, the file is read-only, and the like."""
+    """The database refused an operation: the disk is full, it is read-only, it cannot be reached, and the like."""
 
 
 class QueryError(SearchError):

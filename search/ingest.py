@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import numpy as np
 
 from search.article import Article, Deletion
 from search.backend import Writer
@@ -21,7 +22,7 @@ from search.errors import InvalidRecordError, SourceError
 from search.models import Kind
 from search.reading import NotOfPart, Prepared, Reader
 from search.sources import Record, Rejection, expand_paths, open_source
-from search.store import ArticleRow, Outside, Vectors, prepare
+from search.store import ArticleRow, Outside, Plan, PlanOutdatedError, Vectors, prepare
 
 __all__ = [
     "Encodes",
@@ -157,18 +158,36 @@ class Run:
 
     def _commit(self, batch: list[Prepared], sequence: int | None) -> None:
         records, refused = self._rows(batch)
-        part = self._part is not None
-        plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
-        if plan:
-            vectors = None
-            if self.encoder is not None:
-                vectors = self.encoder.encode([row.text for row in plan.to_encode], kind="document")
-                self.report.encoded += len(plan.to_encode)
-            self.writer.store.apply(plan, vectors)
-        self.report.counts.update(plan.counts)
+        self.report.counts.update(self._written(records, sequence).counts)
         self.report.merged |= self.writer.merge_if_due()
         if refused is not None:
             raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
+
+    def _written(self, records: list[ArticleRow | Outside | int], sequence: int | None) -> Plan:
+        """Plan, encode and write; anew where another process has written some of these articles meanwhile."""
+        part = self._part is not None
+        known: dict[bytes, Vectors] = {}
+        while True:
+            plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
+            if not plan:
+                return plan
+            try:
+                self.writer.store.apply(plan, self._encoded(plan.to_encode, known))
+            except PlanOutdatedError:
+                continue
+            return plan
+
+    def _encoded(self, rows: list[ArticleRow], known: dict[bytes, Vectors]) -> Vectors | None:
+        """Return vectors of the texts of some rows, those that are known by the hash of the text among them."""
+        if self.encoder is None:
+            return None
+        new = [row for row in rows if row.text_hash not in known]
+        vectors = self.encoder.encode([row.text for row in new], kind="document")
+        self.report.encoded += len(new)
+        known.update(zip((row.text_hash for row in new), vectors, strict=True))
+        if len(new) == len(rows):
+            return vectors
+        return np.array([known[row.text_hash] for row in rows], np.float32)
 
     def _rows(self, batch: list[Prepared]) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
         """Sort out what the store takes of a batch; a strict run ends at a rejection, which is returned."""

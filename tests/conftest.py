@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers import WordEncoder
+from helpers import WordEncoder, wipe, words_manifest
+from postgres_server import new_address, start_server
 
-from search.article import TEXT_RULE
-from search.index import Manifest, create_folder
+from search import backend
 
 SAMPLE = Path(__file__).parents[1] / "search" / "sample"
 
@@ -30,13 +30,52 @@ def encoder() -> WordEncoder:
 
 @pytest.fixture
 def folder(tmp_path, encoder) -> Path:
-    """An empty index for the vectors of `encoder`."""
+    """An empty index for the vectors of `encoder`, in a folder."""
     path = tmp_path / "index"
-    manifest = Manifest(
-        model="words", fingerprint="words", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float16"
-    )
-    create_folder(path, manifest)
+    backend.create(path, words_manifest(encoder))
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    """A PostgreSQL server, started when it is first needed and stopped when the process ends."""
+    return start_server(tmp_path_factory.mktemp("postgres") / "data")
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def new_index(request, tmp_path_factory):
+    """A function that gives the address of a place for an index, in a folder and then again in PostgreSQL."""
+    if request.param == "folder":
+        return lambda: tmp_path_factory.mktemp("index") / "index"
+    server = request.getfixturevalue("postgres_server")
+    return lambda: new_address(server)
+
+
+@pytest.fixture
+def address(new_index, encoder):
+    """An empty index for the vectors of `encoder`: each test runs on a folder, and again on PostgreSQL."""
+    found = new_index()
+    backend.create(found, words_manifest(encoder))
+    return found
+
+
+@pytest.fixture
+def stored(address):
+    """The store of an empty index, open for writing."""
+    writer = backend.open_writer(address)
+    yield writer.store
+    writer.close()
+
+
+@pytest.fixture
+def empty_store(stored):
+    """A function that gives the store of an index with nothing in it, as often as it is called."""
+
+    def _empty():
+        wipe(stored)
+        return stored
+
+    return _empty
 
 
 @pytest.fixture(scope="session")

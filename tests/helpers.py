@@ -5,9 +5,10 @@ from datetime import date
 
 import numpy as np
 
-from search.article import AbstractSection, Article
-from search.index import IndexWriter
-from search.store import prepare
+from search import backend
+from search.article import TEXT_RULE, AbstractSection, Article
+from search.index import Manifest
+from search.store import StoreReader, StoreWriter, prepare
 
 
 class WordEncoder:
@@ -40,11 +41,60 @@ def article(pmid, title="", abstract="", *, revised=None, **fields):
     )
 
 
-def put(folder, encoder, *articles, merge=False):
+def words_manifest(encoder, vectors="float16"):
+    """What an index for the vectors of an encoder says of itself."""
+    return Manifest(
+        model="words", fingerprint="words", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors=vectors
+    )
+
+
+def put(address, encoder, *articles, merge=False):
     """Commit articles with their vectors to an index."""
-    writer = IndexWriter(folder)
+    writer = backend.open_writer(address)
     plan = writer.store.plan([prepare(item) for item in articles])
     writer.store.apply(plan, encoder.encode([row.text for row in plan.to_encode]))
     if merge:
         writer.merge()
     writer.close()
+
+
+_COLUMNS = (
+    "pmid, version, revised, sequence, date_first, date_last, has_abstract, free_full_text, retracted, stale, "
+    "text_hash, record_hash"
+)
+_TERMS = {
+    "sqlite": "SELECT kind, name, ui, pmid, major FROM article_terms JOIN terms ON id = term ORDER BY 1, 2, 3, 4",
+    "postgres": "SELECT kind, name, ui, pmid, id = ANY(major) FROM articles JOIN terms ON id = ANY(terms) "
+    'ORDER BY kind COLLATE "C", name COLLATE "C", ui COLLATE "C", pmid',
+}
+
+
+def state(store):
+    """All that a store says, but not when it was told: the same in either database."""
+    kind = "sqlite" if isinstance(store, StoreReader) else "postgres"
+    tables = {
+        "articles": f"SELECT {_COLUMNS} FROM articles ORDER BY pmid",
+        "documents": "SELECT * FROM documents ORDER BY pmid",
+        "vector hashes": "SELECT pmid, text_hash FROM vectors ORDER BY pmid",
+        "tombstones": "SELECT pmid, sequence FROM tombstones ORDER BY pmid",
+        "terms": _TERMS[kind],
+        "ledger": "SELECT name, md5, records, deletions, rejected FROM nlm_files ORDER BY sequence",
+        "part": "SELECT pmid FROM part_articles ORDER BY pmid",
+        "seen later": "SELECT pmid, sequence FROM seen_later ORDER BY pmid",
+    }
+    found = {name: [tuple(row) for row in store.rows(sql)] for name, sql in tables.items()}
+    pmids, vectors = store.vectors([pmid for pmid, _ in found["vector hashes"]])
+    found["vectors"] = sorted(zip(pmids.tolist(), vectors.tolist(), strict=True))
+    return found
+
+
+def wipe(store):
+    """Take everything out of a store but its settings."""
+    tables = ["articles", "documents", "vectors", "tombstones", "seen_later", "journal_keys", "journals", "terms"]
+    if isinstance(store, StoreWriter):
+        for table in ["article_terms", *tables]:
+            store.connection.execute(f"DELETE FROM {table}")
+        store._known_terms.clear()
+    else:
+        store.transact(lambda _: [store.query(f"DELETE FROM {table}") for table in [*tables, "words", "word_counts"]])
+        store._tables.forget()

@@ -21,12 +21,12 @@ from search.article import Article
 from search.errors import IndexCorruptError
 from search.store import Pmids, Vectors
 
-__all__ = ["LexicalIndex", "LexicalWriter", "PendingLexical", "lexical_text", "matched_words", "words"]
+__all__ = ["MOST_WORDS", "LexicalIndex", "LexicalWriter", "PendingLexical", "lexical_text", "matched_words", "words"]
 
 _HEAP_BYTES = 64_000_000
 
 # Words beyond these say nothing that the first have not said; a pasted text may have thousands.
-_MOST_WORDS = 512
+MOST_WORDS = 512
 
 #: Up to so many PMIDs a filter is handed to tantivy; above, results are filtered as they come.
 _TERM_SET_LIMIT = 20_000
@@ -172,7 +172,7 @@ class LexicalIndex:
     def _query(self, question: str) -> Any:
         import tantivy
 
-        counted = Counter(words(question)[:_MOST_WORDS])
+        counted = Counter(words(question)[:MOST_WORDS])
         if not counted:
             return None
         clauses = []
@@ -214,7 +214,7 @@ class PendingLexical:
 
     def scores(self, question: str, allowed: Pmids | None = None) -> dict[int, float]:
         """Return the BM25 of each pending article that shares a word with the question."""
-        asked = Counter(words(question)[:_MOST_WORDS])
+        asked = Counter(words(question)[:MOST_WORDS])
         idf = self._idf(asked)
         keep = None if allowed is None else set(allowed.tolist())
         found = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,12 +14,28 @@ from search.index.checksum import checksum, folder_checksum
 from search.index.lexical import LexicalIndex
 from search.index.manifest import LexicalPart, Manifest, read_manifest
 from search.index.segments import open_segment
-from search.store import StoreReader, unpack
+from search.store import Pmids, StoreReader, Vectors, unpack
 
-__all__ = ["verify"]
+__all__ = ["Checked", "check_articles", "check_vectors", "verify"]
 
 #: A stored unit vector may be so far from unit length: the rounding of float16.
 _UNIT = 2e-3
+
+
+class Checked(Protocol):
+    """What is asked of a store, a folder's or another, to check what it holds."""
+
+    def document_rows(self) -> Iterator[tuple[int, bytes, bytes, bytes | None, bool]]:
+        """Yield PMID, stored document, hash of the text, hash of the vector's text, and whether it is stale."""
+        ...
+
+    def vector_batches(self) -> Iterator[tuple[Pmids, Vectors]]:
+        """Yield all vectors."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Return how many articles there are."""
+        ...
 
 
 def verify(folder: Path) -> Iterator[str]:
@@ -36,8 +53,8 @@ def verify(folder: Path) -> Iterator[str]:
     try:
         with store.snapshot():
             yield from _database(folder, store)
-            yield from _articles(store)
-            yield from _vectors(store)
+            yield from check_articles(store)
+            yield from check_vectors(store)
             yield from _faiss(folder, manifest, store)
             yield from _tantivy(folder, manifest, store)
     except SearchError as error:
@@ -51,7 +68,8 @@ def _database(folder: Path, store: StoreReader) -> Iterator[str]:
         yield f"{folder / 'articles.db'} is damaged ({problem}); restore it from a copy"
 
 
-def _articles(store: StoreReader) -> Iterator[str]:
+def check_articles(store: Checked) -> Iterator[str]:
+    """Yield what is wrong with articles: documents, the hashes of their texts, and those of their vectors' texts."""
     documents = 0
     for pmid, document, made_from, vector_hash, stale in store.document_rows():
         documents += 1
@@ -68,10 +86,11 @@ def _articles(store: StoreReader) -> Iterator[str]:
             yield f"PMID {pmid}: its vector was made from another text; add it again"
     counted = store.counts()["articles"]
     if documents != counted:
-        yield f"there are {counted:,} articles and {documents:,} records of them; restore articles.db from a copy"
+        yield f"there are {counted:,} articles and {documents:,} records of them; restore the index from a copy"
 
 
-def _vectors(store: StoreReader) -> Iterator[str]:
+def check_vectors(store: Checked) -> Iterator[str]:
+    """Yield which vectors are not of unit length."""
     for pmids, vectors in store.vector_batches():
         lengths = np.linalg.norm(vectors, axis=1)
         for place in np.flatnonzero(~(np.abs(lengths - 1) < _UNIT)):

@@ -2,7 +2,7 @@
 
 from search.store.conditions import Condition, Conditions
 from search.store.nlm import NlmFileEntry, NlmLedger, NlmState
-from search.store.plan import Plan
+from search.store.plan import Held, Plan, PlanOutdatedError, make_plan
 from search.store.reader import Pmids, StoreReader, Vectors
 from search.store.rows import ArticleRow, Outside, prepare, unpack
 from search.store.saved import SavedFiles, SavedFolder
@@ -16,13 +16,16 @@ __all__ = [
     "NlmLedger",
     "NlmState",
     "Outside",
+    "Held",
     "Plan",
+    "PlanOutdatedError",
     "Pmids",
     "SavedFiles",
     "SavedFolder",
     "StoreReader",
     "StoreWriter",
     "Vectors",
+    "make_plan",
     "prepare",
     "unpack",
 ]

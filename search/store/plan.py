@@ -10,11 +10,15 @@ import msgspec
 
 from search.store.rows import ArticleRow, Outside
 
-__all__ = ["LEFT_PART", "Facts", "Held", "Plan", "make_plan"]
+__all__ = ["LEFT_PART", "Facts", "Held", "Plan", "PlanOutdatedError", "make_plan"]
 
 
 #: The sequence in the tombstone of an article that left the part of PubMed that is kept.
 LEFT_PART = -1
+
+
+class PlanOutdatedError(Exception):
+    """Another writer has changed what a plan was made from: make it anew. No user ever sees this."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -45,6 +49,8 @@ class Plan(msgspec.Struct):
     to_encode: list[ArticleRow] = []
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     sequence: int = 0
+    #: The last change when the plan was made, where others may write before it is applied.
+    basis: int | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""

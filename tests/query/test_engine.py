@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 import pytest
 from filter_strategies import filters_strategy, small_articles
-from helpers import article, put
+from helpers import article, put, words_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from search import backend
 from search.article import Correction, PartialDate, PublicationType
 from search.errors import QueryError
-from search.index import IndexReader
 from search.query.engine import Engine, Question, read_question, reranked, with_evidence
 from search.query.filters import Filters
 from search.query.fusion import fuse
@@ -21,11 +21,11 @@ WORDS = ["aspirin", "heart", "bowel", "cancer", "sleep", "zebra", "kidney", "str
 
 
 @pytest.fixture
-def reader(folder):
+def reader(address):
     opened = []
 
     def _reader():
-        opened.append(IndexReader(folder))
+        opened.append(backend.open_reader(address))
         return opened[-1]
 
     yield _reader
@@ -56,24 +56,16 @@ def everything(reader, encoder, text):
     merged=st.integers(0, 25),
     mode=st.sampled_from(["semantic", "lexical", "hybrid"]),
 )
-def test_the_true_best_are_found_under_any_filter(tmp_path_factory, encoder, data, many, question, merged, mode):
-    from search.article import TEXT_RULE
-    from search.index import Manifest, create_folder
-
-    folder = tmp_path_factory.mktemp("index") / "index"
-    create_folder(
-        folder,
-        Manifest(
-            model="words", fingerprint="words", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float32"
-        ),
-    )
+def test_the_true_best_are_found_under_any_filter(new_index, encoder, data, many, question, merged, mode):
+    address = new_index()
+    backend.create(address, words_manifest(encoder, vectors="float32"))
     articles = [
         msgspec.structs.replace(found, pmid=pmid, title=" ".join(words) + f" only{pmid}")
         for pmid, (found, words) in enumerate(data, start=1)
     ]
-    put(folder, encoder, *articles[:merged], merge=True)
-    put(folder, encoder, *articles[merged:])
-    opened = IndexReader(folder)
+    put(address, encoder, *articles[:merged], merge=True)
+    put(address, encoder, *articles[merged:])
+    opened = backend.open_reader(address)
     cosines, bm25, _ = everything(lambda: opened, encoder, question)
     today = datetime.now(timezone.utc).date()
     for filters in (*many, Filters()):
@@ -90,8 +82,8 @@ def test_the_true_best_are_found_under_any_filter(tmp_path_factory, encoder, dat
     opened.close()
 
 
-def test_ranks_scores_and_where_a_hit_came_from(folder, reader, encoder):
-    put(folder, encoder, article(1, "aspirin heart"), article(2, "aspirin"), article(3, "sleep"), merge=True)
+def test_ranks_scores_and_where_a_hit_came_from(address, reader, encoder):
+    put(address, encoder, article(1, "aspirin heart"), article(2, "aspirin"), article(3, "sleep"), merge=True)
     hits = search(reader, encoder, "aspirin", mode="hybrid")
     assert [(hit.rank, hit.pmid) for hit in hits] == [(1, 2), (2, 1), (3, 3)]
     assert (hits[0].semantic_rank, hits[0].lexical_rank) == (1, 1)
@@ -99,21 +91,21 @@ def test_ranks_scores_and_where_a_hit_came_from(folder, reader, encoder):
     assert (hits[2].bm25, hits[2].lexical_rank) == (None, None)
 
 
-def test_tags_and_filters_restrict_together(folder, reader, encoder):
+def test_tags_and_filters_restrict_together(address, reader, encoder):
     for pmid in range(1, 9):
-        put(folder, encoder, article(pmid, f"aspirin {pmid}", publication_date=PartialDate(year=2000 + pmid)))
+        put(address, encoder, article(pmid, f"aspirin {pmid}", publication_date=PartialDate(year=2000 + pmid)))
     hits = search(reader, encoder, "aspirin 2003:2006[dp]", filters=Filters(not_pmids=frozenset({4})))
     assert sorted(hit.pmid for hit in hits) == [3, 5, 6]
 
 
-def test_a_question_of_tags_alone_gives_the_newest(folder, reader, encoder):
+def test_a_question_of_tags_alone_gives_the_newest(address, reader, encoder):
     for pmid in range(1, 9):
-        put(folder, encoder, article(pmid, f"aspirin {pmid}", publication_date=PartialDate(year=2020 - pmid)))
+        put(address, encoder, article(pmid, f"aspirin {pmid}", publication_date=PartialDate(year=2020 - pmid)))
     assert [hit.pmid for hit in search(reader, encoder, "2013:2016[dp]", 3)] == [4, 5, 6]
 
 
-def test_several_questions_keep_their_order_whatever_their_filters(folder, reader, encoder):
-    put(folder, encoder, *[article(n, f"{word} text", publication_date=PartialDate(year=2000 + n))
+def test_several_questions_keep_their_order_whatever_their_filters(address, reader, encoder):
+    put(address, encoder, *[article(n, f"{word} text", publication_date=PartialDate(year=2000 + n))
                            for n, word in enumerate(WORDS, start=1)])  # fmt: skip
     texts = ["aspirin", "zebra 2000:2010[dp]", "2003[dp]", "kidney 2000:2010[dp]", "sleep"]
     with reader().view() as view:
@@ -123,18 +115,18 @@ def test_several_questions_keep_their_order_whatever_their_filters(folder, reade
     assert [hits[0].pmid for hits in answers] == [1, 6, 3, 7, 5]
 
 
-def test_duplicates_are_folded_and_as_many_come_back(folder, reader, encoder):
+def test_duplicates_are_folded_and_as_many_come_back(address, reader, encoder):
     twins = [article(pmid, "Aspirin for the prevention of stroke in adults", doi="10.1/X") for pmid in (1, 2)]
-    put(folder, encoder, *twins, *[article(pmid, f"aspirin stroke {pmid}") for pmid in range(3, 8)])
+    put(address, encoder, *twins, *[article(pmid, f"aspirin stroke {pmid}") for pmid in range(3, 8)])
     hits = search(reader, encoder, "aspirin for the prevention of stroke", 4, fold=True)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4]
     assert (hits[0].pmid, [(other.pmid, other.reason) for other in hits[0].duplicates]) == (2, [(1, "same DOI")])
     assert len(search(reader, encoder, "aspirin for the prevention of stroke", 4, fold=False)) == 4
 
 
-def test_evidence_is_in_the_abstract_and_nearest_first(folder, reader, encoder):
+def test_evidence_is_in_the_abstract_and_nearest_first(address, reader, encoder):
     abstract = "We studied many patients in Norway. The drug aspirin prevents bowel cancer. Nothing else was seen."
-    put(folder, encoder, article(1, "A trial", abstract))
+    put(address, encoder, article(1, "A trial", abstract))
     hits = search(reader, encoder, "aspirin prevents bowel cancer")
     (found,) = with_evidence([hits], [Question("aspirin prevents bowel cancer", Filters())], encoder.encode, 2)
     first, second = found[0].evidence
@@ -142,8 +134,8 @@ def test_evidence_is_in_the_abstract_and_nearest_first(folder, reader, encoder):
     assert first.score > second.score
 
 
-def test_a_revision_moves_an_article_out_of_a_filter_that_was_asked_before(folder, reader, encoder):
-    put(folder, encoder, article(1, "aspirin", publication_types=(PublicationType("Review"),)))
+def test_a_revision_moves_an_article_out_of_a_filter_that_was_asked_before(address, reader, encoder):
+    put(address, encoder, article(1, "aspirin", publication_types=(PublicationType("Review"),)))
     opened = reader()
     engine, question = Engine(), read_question("aspirin", Filters(publication_types=("review",)))
     for expected in ([1], []):
@@ -151,38 +143,41 @@ def test_a_revision_moves_an_article_out_of_a_filter_that_was_asked_before(folde
             hits = engine.search(view, [question], encoder.encode, 5, "semantic", fold=False)[0]
         assert [hit.pmid for hit in hits] == expected
         put(
-            folder, encoder, article(1, "aspirin", publication_types=(PublicationType("Letter"),), revised="2024-01-01")
+            address,
+            encoder,
+            article(1, "aspirin", publication_types=(PublicationType("Letter"),), revised="2024-01-01"),
         )
 
 
-def test_retraction_by_a_later_revision_is_marked(folder, reader, encoder):
-    put(folder, encoder, article(1, "aspirin", "Text."))
+def test_retraction_by_a_later_revision_is_marked(address, reader, encoder):
+    put(address, encoder, article(1, "aspirin", "Text."))
     notice = Correction("RetractionIn", "Lancet. 2020", 99)
-    put(folder, encoder, article(1, "aspirin", "Text.", revised="2021-01-01", corrections=(notice,)))
+    put(address, encoder, article(1, "aspirin", "Text.", revised="2021-01-01", corrections=(notice,)))
     hit = search(reader, encoder, "aspirin")[0]
     assert hit.article.is_retracted and hit.article.notices[0].pmid == 99
     assert search(reader, encoder, "aspirin", filters=Filters(not_retracted=True)) == []
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_no_results_cannot_be_asked_for(folder, reader, encoder, limit):
-    put(folder, encoder, article(1, "aspirin"))
+def test_no_results_cannot_be_asked_for(address, reader, encoder, limit):
+    put(address, encoder, article(1, "aspirin"))
     with pytest.raises(QueryError, match="at least 1"):
         search(reader, encoder, "aspirin", limit)
 
 
-def test_vectors_are_compared_as_they_are_stored(folder, reader, encoder):
-    put(folder, encoder, *[article(n, f"{WORDS[n % 10]} {n}") for n in range(1, 40)], merge=True)
+def test_vectors_are_compared_as_they_are_stored(address, reader, encoder):
+    put(address, encoder, *[article(n, f"{WORDS[n % 10]} {n}") for n in range(1, 40)], merge=True)
     vector = encoder.encode(["aspirin heart"])
     hits = search(reader, encoder, "aspirin heart")
-    pmids, stored = reader().store.vectors([hit.pmid for hit in hits])
+    with reader().view() as view:
+        pmids, stored = view.store.vectors([hit.pmid for hit in hits])
     expected = dict(zip(pmids.tolist(), (stored @ vector[0]).tolist(), strict=True))
     assert all(hit.score == pytest.approx(expected[hit.pmid], abs=1e-6) for hit in hits)
     assert np.abs(stored - stored.astype(np.float16)).max() == 0
 
 
-def test_a_second_stage_puts_the_first_in_its_own_order(folder, reader, encoder):
-    put(folder, encoder, *[article(n, f"aspirin {WORDS[n]}") for n in range(1, 6)])
+def test_a_second_stage_puts_the_first_in_its_own_order(address, reader, encoder):
+    put(address, encoder, *[article(n, f"aspirin {WORDS[n]}") for n in range(1, 6)])
     hits = search(reader, encoder, "aspirin")
     asked = []
 

@@ -5,15 +5,22 @@ import sqlite3
 
 import numpy as np
 import pytest
-from helpers import article
+from helpers import article, state, wipe, words_manifest
 
+from search import backend
 from search.article import MeshHeading, MeshQualifier, PublicationType
 from search.errors import StoreError
 from search.store import StoreReader, StoreWriter, prepare
 
 
 @pytest.fixture
-def store(tmp_path, encoder):
+def store(stored):
+    """The store of an index, in a folder and then again in PostgreSQL."""
+    return stored
+
+
+@pytest.fixture
+def sqlite_store(tmp_path, encoder):
     writer = StoreWriter(tmp_path / "articles.db")
     writer.set_vector_format(encoder.dimension, "float16")
     yield writer
@@ -26,19 +33,6 @@ def put(store, *articles, sequence=None, encoder=None, restore=False):
     vectors = encoder.encode([row.text for row in plan.to_encode]) if encoder else None
     store.apply(plan, vectors)
     return dict(plan.counts)
-
-
-def state(store):
-    """All that the store says, but not when it was told."""
-    tables = {
-        "articles": "SELECT pmid, version, revised, sequence, date_first, date_last, has_abstract, free_full_text, "
-        "retracted, stale, text_hash, record_hash FROM articles ORDER BY pmid",
-        "documents": "SELECT * FROM documents ORDER BY pmid",
-        "vectors": "SELECT pmid, text_hash, vector FROM vectors ORDER BY pmid",
-        "tombstones": "SELECT pmid, sequence FROM tombstones ORDER BY pmid",
-        "terms": "SELECT kind, name, ui, pmid, major FROM article_terms JOIN terms ON id = term ORDER BY 1, 2, 3, 4",
-    }
-    return {name: store.connection.execute(sql).fetchall() for name, sql in tables.items()}
 
 
 def test_an_article_comes_back_as_it_was(store):
@@ -132,20 +126,18 @@ def test_a_deletion_by_a_file_of_nlm_yields_to_a_later_file_only(store):
     assert store.get(1).title == "later file"
 
 
-def test_files_of_nlm_give_the_same_store_in_any_order(tmp_path, encoder):
+def test_files_of_nlm_give_the_same_store_in_any_order(store, encoder):
     files = {
         2600001: [article(1, "one", revised="2026-01-01"), article(2, "two"), article(3, "three")],
         2600002: [article(1, "one again", revised="2026-01-01"), article(4, "four", version=2), 2],
         2600003: [article(4, "four", revised="2026-03-01"), article(5, "five"), 3, 6],
     }
     states = []
-    for number, order in enumerate(itertools.permutations(files)):
-        writer = StoreWriter(tmp_path / f"{number}.db")
-        writer.set_vector_format(encoder.dimension, "float16")
+    for order in itertools.permutations(files):
+        wipe(store)
         for sequence in (*order, *order):
-            put(writer, *files[sequence], sequence=sequence, encoder=encoder)
-        states.append(state(writer))
-        writer.close()
+            put(store, *files[sequence], sequence=sequence, encoder=encoder)
+        states.append(state(store))
     assert all(other == states[0] for other in states[1:])
     assert [row[0] for row in states[0]["articles"]] == [1, 4, 5]
 
@@ -166,7 +158,8 @@ def test_a_failed_write_leaves_nothing(store, encoder):
     assert (state(store), store.change()) == (before, change)
 
 
-def test_a_full_disk_is_told_and_what_was_committed_stays(store, encoder):
+def test_a_full_disk_is_told_and_what_was_committed_stays(sqlite_store, encoder):
+    store = sqlite_store
     put(store, article(1, "one"), encoder=encoder)
     pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
     store.connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -177,32 +170,44 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(store, encoder):
     assert store.counts()["articles"] == 1
 
 
-def test_a_reader_sees_one_state_within_a_snapshot(store, tmp_path, encoder):
+def test_a_reader_sees_one_state_within_a_view(address, store, encoder):
     put(store, article(1, "before"), encoder=encoder)
-    reader = StoreReader(tmp_path / "articles.db")
-    with reader.snapshot() as change:
+    reader = backend.open_reader(address)
+    with reader.view() as view:
+        change = view.change
         put(store, article(1, "after"), article(2, "new"), encoder=encoder)
-        assert reader.get(1).title == "before"
-        assert reader.change() == change
-        assert reader.pmids().tolist() == [1]
-    assert reader.get(1).title == "after"
-    assert reader.vectors_since(change)[0].tolist() == [1, 2]
+        assert view.store.get(1).title == "before"
+        assert view.store.pmids().tolist() == [1]
+    with reader.view() as view:
+        assert view.store.get(1).title == "after"
+        assert view.store.select_pmids(*view.store.conditions.pmids([2, 3])).tolist() == [2]
+        assert view.change == change + 1
+        assert view.count(view.added_since(change)) == 1
     reader.close()
 
 
-def test_a_reader_cannot_write(store, tmp_path):
+def test_what_changed_since_a_change_is_known(sqlite_store, tmp_path, encoder):
+    put(sqlite_store, article(1, "before"), encoder=encoder)
+    change = sqlite_store.change()
+    put(sqlite_store, article(1, "after"), article(2, "new"), encoder=encoder)
+    assert sqlite_store.vectors_since(change)[0].tolist() == [1, 2]
+
+
+def test_a_reader_cannot_write(sqlite_store, tmp_path):
     reader = StoreReader(tmp_path / "articles.db")
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader.connection.execute("DELETE FROM articles")
     reader.close()
 
 
-def test_vectors_keep_the_precision_they_were_given(tmp_path, encoder):
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 0.0), ("float16", 5e-4)])
+def test_vectors_keep_the_precision_they_were_given(new_index, encoder, dtype, tolerance):
     vectors = encoder.encode(["a b c", "d e"])
-    for dtype, tolerance in (("float32", 0.0), ("float16", 5e-4)):
-        store = StoreWriter(tmp_path / f"{dtype}.db")
-        store.set_vector_format(encoder.dimension, dtype)
-        store.apply(store.plan([prepare(article(1, "a b c")), prepare(article(2, "d e"))]), vectors)
-        pmids, stored = store.vectors([2, 1])
-        assert np.abs(stored - vectors[pmids - 1]).max() <= tolerance
-        store.close()
+    address = new_index()
+    backend.create(address, words_manifest(encoder, dtype))
+    writer = backend.open_writer(address)
+    writer.store.apply(writer.store.plan([prepare(article(1, "a b c")), prepare(article(2, "d e"))]), vectors)
+    pmids, stored = writer.store.vectors([2, 1])
+    assert np.abs(stored - vectors[pmids - 1]).max() <= tolerance
+    assert stored.dtype == np.float32
+    writer.close()

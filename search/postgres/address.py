@@ -1,0 +1,59 @@
+"""`postgresql://user:password@host:port/database?schema=name`, and what may be shown of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from search.errors import ConfigError
+
+__all__ = ["DEFAULT_SCHEMA", "PgAddress", "is_postgres", "parse_address"]
+
+DEFAULT_SCHEMA = "search"
+
+_SCHEMES = ("postgresql://", "postgres://")
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+class PgAddress(NamedTuple):
+    """What libpq connects to, the schema that holds the index, and the address as it is shown: without a password."""
+
+    conninfo: str
+    schema: str
+    name: str
+
+
+def is_postgres(address: str | Path) -> TypeGuard[str]:
+    """Whether an address is that of a database, and not a folder."""
+    return isinstance(address, str) and address.startswith(_SCHEMES)
+
+
+def parse_address(address: str) -> PgAddress:
+    """Read an address. `schema` is ours; whatever else it holds is for libpq (several hosts, `sslmode`, ...).
+
+    Several indexes live in one database as schemas. Raises ConfigError for a schema that is no plain name.
+
+    >>> parse_address("postgresql://me:secret@db/pubmed?schema=trials").name
+    'postgresql://me@db/pubmed?schema=trials'
+    """
+    try:
+        parts = urlsplit(address)
+        options = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError as error:
+        raise ConfigError(f"{address.split('@')[-1]} is no address of a database: {error}") from error
+    schema = dict(options).get("schema", DEFAULT_SCHEMA)
+    if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+        raise ConfigError(f"{schema!r} is no name for a schema: use small letters, digits and _")
+    user, at, hosts = parts.netloc.rpartition("@")
+    shown = [(key, value) for key, value in options if key not in ("password", "sslpassword")]
+    return PgAddress(
+        _joined(parts.netloc, parts.path, [(key, value) for key, value in options if key != "schema"]),
+        schema,
+        _joined(user.partition(":")[0] + at + hosts, parts.path, shown),
+    )
+
+
+def _joined(netloc: str, path: str, options: list[tuple[str, str]]) -> str:
+    return urlunsplit(("postgresql", netloc, path, urlencode(options, safe="/", quote_via=quote), ""))
