@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers import WordEncoder, wipe, words_manifest
-from postgres_server import new_address, start_server
+from postgres_server import new_address, running_server
 
 from search import backend
 
@@ -37,9 +37,10 @@ def folder(tmp_path, encoder) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory):
-    """A PostgreSQL server, started when it is first needed and stopped when the process ends."""
-    return start_server(tmp_path_factory.mktemp("postgres") / "data")
+def postgres_server():
+    """A PostgreSQL server, started when it is first needed and stopped at the end."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["folder", "postgres"])

