@@ -7,7 +7,7 @@ the address which implementation is meant, and import no other.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -163,8 +163,8 @@ class View(Protocol):
         """Return what vectors are searched with."""
         ...
 
-    def select(self, condition: Condition) -> Selection:
-        """Return the articles that pass a condition."""
+    def select(self, condition: Callable[[Conditions], Condition]) -> Selection:
+        """Return the articles that pass a condition, which is made of the conditions that the store has."""
         ...
 
     def added_since(self, change: int) -> Selection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,8 @@ from search.errors import IndexCorruptError, IndexFolderError
 from search.index.lexical import LexicalIndex, PendingLexical
 from search.index.manifest import LexicalPart, Manifest, read_manifest
 from search.index.segments import Segment, open_segment
-from search.store import Condition, Pmids, SavedFolder, StoreReader, Vectors
+from search.index.selection import Selection
+from search.store import Condition, Conditions, Pmids, SavedFolder, StoreReader, Vectors
 
 __all__ = ["IndexReader", "Pending", "View"]
 
@@ -27,6 +28,9 @@ _LEAST_CANDIDATES = 100
 
 #: Up to so many pending vectors are kept in memory.
 _KEPT_PENDING = 20_000
+
+#: So many are looked at whether they pass a filter, before all that pass it are listed.
+_PROBED = 1_000
 
 #: So many more are taken from an exact one: equal texts have equal scores, and the order among them is by PMID.
 _TIES = 16
@@ -98,34 +102,50 @@ class View:
         kinds = [f"{part.kind} of {part.count:,}" for part in self.manifest.vector_segments]
         return ", ".join(kinds) or "none yet: all vectors are compared"
 
-    def select(self, condition: Condition) -> Pmids:
-        """Return the PMIDs, ascending, of the articles that pass a condition."""
-        return self.store.select_pmids(*condition)
+    def select(self, condition: Callable[[Conditions], Condition]) -> Selection:
+        """Return the articles that pass a condition."""
+        return Selection(self.store, condition)
 
-    def added_since(self, change: int) -> Pmids:
-        """Return the PMIDs, ascending, of the articles that were first added after a change number."""
-        return self.store.added_since(change)
+    def added_since(self, change: int) -> Selection:
+        """Return the articles that were first added after a change number."""
+        return Selection.of(self.store.added_since(change))
 
-    def both(self, one: Pmids, other: Pmids) -> Pmids:
-        """Return the PMIDs of both selections."""
-        return np.intersect1d(one, other, assume_unique=True)
+    def both(self, one: Selection, other: Selection) -> Selection:
+        """Return the articles of both selections."""
+        return one.both(other)
 
-    def count(self, selection: Pmids) -> int:
+    def count(self, selection: Selection) -> int:
         """Return how many articles a selection has."""
-        return len(selection)
+        return len(selection.pmids)
 
-    def newest(self, selection: Pmids, limit: int) -> list[int]:
+    def newest(self, selection: Selection, limit: int) -> list[int]:
         """Return up to `limit` PMIDs of a selection, those of the latest date of publication first."""
-        return self.store.newest(selection, limit)
+        return self.store.newest(selection.pmids, limit)
 
-    def words_nearest(self, question: str, limit: int, *, allowed: Pmids | None = None) -> tuple[Pmids, Vectors]:
+    def words_nearest(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
-        found = self.waiting.words.scores(question, allowed)
+        found = self.waiting.words.scores(question)
+        if allowed is not None and found:
+            passing = allowed.passing(np.array(list(found), np.int64))
+            found = {pmid: found[pmid] for pmid in passing.tolist()}
         if self.lexical is not None:
-            pmids, scores = self.lexical.search(question, limit, allowed=allowed, excluded=self.waiting.outdated_words)
+            pmids, scores = self._words_settled(self.lexical, question, limit, allowed)
             found.update(zip(pmids.tolist(), scores.tolist(), strict=True))
         best = sorted(found.items(), key=lambda item: (-item[1], -item[0]))[:limit]
         return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
+
+    def _words_settled(
+        self, lexical: LexicalIndex, question: str, limit: int, allowed: Selection | None
+    ) -> tuple[Pmids, Vectors]:
+        """Return PMIDs and scores of what tantivy holds: of its very best what passes, if that is enough."""
+        outdated = self.waiting.outdated_words
+        if allowed is not None and not allowed.is_listed and limit <= _PROBED // 2:
+            pmids, scores = lexical.search(question, _PROBED, excluded=outdated)
+            keep = np.isin(pmids, allowed.passing(pmids))
+            if keep.sum() >= limit or len(pmids) < _PROBED:
+                return pmids[keep], scores[keep]
+        listed = None if allowed is None else allowed.pmids
+        return lexical.search(question, limit, allowed=listed, excluded=outdated)
 
     def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
@@ -136,11 +156,11 @@ class View:
             found.update(self.lexical.scores(question, settled))
         return found
 
-    def nearest(self, queries: Vectors, limit: int, *, allowed: Pmids | None = None) -> list[tuple[Pmids, Vectors]]:
+    def nearest(self, queries: Vectors, limit: int, *, allowed: Selection | None = None) -> list[tuple[Pmids, Vectors]]:
         """Return, for each query, the PMIDs of the nearest articles and their exact cosines, best first.
 
-        `queries` is (n, dimension) float32 with unit rows; `allowed` (sorted) restricts the answer to some PMIDs. Equal
-        cosines are in order of PMID, the newest first.
+        `queries` is (n, dimension) float32 with unit rows; `allowed` restricts the answer. Equal cosines are in order
+        of PMID, the newest first.
         """
         found = self._candidates(queries, limit, allowed)
         wanted = np.unique(np.concatenate([*found, _NO_PMIDS]))
@@ -154,23 +174,38 @@ class View:
             answers.append((pmids[rows[best]], scores[best]))
         return answers
 
-    def _candidates(self, queries: Vectors, limit: int, allowed: Pmids | None) -> list[Pmids]:
+    def _candidates(self, queries: Vectors, limit: int, allowed: Selection | None) -> list[Pmids]:
         """Return candidates for each query: from each segment what is still true, and what is pending."""
         found: list[list[Pmids]] = [[] for _ in queries]
         for segment in self.segments:
-            index = segment.index
-            asked = limit + _TIES if index.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
-            pmids, _ = index.search(
-                queries, min(asked, index.count), allowed=allowed, excluded=self.waiting.outdated_in(segment)
-            )
-            for row, candidates in zip(found, pmids, strict=True):
-                row.append(candidates[candidates >= 0])
+            for row, candidates in zip(found, self._settled(segment, queries, limit, allowed), strict=True):
+                row.append(candidates)
         for pending, vectors in self.waiting.vectors():
-            keep = np.arange(len(pending)) if allowed is None else np.flatnonzero(np.isin(pending, allowed))
+            keep = np.arange(len(pending))
+            if allowed is not None:
+                keep = np.flatnonzero(np.isin(pending, allowed.passing(pending)))
             scores = queries @ vectors[keep].T
             for row, line in zip(found, scores, strict=True):
                 row.append(pending[keep[np.argsort(-line, kind="stable")[: limit + _TIES]]])
         return [np.concatenate([*row, _NO_PMIDS]) for row in found]
+
+    def _settled(self, segment: Segment, queries: Vectors, limit: int, allowed: Selection | None) -> list[Pmids]:
+        """Return the candidates of a segment for each query: of the very nearest what passes, if that is enough."""
+        index = segment.index
+        outdated = self.waiting.outdated_in(segment)
+        asked = min(limit + _TIES if index.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES), index.count)
+        if allowed is not None and not allowed.is_listed and asked <= _PROBED // 2:
+            probed = _found(index.search(queries, min(_PROBED, index.count), excluded=outdated))
+            passing = [allowed.passing(pmids) for pmids in probed]
+            if index.count <= _PROBED or all(len(pmids) >= asked for pmids in passing):
+                return [pmids[:asked] for pmids in passing]
+        listed = None if allowed is None else allowed.pmids
+        return _found(index.search(queries, asked, allowed=listed, excluded=outdated))
+
+
+def _found(answer: tuple[Pmids, Vectors]) -> list[Pmids]:
+    """Return the PMIDs of each row, without what fills it up."""
+    return [row[row >= 0] for row in answer[0]]
 
 
 class IndexReader:

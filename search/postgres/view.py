@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from search.postgres.formats import vector_text
 from search.postgres.reader import PgStoreReader
 from search.postgres.structures import VECTOR_INDEX
 from search.postgres.words import WordSearch, WordStatistics
-from search.store import Condition, Pmids, Vectors
+from search.store import Condition, Conditions, Pmids, Vectors
 
 __all__ = ["PgSelection", "PgView"]
 
@@ -65,9 +66,9 @@ class PgView:
 
     # Selections ------------------------------------------------------------------------------------------------------
 
-    def select(self, condition: Condition) -> PgSelection:
-        """Return the articles that pass a condition."""
-        return PgSelection(condition)
+    def select(self, condition: Callable[[Conditions], Condition]) -> PgSelection:
+        """Return the articles that pass a condition, which is made of the conditions that the store has."""
+        return PgSelection(condition(self.store.conditions))
 
     def added_since(self, change: int) -> PgSelection:
         """Return the articles that were first added after a change number."""

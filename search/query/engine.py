@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 
 import msgspec
@@ -107,7 +108,7 @@ class Engine:
         if key not in self._selections:
             if self._mesh_tree is not None:
                 filters = explode(filters, self._mesh_tree.below)
-            self._selections[key] = view.select(condition_of(filters, view.store.conditions))
+            self._selections[key] = view.select(partial(condition_of, filters))
             while len(self._selections) > _SELECTIONS_KEPT:
                 self._selections.popitem(last=False)
         self._selections.move_to_end(key)

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from search.backend import Store
 from search.keys import journal_key, name_key
 from search.query.filters import And, Expression, Filters, MeshTerm, Not, Term
-from search.store import Condition, Conditions, Pmids
+from search.store import Condition, Conditions
 
-__all__ = ["condition_of", "select"]
+__all__ = ["condition_of"]
 
 _ALL: Condition = ("1 = 1", [])
 _NONE: Condition = ("1 = 0", [])
-
-
-def select(store: Store, filters: Filters) -> Pmids | None:
-    """Return the PMIDs, ascending, of the articles that pass; None where nothing is asked, so that all do."""
-    if filters.is_empty:
-        return None
-    return store.select_pmids(*condition_of(filters, store.conditions))
 
 
 def condition_of(filters: Filters, sql: Conditions) -> Condition:

@@ -1,6 +1,6 @@
 """SQLite: the truth of an index."""
 
-from search.store.conditions import Condition, Conditions
+from search.store.conditions import CandidateConditions, Condition, Conditions
 from search.store.nlm import NlmFileEntry, NlmLedger, NlmState
 from search.store.plan import Held, Plan, PlanOutdatedError, make_plan
 from search.store.reader import Pmids, StoreReader, Vectors
@@ -10,6 +10,7 @@ from search.store.writer import StoreWriter
 
 __all__ = [
     "ArticleRow",
+    "CandidateConditions",
     "Condition",
     "Conditions",
     "NlmFileEntry",

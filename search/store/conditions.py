@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["Condition", "Conditions", "SqliteConditions"]
+__all__ = ["CandidateConditions", "Condition", "Conditions", "SqliteConditions"]
 
 #: SQL on a row `a` of `articles`, and the parameters in it.
 Condition = tuple[str, list[object]]
@@ -73,11 +73,11 @@ class SqliteConditions:
 
     def mesh(self, descriptor: str, *, major: bool) -> Condition:
         """Articles with a MeSH heading, by its name or UI; with `major`, as one of their main points."""
-        return _having("kind = 'mesh' AND (name = ? OR ui = ?)", [descriptor, descriptor], major)
+        return self._having("kind = 'mesh' AND (name = ? OR ui = ?)", [descriptor, descriptor], major)
 
     def qualifier(self, qualifier: str, descriptor: str, *, major: bool) -> Condition:
         """Articles with a MeSH heading that has a qualifier."""
-        return _having(
+        return self._having(
             "kind = 'qualifier' AND (name = ? OR ui = ?) AND (parent_name = ? OR parent_ui = ?)",
             [qualifier, qualifier, descriptor, descriptor],
             major,
@@ -86,7 +86,7 @@ class SqliteConditions:
     def names(self, kind: str, names: Iterable[str]) -> Condition:
         """Articles with any of some terms of a kind (`type`, `language`), by name or UI."""
         wanted = json.dumps(list(names))
-        return _having(
+        return self._having(
             "kind = ? AND (name IN (SELECT value FROM json_each(?)) OR ui IN (SELECT value FROM json_each(?)))",
             [kind, wanted, wanted],
         )
@@ -95,10 +95,18 @@ class SqliteConditions:
         """Articles with these PMIDs and no others."""
         return "a.pmid IN (SELECT value FROM json_each(?))", [json.dumps(sorted(pmids))]
 
+    def _having(self, term: str, parameters: list[object], major: bool = False) -> Condition:
+        """Articles with a term, found by going through all that have it."""
+        return f"a.pmid IN (SELECT t.pmid FROM {_terms(term, major)})", parameters
 
-def _having(term: str, parameters: list[object], major: bool = False) -> Condition:
-    return (
-        f"a.pmid IN (SELECT t.pmid FROM article_terms AS t WHERE t.term IN (SELECT id FROM terms WHERE {term})"
-        f"{' AND t.major' if major else ''})",
-        parameters,
-    )
+
+class CandidateConditions(SqliteConditions):
+    """The same conditions for a few articles that are named beside them: each is looked at by itself."""
+
+    def _having(self, term: str, parameters: list[object], major: bool = False) -> Condition:
+        return f"EXISTS (SELECT 1 FROM {_terms(term, major)} AND t.pmid = a.pmid)", parameters
+
+
+def _terms(term: str, major: bool) -> str:
+    only = " AND t.major" if major else ""
+    return f"article_terms AS t WHERE t.term IN (SELECT id FROM terms WHERE {term}){only}"

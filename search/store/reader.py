@@ -120,6 +120,15 @@ class StoreReader:
         rows = self.rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
         return np.fromiter((pmid for (pmid,) in rows), np.int64)
 
+    def passing(self, pmids: Iterable[int], condition: str, parameters: Sequence[object]) -> set[int]:
+        """Return those of some PMIDs for whose row `a` a condition (of `CandidateConditions`) holds."""
+        rows = self.rows(
+            "SELECT a.pmid FROM json_each(?) AS wanted CROSS JOIN articles AS a ON a.pmid = wanted.value "
+            f"WHERE {condition}",
+            [_json(pmids), *parameters],
+        )
+        return {pmid for (pmid,) in rows}
+
     def newest(self, pmids: Pmids, limit: int) -> list[int]:
         """Return up to `limit` of these PMIDs, those of the latest date of publication first."""
         rows = self.rows(

@@ -11,6 +11,7 @@ from helpers import article, put
 from search.errors import IndexCorruptError, IndexFolderError, IndexLockedError
 from search.index import IndexReader, IndexWriter, create_folder, read_manifest
 from search.index import ann as ann_module
+from search.index.selection import Selection
 
 
 def words(number):
@@ -20,7 +21,9 @@ def words(number):
 def nearest(folder, encoder, question, limit=5, allowed=None):
     reader = IndexReader(folder)
     with reader.view() as view:
-        pmids, scores = view.nearest(encoder.encode([question]), limit, allowed=allowed)[0]
+        pmids, scores = view.nearest(
+            encoder.encode([question]), limit, allowed=None if allowed is None else Selection.of(allowed)
+        )[0]
     reader.close()
     return pmids.tolist(), scores
 
@@ -160,3 +163,23 @@ def test_a_second_writer_is_told_who_holds_the_lock_and_a_dead_one_holds_none(fo
     done.set()
     process.join()
     IndexWriter(folder).close()
+
+
+@pytest.mark.parametrize("every", [2, 7, 400])
+def test_a_filter_is_listed_only_where_looking_at_the_nearest_is_not_enough(folder, encoder, every):
+    put(folder, encoder, *[article(pmid, words(pmid)) for pmid in range(1, 1500)], merge=True)
+    put(folder, encoder, *[article(pmid, words(pmid)) for pmid in range(1500, 1600)])
+    passing = np.array([pmid for pmid in range(1, 1600) if pmid % every == 1])
+    reader = IndexReader(folder)
+    with reader.view() as view:
+        selection = view.select(lambda conditions: (f"a.pmid % {every} = 1", []))
+        found, scores = view.nearest(encoder.encode([words(33)]), 12, allowed=selection)[0]
+        assert selection.is_listed == (every == 400)
+        selection = view.select(lambda conditions: (f"a.pmid % {every} = 1", []))
+        by_words, _ = view.words_nearest(words(33), 3, allowed=selection)
+        listed = view.words_nearest(words(33), 3, allowed=Selection.of(passing))[0]
+    reader.close()
+    expected, cosines = brute_force(folder, encoder, words(33), 12, passing)
+    assert found.tolist() == expected
+    assert scores == pytest.approx(cosines, abs=1e-6)
+    assert by_words.tolist() == listed.tolist()

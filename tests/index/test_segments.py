@@ -17,6 +17,7 @@ from search.index import segments as segments_module
 from search.index import writer as writer_module
 from search.index.manifest import VectorSegment
 from search.index.segments import replaceable
+from search.index.selection import Selection
 
 WORDS = [f"w{number}" for number in range(12)]
 
@@ -39,7 +40,9 @@ def new_index(folder, encoder):
 
 def found(reader, encoder, question, limit=8, allowed=None):
     with reader.view() as view:
-        pmids, scores = view.nearest(encoder.encode([question]), limit, allowed=allowed)[0]
+        pmids, scores = view.nearest(
+            encoder.encode([question]), limit, allowed=None if allowed is None else Selection.of(allowed)
+        )[0]
         wanted, vectors = view.store.vectors(view.store.pmids().tolist())
     if allowed is not None:
         keep = np.isin(wanted, allowed)

@@ -1,0 +1,115 @@
+"""Searches with filters that 1 article in 2 ... 1 in 100,000 passes, against the search without: time and recall."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from scripts.benchmarks.timing import quantiles, report
+from search.article import Article, MeshHeading
+from search.backend import Selection, View
+from search.index import IndexReader, IndexWriter, Manifest, create_folder
+from search.query.engine import Engine, Question
+from search.query.filters import Filters, MeshTerm
+from search.store import Vectors, prepare
+
+SHARES = (2, 10, 100, 1_000, 10_000, 100_000)
+DIMENSION, TOPICS, BATCH, QUESTIONS, LIMIT = 384, 2_000, 5_000, 60, 10
+
+
+def made_vectors(random: np.random.Generator, count: int, centres: Vectors) -> Vectors:
+    """Return unit vectors around the centres of topics: two of a topic have a cosine of about .55."""
+    spread = random.standard_normal((count, DIMENSION)) * (0.9 / np.sqrt(DIMENSION))
+    vectors = centres[random.integers(0, len(centres), count)] + spread
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def build(folder: Path, count: int, random: np.random.Generator, centres: Vectors) -> None:
+    """Make an index of articles; every `n`th of them has the MeSH heading `One in n`."""
+    create_folder(
+        folder, Manifest(model="made", fingerprint="made", dimension=DIMENSION, text_rule="made", vectors="float16")
+    )
+    writer = IndexWriter(folder)
+    for start in range(1, count + 1, BATCH):
+        pmids = range(start, min(start + BATCH, count + 1))
+        rows = [prepare(_article(pmid)) for pmid in pmids]
+        writer.store.apply(writer.store.plan(rows), made_vectors(random, len(rows), centres))
+    writer.merge()
+    writer.close()
+
+
+def _article(pmid: int) -> Article:
+    headings = tuple(MeshHeading(f"One in {share}") for share in SHARES if pmid % share == share // 2)
+    return Article(pmid=pmid, title=f"Article {pmid}", mesh_headings=headings)
+
+
+def measure(view: View, questions: Vectors, filters: Filters) -> tuple[list[float], list[float], float]:
+    """Return seconds with a filter seen for the first time and seen before, and the share of the true top that came."""
+    first, again, found = [], [], []
+    for row in range(len(questions)):
+        question = Question("a question", filters)
+        engine = Engine()
+        for seconds in (first, again):
+            begun = time.perf_counter()
+            (hits,) = engine.search(view, [question], lambda _, r=row: questions[r : r + 1], LIMIT, "semantic", fold=False)  # type: ignore[misc]  # fmt: skip  # noqa: E501
+            seconds.append(time.perf_counter() - begun)
+        true = _true_top(view, questions[row], engine.allowed(view, filters))
+        found.append(len(true & {hit.pmid for hit in hits}) / max(len(true), 1))
+    return first, again, statistics.mean(found)
+
+
+def _true_top(view: View, question: Vectors, allowed: Selection | None) -> set[int]:
+    pmids, vectors = view.store.vectors(allowed.pmids.tolist() if allowed is not None else ALL_PMIDS)
+    best = np.argsort(-(vectors @ question), kind="stable")[:LIMIT]
+    return set(pmids[best].tolist())
+
+
+ALL_PMIDS: list[int] = []
+
+
+def main() -> None:
+    """Measure in turn over the filters, so that a slow moment is everyone's."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--articles", type=int, default=200_000)
+    parser.add_argument("--json", help="write the figures to this file too")
+    options = parser.parse_args()
+    print(options)
+    random = np.random.default_rng(0)
+    centres = made_vectors(random, TOPICS, np.zeros((1, DIMENSION), np.float32))
+    ALL_PMIDS.extend(range(1, options.articles + 1))
+    figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "index"
+        build(folder, options.articles, random, centres)
+        reader = IndexReader(folder)
+        questions = made_vectors(random, QUESTIONS, centres)
+        with reader.view() as view:
+            print(view.structure())
+            base = None
+            for name, filters in kinds().items():
+                first, again, found = measure(view, questions, filters)
+                base = base or statistics.median(again)
+                figures[name] = {
+                    "first": quantiles(first), "again": quantiles(again), "true top found": round(found, 4),
+                    "first / unfiltered": round(statistics.median(first) / base, 2),
+                    "again / unfiltered": round(statistics.median(again) / base, 2),
+                }  # fmt: skip
+        reader.close()
+    report("filters", {"articles": options.articles, **figures})
+
+
+def kinds() -> dict[str, Filters]:
+    """Return the filters by what share they let pass."""
+    return {
+        "none": Filters(),
+        **{f"1 in {n:,}": Filters(mesh=(MeshTerm(f"One in {n}"),)) for n in SHARES},
+    }
+
+
+if __name__ == "__main__":
+    main()
