@@ -99,7 +99,7 @@ class PgView:
         if selection.few is None:
             text, values = selection.condition
             rows = self.store.query(
-                f"SELECT count(*) FROM (SELECT 1 FROM articles AS a WHERE {text} LIMIT %s) AS some",
+                f"SELECT count(*) FROM (SELECT 1 FROM articles AS a WHERE {text} LIMIT %s) AS passing",
                 [*values, EXACT_UP_TO + 1],
             )
             selection.few = rows[0][0] <= EXACT_UP_TO
