@@ -15,7 +15,7 @@ import msgspec
 from search import backend
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
-from search.errors import IndexMismatchError
+from search.errors import IndexFolderError, IndexMismatchError
 from search.index import Manifest
 from search.query.engine import RERANKED, Engine, read_question, reranked, with_evidence
 from search.query.facets import Facets, facets_of
@@ -89,6 +89,11 @@ class Index:
         self._reader = backend.open_reader(address, config)
         self._encoder: Encoder | None = None
         self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
+        if self.manifest.copy_of is not None:
+            self.close()
+            raise IndexFolderError(
+                f"{self.name} is an unfinished copy of {self.manifest.copy_of}; give the command again that began it"
+            )
         if self.manifest.text_rule != TEXT_RULE:
             self.close()
             raise IndexMismatchError(
@@ -373,6 +378,23 @@ class Index:
             deleted = writer.store.delete(pmids)
             writer.merge_if_due()
             return deleted
+
+    def copy_to(self, target: str | Path, *, progress: Callable[[float], None] | None = None) -> int:
+        """Copy the index to another address, a folder or a database, and return how many articles were copied.
+
+        Nothing is encoded; deletions, ledger and saved searches come along. A copy that was interrupted goes on when
+        it is begun again, and what was written to this index meanwhile is copied in the end; the target can be opened
+        from then on. `progress` is told the share that is done. Raises IndexFolderError if the target holds anything
+        but an unfinished copy of this index.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.copy_to("indexes/second") == index.status().articles
+        True
+        >>> index.close()
+        """
+        from search.copying import copy_index
+
+        return copy_index(self._reader, target, self.config, progress)
 
     def merge(self) -> None:
         """Bring the derived parts up to the last change now instead of when it is due.

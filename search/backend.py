@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from search.article import Article
 from search.config import Config, PostgresConfig
@@ -21,6 +21,7 @@ from search.store import (
     ArticleRow,
     Condition,
     Conditions,
+    Copied,
     NlmLedger,
     NlmState,
     Outside,
@@ -48,6 +49,8 @@ __all__ = [
     "repair",
     "verify",
 ]
+
+_Result = TypeVar("_Result")
 
 #: A folder, or `postgresql://...`.
 Address: TypeAlias = str | Path
@@ -101,6 +104,10 @@ class Store(Protocol):
         """Return the ledger: the files read, in the order they were begun."""
         ...
 
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Any]:
+        """Return the rows of a query in SQL that every database understands; `?` stands for a parameter."""
+        ...
+
 
 class WritableStore(Store, Protocol):
     """A store that is written to; `search.store.StoreWriter` tells what each method promises."""
@@ -126,6 +133,22 @@ class WritableStore(Store, Protocol):
 
     def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:
         """Store vectors of (pmid, text hash) pairs that are still true, and return how many."""
+        ...
+
+    def put_copied(self, copied: Sequence[Copied], vectors: Vectors) -> None:
+        """Put articles of another index in place of those of their PMIDs; within `transact`."""
+        ...
+
+    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
+        """Delete articles with a tombstone each; within `transact`."""
+        ...
+
+    def transact(self, work: Callable[[int], _Result]) -> _Result:
+        """Do some work, which is given the change number, as one transaction."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute a statement that every database understands for each row of parameters; within `transact`."""
         ...
 
     def begin_file(self, name: str, sha256: str) -> None:
@@ -241,6 +264,15 @@ class Writer(Protocol):
     @property
     def ledger(self) -> NlmLedger:
         """What it remembers of NLM."""
+        ...
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the index is."""
+        ...
+
+    def finish_copy(self) -> None:
+        """Note that an index that was made as a copy of another is whole."""
         ...
 
     def merge_if_due(self) -> bool:

@@ -15,6 +15,7 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "add": "search.cli.articles:add",
+    "copy": "search.cli.copy:copy",
     "delete": "search.cli.articles:delete",
     "encode": "search.cli.articles:encode",
     "evaluate": "search.cli.evaluate:evaluate",

@@ -84,6 +84,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int
     text_rule: str
     vectors: str
+    #: The index that this one is an unfinished copy of.
+    copy_of: str | None = None
     created: str = msgspec.field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     generation: int = 0
     vector_change: int = 0

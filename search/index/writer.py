@@ -107,6 +107,10 @@ class IndexWriter:
         since = self.manifest.vector_change
         return self.store.count_vectors_since(since) + len(self.store.deleted_since(since))
 
+    def finish_copy(self) -> None:
+        """Note that the index is whole: it was made as a copy of another."""
+        self._switch(msgspec.structs.replace(self.manifest, copy_of=None))
+
     def merge_if_due(self) -> bool:
         """Merge what is pending if it is so much that searches would feel it.
 

@@ -144,6 +144,16 @@ class PgIndexWriter:
         """Return how many articles the statistics of words do not know of."""
         return self._structures.pending()
 
+    @property
+    def manifest(self) -> Manifest:
+        """What the index is."""
+        return msgspec.json.decode(self.store.settings()["manifest"], type=Manifest)
+
+    def finish_copy(self) -> None:
+        """Note that the index is whole: it was made as a copy of another."""
+        manifest = msgspec.structs.replace(self.manifest, copy_of=None)
+        self.store.transact(lambda _: self.store.put_setting("manifest", msgspec.json.encode(manifest).decode()))
+
     def merge_if_due(self) -> bool:
         """Bring the search structures up to date if so much is pending that searches would feel it."""
         return self._structures.update_if_due()

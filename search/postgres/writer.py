@@ -16,7 +16,7 @@ from search.postgres.formats import TYPES, pack_vectors
 from search.postgres.reader import PgStoreReader
 from search.postgres.schema import MIGRATIONS
 from search.postgres.tables import ArticleTables
-from search.store import ArticleRow, Held, Outside, Plan, PlanOutdatedError, Vectors, make_plan
+from search.store import ArticleRow, Copied, Held, Outside, Plan, PlanOutdatedError, Vectors, make_plan
 from search.store.plan import LEFT_PART
 
 __all__ = ["PgStoreWriter"]
@@ -230,6 +230,26 @@ class PgStoreWriter(PgStoreReader):
             return len(keep)
 
         return self.transact(work)
+
+    def put_copied(self, copied: Sequence[Copied], vectors: Vectors) -> None:
+        """Put articles of another index in place of those of their PMIDs; within a transaction.
+
+        `vectors`, (n, dimension) float32, are those of the articles that have one, in their order.
+        """
+        change, pmids = self.change(), [article.row.pmid for article in copied]
+        self._tables.put_rows(
+            [article.row for article in copied],
+            change,
+            {article.row.pmid: (article.added, article.added_change) for article in copied},
+            {article.row.pmid: article.sequence for article in copied},
+            {article.row.pmid for article in copied if article.stale},
+        )
+        for table in ("tombstones", "vectors", "part_articles"):
+            self.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
+        encoded = [(article.row.pmid, article.vector_hash) for article in copied if article.vector_hash is not None]
+        self._put_vectors(encoded, vectors, change)
+        of_part = [(article.row.pmid,) for article in copied if article.of_part]
+        self.copy("part_articles", {"pmid": "int8"}, of_part)
 
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
         packed = pack_vectors(vectors, self._fixed()["vectors"]) if len(vectors) else []

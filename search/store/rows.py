@@ -10,7 +10,7 @@ import msgspec
 from search.article import Article, embedding_text, from_json, text_hash, to_json
 from search.keys import date_span, journal_keys, name_key
 
-__all__ = ["ArticleRow", "Outside", "Term", "pack", "prepare", "unpack"]
+__all__ = ["ArticleRow", "Copied", "Outside", "Term", "pack", "prepare", "unpack"]
 
 # Level 1 is within 5 % of level 6 on records of this size and takes a third of the time.
 _COMPRESSION_LEVEL = 1
@@ -43,6 +43,22 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record_hash: bytes
     document: bytes
     terms: tuple[tuple[Term, bool], ...]
+
+
+class Copied(msgspec.Struct, frozen=True, gc=False):
+    """An article as another index holds it: all that is known of it there but its vector.
+
+    `added` and `added_change` are the day and the change of its first time; `vector_hash` is that of the text its
+    vector was made from, None where it has none.
+    """
+
+    row: ArticleRow
+    sequence: int
+    added: int
+    added_change: int
+    stale: bool
+    vector_hash: bytes | None
+    of_part: bool
 
 
 class Outside(msgspec.Struct, frozen=True, gc=False):

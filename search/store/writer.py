@@ -14,7 +14,7 @@ import numpy as np
 from search.store.connection import refusals
 from search.store.plan import LEFT_PART, Held, Plan, make_plan
 from search.store.reader import StoreReader, Vectors
-from search.store.rows import ArticleRow, Outside, Term, terms_of
+from search.store.rows import ArticleRow, Copied, Outside, Term, terms_of
 
 __all__ = ["StoreWriter"]
 
@@ -204,27 +204,33 @@ class StoreWriter(StoreReader):
             [(pmid, change, sequence) for (pmid,) in keys],
         )
 
+    def put_copied(self, copied: Sequence[Copied], vectors: Vectors) -> None:
+        """Put articles of another index in place of those of their PMIDs; within a transaction.
+
+        `vectors`, (n, dimension) float32, are those of the articles that have one, in their order.
+        """
+        change, pmids = self.change(), [(article.row.pmid,) for article in copied]
+        self._put_rows(
+            [article.row for article in copied],
+            change,
+            {article.row.pmid: (article.added, article.added_change) for article in copied},
+            {article.row.pmid: article.sequence for article in copied},
+            {article.row.pmid for article in copied if article.stale},
+        )
+        for table in ("tombstones", "vectors", "part_articles"):
+            self.connection.executemany(f"DELETE FROM {table} WHERE pmid = ?", pmids)
+        encoded = [(article.row.pmid, article.vector_hash) for article in copied if article.vector_hash is not None]
+        self._put_vectors(encoded, vectors, change)
+        self.connection.executemany(
+            "INSERT INTO part_articles VALUES (?)", [(article.row.pmid,) for article in copied if article.of_part]
+        )
+
     def _put_articles(self, plan: Plan, change: int, waiting: set[int]) -> None:
         rows = list(plan.rows.values())
         today = int(datetime.now(timezone.utc).strftime("%Y%m%d"))
-        added = {pmid: (held.added, held.added_change) for pmid, held in self.held(plan.rows).items()}
-        journals = self._journal_ids(rows)
-        self._forget_terms(added)
-        self.connection.executemany(
-            f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 16)})",
-            [
-                (
-                    row.pmid, change, row.version, row.revised, plan.sequence, *added.get(row.pmid, (today, change)),
-                    row.date_first, row.date_last, journals.get(row.journal or ""), row.has_abstract,
-                    row.free_full_text, row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
-                )
-                for row in rows
-            ],
-        )  # fmt: skip
-        self.connection.executemany(
-            "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
-        )
-        self._put_terms(rows)
+        first = {pmid: (held.added, held.added_change) for pmid, held in self.held(plan.rows).items()}
+        added = {row.pmid: first.get(row.pmid, (today, change)) for row in rows}
+        self._put_rows(rows, change, added, dict.fromkeys(plan.rows, plan.sequence), waiting)
         buried = self.tombstones(plan.rows)
         self.connection.executemany("DELETE FROM tombstones WHERE pmid = ?", [(pmid,) for pmid in buried])
         self.connection.executemany(
@@ -239,6 +245,33 @@ class StoreWriter(StoreReader):
             "sequence = max(sequence, excluded.sequence)",
             list(plan.seen_later.items()),
         )
+
+    def _put_rows(
+        self,
+        rows: list[ArticleRow],
+        change: int,
+        added: Mapping[int, tuple[int, int]],
+        sequences: Mapping[int, int],
+        waiting: set[int],
+    ) -> None:
+        """Write articles in place of those of their PMIDs; `added` gives the day and the change of their first time."""
+        journals = self._journal_ids(rows)
+        self._forget_terms(row.pmid for row in rows)
+        self.connection.executemany(
+            f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 16)})",
+            [
+                (
+                    row.pmid, change, row.version, row.revised, sequences[row.pmid], *added[row.pmid], row.date_first,
+                    row.date_last, journals.get(row.journal or ""), row.has_abstract, row.free_full_text,
+                    row.retracted, row.pmid in waiting, row.text_hash, row.record_hash,
+                )
+                for row in rows
+            ],
+        )  # fmt: skip
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
+        )
+        self._put_terms(rows)
 
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
         stored = np.ascontiguousarray(vectors, dtype=self._dtype)
