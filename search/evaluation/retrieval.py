@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.article import Article
 from search.errors import EvaluationError
 from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.collection import Collection
@@ -24,6 +24,7 @@ from search.evaluation.metrics import (
     reciprocal_rank,
 )
 from search.evaluation.pairs import Encode
+from search.index.lexical import LexicalIndex, LexicalWriter
 from search.query.fusion import DEFAULT_WEIGHT, fuse
 
 __all__ = [
@@ -141,7 +142,7 @@ def rank_semantic(collection: Collection, encode: Encode, depth: int = 100) -> R
 
 
 def rank_lexical(collection: Collection, depth: int = 100) -> Run:
-    """Rank by BM25 over title and text with English stemming (tantivy, k1 1.2, b 0.75)."""
+    """Rank by BM25 over title and text (tantivy, k1 1.2, b 0.75), with the words that an index folder has."""
     return _bm25(collection, depth)
 
 
@@ -225,46 +226,16 @@ def _hybrid(collection: Collection, cosines: NDArray[np.float32], lexical: Run, 
 
 
 def _bm25(collection: Collection, depth: int) -> Run:
-    import tantivy
-
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("text", stored=False, tokenizer_name="en_stem", index_option="freq")
-    builder.add_integer_field("row", stored=False, fast=True)
-    schema = builder.build()
-    with tempfile.TemporaryDirectory(prefix="search-evaluate-", ignore_cleanup_errors=True) as folder:
-        index = tantivy.Index(schema, path=str(Path(folder)))
-        writer = index.writer(heap_size=64_000_000, num_threads=1)
-        for row, text in enumerate(collection.documents):
-            writer.add_document(tantivy.Document(text=text, row=row))
-        writer.commit()
-        writer.wait_merging_threads()
-        index.reload()
-        searcher = index.searcher()
-        return {
-            query: _lexical_hits(collection, searcher, schema, text, depth)
-            for query, text in zip(collection.query_ids, collection.queries, strict=True)
-        }
-
-
-def _lexical_hits(collection: Collection, searcher: Any, schema: Any, text: str, depth: int) -> list[tuple[str, float]]:
-    import tantivy
-
-    terms = dict.fromkeys(_analyzer().analyze(text))
-    if not terms:
-        return []
-    should = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "text", term)) for term in terms]
-    hits = searcher.search(tantivy.Query.boolean_query(should), depth, count=False).hits
-    rows = searcher.fast_field_values("row", [address for _, address in hits])
-    ranked = sorted(zip(rows, (score for score, _ in hits), strict=True), key=lambda hit: (-hit[1], hit[0]))
-    return [(collection.document_ids[row], float(score)) for row, score in ranked]
-
-
-def _analyzer() -> Any:
-    """Return the analysis of tantivy's `en_stem`, which it does not lend for questions."""
-    import tantivy
-
-    filters = tantivy.Filter
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    return (
-        builder.filter(filters.remove_long(40)).filter(filters.lowercase()).filter(filters.stemmer("english")).build()
-    )
+    """Rank with the lexical index of an index folder, in which document `n` is an article of that PMID."""
+    with tempfile.TemporaryDirectory(prefix="search-evaluate-", ignore_cleanup_errors=True) as place:
+        folder = Path(place) / "words"
+        writer = LexicalWriter(folder, None)
+        writer.add(Article(pmid=row, title=text) for row, text in enumerate(collection.documents, start=1))
+        writer.finish()
+        index = LexicalIndex(folder)
+        run: Run = {}
+        for query, text in zip(collection.query_ids, collection.queries, strict=True):
+            rows, scores = index.search(text, depth)
+            found = zip(rows.tolist(), scores.tolist(), strict=True)
+            run[query] = [(collection.document_ids[row - 1], score) for row, score in found]
+        return run
