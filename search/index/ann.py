@@ -21,6 +21,8 @@ EXACT_UP_TO = 50_000
 #: Vectors that an inverted-file index is trained on, per cell.
 _TRAINING_PER_CELL = 64
 
+_WRITTEN_AT_ONCE = 1 << 20
+
 # PMIDs below this fit a bitmap of 32 MiB at the most; others are looked up in a hash set.
 _BITMAP_LIMIT = 1 << 28
 
@@ -80,9 +82,30 @@ class VectorIndex:
                 yield faiss.rev_swig_ptr(lists.get_ids(cell), lists.list_size(cell)).copy()
 
     def write(self, path: Path) -> None:
-        """Write it to a file."""
+        """Write it to a file, durable on disk. Raises OSError.
+
+        Faiss's own writing to a file does not raise if the last bytes cannot be written.
+        """
         faiss = _faiss()
-        faiss.write_index(self._index, str(path))
+        failed: list[OSError] = []
+
+        with path.open("wb") as stream:
+
+            def write(data: bytes) -> None:
+                try:
+                    stream.write(data)
+                except OSError as error:
+                    failed.append(error)
+                    raise
+
+            try:
+                faiss.write_index(self._index, faiss.PyCallbackIOWriter(write, _WRITTEN_AT_ONCE))
+            except Exception:
+                if failed:
+                    raise failed[0] from None
+                raise
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def search(
         self, queries: Vectors, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from search.errors import IndexCorruptError, IndexFolderError
-from search.store.durable import fsync_folder
+from search.store.durable import fsync_folder, sealed, unsealed
 
 __all__ = [
     "FORMAT",
@@ -107,15 +107,27 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise IndexFolderError(f"{path}: {error.strerror}") from error
     try:
-        found = msgspec.json.decode(data)
+        found = unsealed(data)
         version = found.get("format") if isinstance(found, dict) else None
         if isinstance(version, int) and version > FORMAT:
             raise IndexFolderError(
                 f"{folder} has index format {version} and this program reads up to {FORMAT}; update the program"
             )
-        return msgspec.convert(_upgraded(found), Manifest)
-    except msgspec.MsgspecError as error:
+        return _with_plain_names(msgspec.convert(_upgraded(found), Manifest))
+    except ValueError as error:
+        # msgspec's errors are ValueErrors too.
         raise IndexCorruptError(f"{path} is damaged ({error}); restore it from a copy") from error
+
+
+def _with_plain_names(manifest: Manifest) -> Manifest:
+    """Return the manifest if every file it names is in the folder itself: it may come from elsewhere."""
+    names = [manifest.lexical_part.folder, *manifest.lexical_part.sizes] if manifest.lexical_part else []
+    for part in manifest.vector_segments:
+        names += [part.file, part.outdated.file if part.outdated else part.file]
+    for name in names:
+        if Path(name).name != name or name == "..":
+            raise ValueError(f"it names {name!r}, which is no file of the folder")
+    return manifest
 
 
 def _upgraded(found: Any) -> Any:
@@ -134,7 +146,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     path = folder / MANIFEST
     temporary = path.with_suffix(".json.new")
     with temporary.open("wb") as stream:
-        stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        stream.write(sealed(msgspec.to_builtins(manifest)))
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

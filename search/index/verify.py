@@ -14,12 +14,10 @@ from search.index.checksum import checksum, folder_checksum
 from search.index.lexical import LexicalIndex
 from search.index.manifest import LexicalPart, Manifest, read_manifest
 from search.index.segments import open_segment
-from search.store import Pmids, StoreReader, Vectors, unpack
+from search.store import Pmids, SavedFolder, StoreReader, Vectors, unpack
+from search.store.audit import UNIT, audit
 
 __all__ = ["Checked", "check_articles", "check_vectors", "verify"]
-
-#: A stored unit vector may be so far from unit length: the rounding of float16.
-_UNIT = 2e-3
 
 
 class Checked(Protocol):
@@ -41,8 +39,8 @@ class Checked(Protocol):
 def verify(folder: Path) -> Iterator[str]:
     """Yield what is wrong with an index, a sentence each that says what to do; nothing if it is whole.
 
-    Reads every byte: SQLite's own check, every document and the hash of its text, every vector's length, and the
-    checksums and PMIDs of the derived parts. Raises IndexFolderError if the folder is no index.
+    Reads every byte: SQLite's own check, every row against the document it was made from, the checksum of every vector,
+    and the checksums and PMIDs of the derived parts. Raises IndexFolderError if the folder is no index.
     """
     manifest = read_manifest(folder)
     try:
@@ -52,20 +50,23 @@ def verify(folder: Path) -> Iterator[str]:
         return
     try:
         with store.snapshot():
-            yield from _database(folder, store)
-            yield from check_articles(store)
-            yield from check_vectors(store)
+            yield from audit(store)
             yield from _faiss(folder, manifest, store)
             yield from _tantivy(folder, manifest, store)
+            yield from _saved(folder)
     except SearchError as error:
         yield str(error)
     finally:
         store.close()
 
 
-def _database(folder: Path, store: StoreReader) -> Iterator[str]:
-    for problem in store.integrity_problems():
-        yield f"{folder / 'articles.db'} is damaged ({problem}); restore it from a copy"
+def _saved(folder: Path) -> Iterator[str]:
+    saved = SavedFolder(folder)
+    for name in saved.names():
+        try:
+            saved.read(name)
+        except (ValueError, OSError) as error:
+            yield f"the saved search {name!r} is damaged ({error}); save it again"
 
 
 def check_articles(store: Checked) -> Iterator[str]:
@@ -93,7 +94,7 @@ def check_vectors(store: Checked) -> Iterator[str]:
     """Yield which vectors are not of unit length."""
     for pmids, vectors in store.vector_batches():
         lengths = np.linalg.norm(vectors, axis=1)
-        for place in np.flatnonzero(~(np.abs(lengths - 1) < _UNIT)):
+        for place in np.flatnonzero(~(np.abs(lengths - 1) < UNIT)):
             yield f"PMID {pmids[place]}: its vector has length {lengths[place]:.3f}, not 1; delete and add it again"
 
 

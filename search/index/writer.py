@@ -59,7 +59,11 @@ def create_folder(folder: Path, manifest: Manifest) -> None:
 
 
 #: What a creation that was interrupted leaves behind; the manifest comes last.
-_LEFT_BY_CREATION = {"articles.db", "articles.db-wal", "articles.db-shm", "writer.lock", "manifest.json.new"}
+_LEFT_BY_CREATION = {
+    *(f"articles.db{ending}" for ending in ("", "-wal", "-shm", "-journal")),
+    "writer.lock",
+    "manifest.json.new",
+}
 
 
 class IndexWriter:

@@ -68,7 +68,7 @@ def read_saved(files: SavedFiles, name: str) -> SavedSearch:
     except FileNotFoundError:
         known = ", ".join(files.names()) or "none"
         raise QueryError(f"there is no saved search {name!r}; there are: {known}") from None
-    except (msgspec.MsgspecError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise QueryError(f"the saved search {name!r} cannot be read: {error}") from error
 
 

@@ -7,13 +7,17 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from search.errors import StoreError
 
-__all__ = ["connect", "refusals"]
+__all__ = ["Rows", "connect", "refusals"]
 
 #: How long a statement waits for a writer of another process, in seconds.
 BUSY_SECONDS = 30.0
+
+# Rows that are taken from SQLite at once where they are gone through one by one.
+_AT_ONCE = 256
 
 
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
@@ -31,6 +35,9 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         else:
             connection = _connect_for_reading(path)
         connection.execute("PRAGMA temp_store = MEMORY")
+        # The file may come from elsewhere: nothing in its schema is to be run.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA mmap_size = 1073741824")
     return connection
 
@@ -54,6 +61,32 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class Rows(sqlite3.Cursor):
+    """The rows of a query; what SQLite refuses on the way, in a damaged file say, is StoreError too."""
+
+    path = Path()
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        with refusals(self.path):
+            return super().fetchone()
+
+    def fetchmany(self, size: int | None = _AT_ONCE) -> list[Any]:
+        """Return the next rows, `size` at the most."""
+        with refusals(self.path):
+            return super().fetchmany(size)
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        with refusals(self.path):
+            return super().fetchall()
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Yield the rows, taken several at once."""
+        while rows := self.fetchmany():
+            yield from rows
+
+
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into StoreError with the file's name and, where there is something to do, what."""
@@ -68,6 +101,8 @@ def refusals(path: Path) -> Iterator[None]:
             advice = f"; another process has been writing for over {BUSY_SECONDS:.0f} s, try again"
         elif "readonly" in text or "unable to open" in text:
             advice = "; check that the file and its folder can be written"
+        elif "disk I/O" in text:
+            advice = "; check the disk, then run the same command again, what was committed is kept"
         elif "malformed" in text or "not a database" in text:
             advice = "; the file is damaged, restore it from a copy"
         raise StoreError(f"{path}: {text}{advice}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +13,16 @@ import numpy.typing as npt
 from search.article import Article
 from search.errors import StoreError
 from search.store.conditions import Conditions, SqliteConditions
-from search.store.connection import connect, refusals
+from search.store.connection import Rows, connect, refusals
 from search.store.rows import unpack
 
 __all__ = ["Pmids", "StoreReader", "Vectors"]
 
 #: What the tables of this version are known by; `schema.py` makes them.
-NEWEST_MIGRATION = "0006_nlm"
+NEWEST_MIGRATION = "0007_checksums"
+
+#: Tables of this version can be read as they are; a writer brings them up to date.
+OLDEST_READABLE = "0006_nlm"
 
 Pmids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
@@ -53,15 +55,16 @@ class StoreReader:
         self.connection.close()
 
     def check_schema(self) -> None:
-        """Raise StoreError if an older or a newer version of the program made the tables."""
+        """Raise StoreError if the tables are of a version of the program that this one cannot read."""
         newest = self.rows("SELECT max(name) FROM _sqlite_migrations WHERE migration_set = 'articles'").fetchone()[0]
-        if newest != NEWEST_MIGRATION:
-            older = str(newest) < NEWEST_MIGRATION
-            raise StoreError(
-                f"{self.path} has the tables of {'an older' if older else 'a newer'} version of this program ({newest} "
-                f"and not {NEWEST_MIGRATION}); "
-                + ("`search merge` brings it up to date, nothing is encoded again" if older else "update the program")
-            )
+        if OLDEST_READABLE <= str(newest) <= NEWEST_MIGRATION:
+            return
+        older = str(newest) < NEWEST_MIGRATION
+        raise StoreError(
+            f"{self.path} has the tables of {'an older' if older else 'a newer'} version of this program ({newest} and "
+            f"not {NEWEST_MIGRATION}); "
+            + ("`search merge` brings it up to date, nothing is encoded again" if older else "update the program")
+        )
 
     @contextmanager
     def snapshot(self) -> Iterator[int]:
@@ -189,13 +192,6 @@ class StoreReader:
         rows = self.rows("SELECT pmid FROM vectors WHERE change > ? AND change <= ?", [since, _last(upto)])
         return np.sort(np.fromiter((pmid for (pmid,) in rows), np.int64))
 
-    def document_rows(self) -> Iterator[tuple[int, bytes, bytes, bytes | None, bool]]:
-        """Yield PMID, stored document, hash of the text, hash of the vector's text, and whether it is stale."""
-        yield from self.rows(
-            "SELECT a.pmid, d.document, a.text_hash, v.text_hash, a.stale FROM articles AS a "
-            "JOIN documents AS d ON d.pmid = a.pmid LEFT JOIN vectors AS v ON v.pmid = a.pmid ORDER BY a.pmid"
-        )
-
     def integrity_problems(self) -> list[str]:
         """Return what SQLite's own check finds wrong; nothing if the file is whole."""
         found = [text for (text,) in self.rows("PRAGMA integrity_check(20)")]
@@ -265,10 +261,16 @@ class StoreReader:
         """Whether there is a table of this name."""
         return bool(self.one("SELECT count(*) FROM sqlite_master WHERE name = ?", [name]))
 
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Return the rows of a query."""
+    def has_column(self, table: str, name: str) -> bool:
+        """Whether a table has a column of this name."""
+        return bool(self.one("SELECT count(*) FROM pragma_table_info(?) WHERE name = ?", [table, name]))
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Rows:
+        """Return the rows of a query. Raises StoreError, as taking rows does, if SQLite refuses."""
         with refusals(self.path):
-            return self.connection.execute(sql, parameters)
+            rows = self.connection.cursor(Rows)
+            rows.path = self.path
+            return rows.execute(sql, parameters)
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Return the one number that a query gives; 0 for none."""

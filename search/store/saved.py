@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from search.store.durable import fsync_folder
+import msgspec
+
+from search.store.durable import fsync_folder, sealed, unsealed
 
 __all__ = ["SavedFiles", "SavedFolder"]
 
@@ -38,8 +40,11 @@ class SavedFolder:
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
     def read(self, name: str) -> bytes:
-        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read."""
-        return (self._folder / f"{name}.json").read_bytes()
+        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read.
+
+        ValueError if it is damaged.
+        """
+        return msgspec.json.encode(unsealed((self._folder / f"{name}.json").read_bytes()))
 
     def write(self, name: str, content: bytes) -> None:
         """Replace one so that a crash leaves the old or the new. Raises OSError."""
@@ -48,7 +53,7 @@ class SavedFolder:
         self._folder.mkdir(exist_ok=True)
         fsync_folder(self._folder.parent)
         with temporary.open("wb") as stream:
-            stream.write(content)
+            stream.write(sealed(msgspec.json.decode(content)))
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

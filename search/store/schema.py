@@ -167,3 +167,9 @@ def _nlm(db: Database) -> None:
             pmid INTEGER NOT NULL,
             PRIMARY KEY (run, pmid)
         ) WITHOUT ROWID""")
+
+
+@migrations(name="0007_checksums")
+def _checksums(db: Database) -> None:
+    """Give vectors a checksum; those that are there already have none."""
+    db.conn.execute("ALTER TABLE vectors ADD COLUMN checksum BLOB")

@@ -241,7 +241,7 @@ def test_a_model_that_is_not_there(run):
 
 def test_an_index_made_with_another_model(run, demo, tmp_path):
     manifest = json.loads((demo / "manifest.json").read_text())
-    (demo / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0" * 32}))
+    (demo / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0" * 32, "checksum": None}))
     code, _, err = run("query", "x", "--index", demo)
     assert code == 1
     assert "was made with builtin" in err

@@ -1,5 +1,7 @@
 """What must hold of an index after every fault."""
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -50,9 +52,11 @@ def after_fault(scenario, index, around, expected, reported, *, must_be_done):
         problems += _check(index, expected, reported, must_be_done, outdated=scenario.schema is not None)
     elif reported > 1 or must_be_done:
         problems.append(f"there is no manifest, and change {reported} was reported as committed")
-    code = command(scenario, scenario.arguments, index, around)()
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = command(scenario, scenario.arguments, index, around)()
     if code:
-        return [*problems, f"the next run ended with exit code {code}"]
+        return [*problems, f"the next run ended with exit code {code}: {said.getvalue()}"]
     problems += [f"after the next run: {problem}" for problem in _check(index, expected, 0, True)]
     names = {path.name for path in index.iterdir()}
     if {_plain(name) for name in names} - expected.names:

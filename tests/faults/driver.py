@@ -181,6 +181,12 @@ def _without_digits(name):
     return "".join(character for character in name if not character.isdigit())
 
 
+def load():
+    """Import what the forked processes will need."""
+    for module in _LOADED:
+        importlib.import_module(module)
+
+
 def main():
     """Run the scenario that is named."""
     parser = argparse.ArgumentParser()
@@ -189,8 +195,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="What the sample is drawn with.")
     parser.add_argument("--only", help="Try one fault, as a problem names it: kill:17")
     options = parser.parse_args()
-    for module in _LOADED:
-        importlib.import_module(module)
+    load()
 
     shared = Path("/dev/shm")
     failed = 0

@@ -70,7 +70,7 @@ SCENARIOS = {
         Scenario("pubmed", _BASE, "add --pubmed aspirin --config {file}/config.yml --index {index}"),
         *(
             Scenario(f"migrate-{schema}", _CHANGED, "merge --index {index}", schema=schema)
-            for schema in (4, 5)
+            for schema in (4, 6)
         ),
     )
 }  # fmt: skip
@@ -199,5 +199,8 @@ def take_back(database, schema):
             for table in tables:
                 connection.execute(f"DROP TABLE {table}")
             connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE ?", [f"{number:04d}%"])
+    if schema < 7:
+        connection.execute("ALTER TABLE vectors DROP COLUMN checksum")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0007_checksums'")
     connection.commit()
     connection.close()

@@ -1,17 +1,22 @@
 """Defects that the fault harness found; each test fails without its mend."""
 
+import json
 import os
 import sqlite3
+from pathlib import Path
 
+import numpy as np
 import pytest
 from faults.scenarios import take_back
 from helpers import article, put
 
 from search.api import Index
-from search.errors import IndexFolderError, StoreError
-from search.index import IndexReader, IndexWriter, create_folder, lock, verify, writer
+from search.article import Journal, MeshHeading
+from search.errors import IndexCorruptError, IndexFolderError, StoreError
+from search.index import IndexReader, IndexWriter, ann, create_folder, lock, verify, writer
 from search.index.lexical import LexicalWriter
 from search.index.manifest import read_manifest
+from search.store import SavedFolder, StoreReader
 
 
 def refuse(*arguments, **named):
@@ -93,6 +98,16 @@ def test_tables_of_an_older_version_are_told_and_brought_up_to_date(folder, enco
         assert index.status().articles == 1
 
 
+def test_tables_that_only_lack_checksums_are_read_as_they_are(folder, encoder):
+    put(folder, encoder, article(1, "one"), merge=True)
+    take_back(folder / "articles.db", 6)
+    assert list(verify(folder)) == []
+    with Index.open(folder) as index:
+        assert index.status().articles == 1
+        index.merge()
+    assert StoreReader(folder / "articles.db").has_column("vectors", "checksum")
+
+
 def test_tables_of_a_newer_version_are_not_touched(folder):
     connection = sqlite3.connect(folder / "articles.db")
     connection.execute("INSERT INTO _sqlite_migrations VALUES (99, 'articles', '0099_future', '')")
@@ -104,3 +119,118 @@ def test_tables_of_a_newer_version_are_not_touched(folder):
     reader.close()
     with pytest.raises(StoreError, match="a newer version .*update the program"):
         IndexWriter(folder)
+
+
+def test_a_faiss_file_whose_last_bytes_cannot_be_written_is_an_error(folder):
+    index = ann.build([(np.arange(1, 4), np.eye(3, 8, dtype=np.float32))], 3, None, 8)
+    with pytest.raises(OSError, match="No space left"):
+        index.write(Path("/dev/full"))
+
+
+def test_a_creation_that_was_cut_off_at_any_file_is_gone_on_with(folder, tmp_path):
+    half = tmp_path / "half"
+    half.mkdir()
+    for name in ("articles.db", "articles.db-journal", "writer.lock"):
+        (half / name).touch()
+    create_folder(half, read_manifest(folder))
+    assert list(verify(half)) == []
+
+
+def test_a_manifest_with_any_byte_flipped_is_damaged(folder, encoder):
+    put(folder, encoder, article(1, "one"), merge=True)
+    path = folder / "manifest.json"
+    data = path.read_bytes()
+    whole = read_manifest(folder)
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x81]) + data[place + 1 :])
+        with pytest.raises(IndexCorruptError, match=r"manifest\.json is damaged"):
+            read_manifest(folder)
+    path.write_bytes(data.replace(b" ", b""))
+    assert read_manifest(folder) == whole
+
+
+@pytest.mark.parametrize("name", ["../vectors-1.faiss", "/etc/passwd", "..", "a/b"])
+def test_a_manifest_names_files_of_its_folder_only(folder, encoder, name):
+    put(folder, encoder, article(1, "one"), merge=True)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["checksum"]
+    manifest["vector_segments"][0]["file"] = name
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(IndexCorruptError, match="which is no file of the folder"):
+        read_manifest(folder)
+
+
+def test_a_damaged_page_is_told_in_words_wherever_it_is_read(folder, encoder):
+    put(folder, encoder, *[article(pmid, f"word{pmid} " * 200) for pmid in range(1, 60)])
+    path = folder / "articles.db"
+    data = bytearray(path.read_bytes())
+    page = 4096
+    # Every page but those of the schema and the settings: whatever is read first, there is something wrong with it.
+    root = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = 'documents'").fetchone()[0]
+    for place in range(root * page, len(data), page):
+        data[place : place + 100] = b"\xff" * 100
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"articles\.db: database disk image is malformed; the file is damaged"):
+        list(StoreReader(path).articles())
+    assert any("damaged" in problem for problem in verify(folder))
+
+
+def test_no_commit_is_left_to_the_log_when_the_writer_closes(folder, encoder):
+    with Index.open(folder):
+        put(folder, encoder, article(1, "one"))
+        assert (folder / "articles.db-wal").stat().st_size == 0
+    log = folder / "articles.db-wal"
+    log.unlink(missing_ok=True)
+    with Index.open(folder) as index:
+        assert index.get(1).title == "one"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("UPDATE articles SET date_first = 20010101 WHERE pmid = 2", "PMID 2: its date, journal or kind"),
+        ("UPDATE articles SET retracted = 1 WHERE pmid = 2", "PMID 2: its date, journal or kind"),
+        ("UPDATE articles SET journal = NULL WHERE pmid = 2", "PMID 2: its date, journal or kind"),
+        ("UPDATE articles SET record_hash = x'00' WHERE pmid = 2", "PMID 2: its text is not the one"),
+        ("UPDATE terms SET name = 'asperin' WHERE name = 'aspirin'", "PMID 2: it is not found by its MeSH headings"),
+        ("UPDATE article_terms SET major = 1 - major WHERE pmid = 2", "PMID 2: it is not found by its MeSH headings"),
+        ("INSERT INTO article_terms SELECT term, 77, 0 FROM article_terms", "belong to no article"),
+        ("UPDATE journal_keys SET key = 'lancit' WHERE key = 'lancet'", "the names of journals are damaged"),
+        ("INSERT INTO tombstones VALUES (2, 1, 0)", "1 articles are there and deleted"),
+        (
+            "INSERT INTO vectors SELECT 77, change, text_hash, vector, NULL FROM vectors",
+            "1 vectors belong to no article",
+        ),
+        ("UPDATE vectors SET vector = zeroblob(3)", "PMID 2: its vector is not of 32 dimensions"),
+    ],
+)
+def test_every_row_is_held_against_its_document(folder, encoder, damage, message):
+    fields = {"mesh_headings": (MeshHeading("Aspirin"),), "journal": Journal("Lancet")}
+    put(folder, encoder, article(2, "two", "of it", **fields), merge=True)
+    assert list(verify(folder)) == []
+    connection = sqlite3.connect(folder / "articles.db")
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    assert any(message in problem for problem in verify(folder))
+
+
+def test_a_flipped_sign_in_a_vector_is_found(folder, encoder):
+    put(folder, encoder, article(2, "two"))
+    connection = sqlite3.connect(folder / "articles.db")
+    (vector,) = connection.execute("SELECT vector FROM vectors").fetchone()
+    connection.execute("UPDATE vectors SET vector = ?", [vector[:1] + bytes([vector[1] ^ 0x80]) + vector[2:]])
+    connection.commit()
+    connection.close()
+    assert list(verify(folder)) == ["PMID 2: its vector is not the one that was stored; delete and add it again"]
+
+
+def test_a_damaged_saved_search_is_found(folder):
+    saved = SavedFolder(folder)
+    saved.write("mine", b'{"question": "aspirin"}')
+    assert json.loads(saved.read("mine")) == {"question": "aspirin"}
+    path = folder / "saved" / "mine.json"
+    path.write_bytes(path.read_bytes().replace(b"aspirin", b"asperin"))
+    with pytest.raises(ValueError, match="its checksum is another"):
+        saved.read("mine")
+    assert list(verify(folder)) == ["the saved search 'mine' is damaged (its checksum is another); save it again"]

@@ -121,7 +121,7 @@ def test_a_damaged_vector_file_is_refused(folder, encoder, damage, message):
 
 def test_parts_of_two_indexes_are_refused(folder, encoder, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "dimension": 7}))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "dimension": 7, "checksum": None}))
     with pytest.raises(IndexCorruptError, match="32 dimensions and the manifest says 7"):
         IndexReader(folder)
 
