@@ -146,7 +146,8 @@ def refusals(name: str) -> Iterator[None]:
     except PoolClosed as error:
         raise StoreError(f"{name} is closed") from error
     except psycopg.Error as error:
-        text = " ".join((error.diag.message_primary or str(error)).split())
+        # What libpq says of a host that cannot be reached goes on for every address of it.
+        text = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
         state = error.sqlstate or ""
         if state == "3D000" or (not state and "does not exist" in text):
             raise IndexFolderError(f"{name}: {text}; make it with `createdb`, or correct the address") from error

@@ -13,7 +13,7 @@ from search.errors import IndexFolderError, SearchError
 from search.index import Manifest
 from search.index.verify import check_articles, check_vectors
 from search.postgres.address import PgAddress
-from search.postgres.connection import Connection, connect, open_pool, patiently, refusals
+from search.postgres.connection import Connection, connect, open_pool, refusals
 from search.postgres.reader import PgStoreReader
 from search.postgres.saved import SavedTable
 from search.postgres.schema import MIGRATIONS
@@ -27,10 +27,8 @@ __all__ = ["PgIndexReader", "PgIndexWriter", "create_schema", "has_index", "veri
 
 def has_index(address: PgAddress, config: PostgresConfig) -> bool:
     """Whether there is an index in a schema. Raises IndexFolderError if there is no such database."""
-    with refusals(address.name):
-        connection = patiently(lambda: connect(address, config, writable=False), config.timeout)
-        with connection:
-            return PgStoreReader(connection).has_table("settings") and bool(_settings(connection).get("manifest"))
+    with refusals(address.name), connect(address, config, writable=False) as connection:
+        return PgStoreReader(connection).has_table("settings") and bool(_settings(connection).get("manifest"))
 
 
 def create_schema(address: PgAddress, config: PostgresConfig, manifest: Manifest) -> None:

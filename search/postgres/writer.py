@@ -43,7 +43,7 @@ class PgStoreWriter(PgStoreReader):
         self.address = address
         self._config = config
         with refusals(address.name):
-            super().__init__(patiently(lambda: connect(address, config, writable=True), config.patience))
+            super().__init__(connect(address, config, writable=True))
         self._in_transaction = False
         self._tables = ArticleTables(self)
 
@@ -139,6 +139,7 @@ class PgStoreWriter(PgStoreReader):
 
     def _ensure_connection(self) -> None:
         if self._connection.closed or self._connection.broken:
+            self._connection.close()
             self._connection = connect(self.address, self._config, writable=True)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
