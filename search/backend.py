@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -390,10 +391,9 @@ def _settings(config: Config | None) -> PostgresConfig:
 def _postgres() -> Any:
     """Import what works on PostgreSQL. Raises ConfigError if its driver is not installed."""
     try:
-        from search.postgres import index
+        return import_module("search.postgres.index")
     except ImportError as error:
         raise ConfigError(
             f"an index in PostgreSQL needs the extra `postgres` ({error}): "
             "pip install 'pubmed-semantic-search[postgres]'"
         ) from error
-    return index

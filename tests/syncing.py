@@ -5,18 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
-from helpers import WordEncoder
+from helpers import WordEncoder, words_manifest
+from helpers import state as state_of
 
 import search
-from search import ingest
-from search.article import TEXT_RULE
-from search.index import IndexWriter, Manifest, create_folder
+from search import backend, ingest
 from search.sources.nlm_files import FileServer
 from search.sources.web import Patience
-from search.store import StoreReader
 from search.sync import synchronize
 
 QUICK = Patience(attempts=4, first=0.001)
@@ -32,18 +31,22 @@ class TextEncoder(WordEncoder):
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1)
 
 
-def make_index(folder, encoder):
-    manifest = Manifest(
-        model="words", fingerprint="words", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float16"
-    )
-    create_folder(folder, manifest)
-    return folder
+def make_index(address, encoder):
+    backend.create(address, words_manifest(encoder))
+    return address
 
 
-def sync(folder, url, encoder, **options):
+def downloads_of(address):
+    """Where a sync of an index downloads to."""
+    if isinstance(address, Path):
+        return address / "downloads"
+    return Path(tempfile.gettempdir()) / f"downloads-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+
+
+def sync(address, url, encoder, **options):
     """Sync an index with a server and return the report."""
-    writer = IndexWriter(folder)
-    origin = FileServer(url, folder / "downloads", timeout=5, patience=QUICK)
+    writer = backend.open_writer(address)
+    origin = FileServer(url, downloads_of(address), timeout=5, patience=QUICK)
     try:
         return synchronize(writer, encoder, origin, **options)
     finally:
@@ -51,29 +54,20 @@ def sync(folder, url, encoder, **options):
         writer.close()
 
 
-def store_state(folder):
+def store_state(address):
     """All that a store says, but not when it was told."""
-    tables = {
-        "articles": "SELECT pmid, version, revised, sequence, date_first, date_last, has_abstract, free_full_text, "
-        "retracted, stale, text_hash, record_hash FROM articles ORDER BY pmid",
-        "documents": "SELECT * FROM documents ORDER BY pmid",
-        "vectors": "SELECT pmid, text_hash, vector FROM vectors ORDER BY pmid",
-        "tombstones": "SELECT pmid, sequence FROM tombstones ORDER BY pmid",
-        "terms": "SELECT kind, name, ui, pmid, major FROM article_terms JOIN terms ON id = term ORDER BY 1, 2, 3, 4",
-        "ledger": "SELECT name, md5, records, deletions, rejected FROM nlm_files ORDER BY sequence",
-        "part": "SELECT pmid FROM part_articles ORDER BY pmid",
-    }
-    store = StoreReader(folder / "articles.db")
-    found = {name: store.connection.execute(sql).fetchall() for name, sql in tables.items()}
-    store.close()
+    writer = backend.open_writer(address)
+    found = state_of(writer.store)
+    writer.close()
     return found
 
 
-def articles(folder):
+def articles(address):
     """The PMIDs of an index with their titles."""
-    store = StoreReader(folder / "articles.db")
-    found = {article.pmid: article.title for article in store.articles()}
-    store.close()
+    reader = backend.open_reader(address)
+    with reader.view() as view:
+        found = {article.pmid: article.title for article in view.store.articles()}
+    reader.close()
     return found
 
 
@@ -85,11 +79,13 @@ def start_process(folder, url, *, die_at=0):
     return subprocess.Popen(command, env=environment, cwd=root)
 
 
-def _main(folder, url, die_at):
-    from search.store import StoreWriter
-
+def _main(name, url, die_at):
+    address = name if name.startswith("postgresql:") else Path(name)
+    writer = backend.open_writer(address)
+    kind = type(writer.store)
+    writer.close()
     left = int(die_at)
-    apply = StoreWriter.apply
+    apply = kind.apply
 
     def dying(self, plan, vectors=None):
         nonlocal left
@@ -98,9 +94,9 @@ def _main(folder, url, die_at):
             os.kill(os.getpid(), signal.SIGKILL)
         return apply(self, plan, vectors)
 
-    StoreWriter.apply = dying
+    kind.apply = dying
     ingest.BATCH = 4
-    sync(Path(folder), url, TextEncoder())
+    sync(address, url, TextEncoder())
 
 
 if __name__ == "__main__":

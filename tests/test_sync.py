@@ -1,6 +1,7 @@
 """An index is brought to NLM's state, whole or in part, whatever comes in between."""
 
 import itertools
+import shutil
 import signal
 import time
 
@@ -8,15 +9,13 @@ import pytest
 from click.testing import CliRunner
 from helpers import article
 from nlm_server import NlmServer, article_xml, packed
-from syncing import QUICK, TextEncoder, articles, make_index, start_process, store_state, sync
+from syncing import QUICK, TextEncoder, articles, downloads_of, make_index, start_process, store_state, sync
 
-from search import ingest
+from search import backend, ingest
 from search.api import Index
 from search.config import config_from_dict
 from search.errors import ConfigError, IndexFolderError, SourceError
-from search.index import IndexWriter
 from search.sources.eutils import Eutils
-from search.store import StoreReader
 from search.sync import Part, add_query, make_part, preview
 
 
@@ -34,8 +33,11 @@ def server():
 
 
 @pytest.fixture
-def folder(tmp_path, encoder):
-    return make_index(tmp_path / "index", encoder)
+def folder(new_index, encoder):
+    """The address of an index: each test that has it runs on a folder, and again on PostgreSQL."""
+    found = make_index(new_index(), encoder)
+    yield found
+    shutil.rmtree(downloads_of(found), ignore_errors=True)
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_an_index_comes_to_nlms_state_and_stays_there(server, folder, encoder):
         ("pubmed25n000", 2, 2),
         ("pubmed25n000", 1, 2),
     ]
-    assert list((folder / "downloads").iterdir()) == []
+    assert list((downloads_of(folder)).iterdir()) == []
     asked, encoded = len(server.requests), len(encoder.encoded)
     assert sync(folder, server.url, encoder).applied == []
     assert [path for path, _, _ in server.requests[asked:]] == ["baseline/", "updatefiles/"]
@@ -123,12 +125,12 @@ def updates():
 
 
 @pytest.mark.parametrize("part", [None, Part(terms=("asthma",))], ids=["all", "part"])
-def test_the_order_in_which_files_turn_up_does_not_matter(server, tmp_path, part):
+def test_the_order_in_which_files_turn_up_does_not_matter(server, new_index, part):
     server.files.clear()
     server.put(25, 1, packed(*[article_xml(pmid, "asthma" if pmid % 2 else "x") for pmid in range(1, 5)]))
     states = []
     for order in [(3, 4, 5, 6), *itertools.islice(itertools.permutations((6, 5, 4, 3)), 0, 24, 4)]:
-        folder = make_index(tmp_path / f"index{order}", TextEncoder())
+        folder = make_index(new_index(), TextEncoder())
         server.files = {path: content for path, content in server.files.items() if path.startswith("baseline")}
         for number in order:
             server.put(25, number, updates()[number], "updatefiles")
@@ -139,9 +141,9 @@ def test_the_order_in_which_files_turn_up_does_not_matter(server, tmp_path, part
     assert articles(folder) == expected
 
 
-def test_killed_while_applying_and_started_again(server, tmp_path, encoder):
-    sync(make_index(tmp_path / "whole", encoder), server.url, encoder)
-    folder = make_index(tmp_path / "killed", encoder)
+def test_killed_while_applying_and_started_again(server, new_index, encoder):
+    whole, folder = make_index(new_index(), encoder), make_index(new_index(), encoder)
+    sync(whole, server.url, encoder)
     for _ in range(12):
         # In steps of four records: at the beginning, in the middle and at the end of files.
         process = start_process(folder, server.url, die_at=4)
@@ -149,14 +151,14 @@ def test_killed_while_applying_and_started_again(server, tmp_path, encoder):
             break
         assert process.returncode == -signal.SIGKILL
     assert process.returncode == 0
-    assert store_state(folder) == store_state(tmp_path / "whole")
+    assert store_state(folder) == store_state(whole)
 
 
 def test_killed_while_downloading_and_started_again(server, folder, encoder):
     server.put(25, 1, packed(*[article_xml(pmid, f"first {pmid}", f"{pmid} " * pmid) for pmid in range(1, 90)]))
     server.chunk_pause = 0.05
     process = start_process(folder, server.url)
-    part = folder / "downloads" / "pubmed25n0001.xml.gz.part"
+    part = downloads_of(folder) / "pubmed25n0001.xml.gz.part"
     deadline = time.monotonic() + 20
     while not (part.exists() and part.stat().st_size > 600) and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -205,7 +207,7 @@ def test_an_article_that_is_revised_out_of_the_part_goes_and_may_return(server, 
     part = Part(mesh=("Asthma",))
     server.files.clear()
     server.put(25, 1, packed(article_xml(1, mesh=["Asthma"]), article_xml(2), article_xml(3)))
-    writer = IndexWriter(folder)
+    writer = backend.open_writer(folder)
     ingest.add_articles(writer, encoder, [article(2, "by hand"), article(90, "by hand")])
     writer.close()
     sync(folder, server.url, encoder, part=part)
@@ -215,15 +217,17 @@ def test_an_article_that_is_revised_out_of_the_part_goes_and_may_return(server, 
     server.put(25, 2, packed(*out), "updatefiles")
     assert sync(folder, server.url, encoder).ingest.counts["left the part"] == 1
     assert articles(folder) == {2: "out 2", 90: "by hand"}
-    with StoreClosing(folder) as store:
-        assert store.counts()["deleted"] == 0
+    reader = backend.open_reader(folder)
+    with reader.view() as view:
+        assert view.store.counts()["deleted"] == 0
+    reader.close()
     server.put(25, 3, packed(article_xml(1, "in 1", revised="2025-03-01", mesh=["Asthma"])), "updatefiles")
     sync(folder, server.url, encoder)
     assert articles(folder) == {1: "in 1", 2: "out 2", 90: "by hand"}
     # And what left can be added by hand, to stay, unlike what NLM has deleted.
     server.put(25, 4, packed(article_xml(1, "out 1", revised="2025-04-01"), deleted=[2]), "updatefiles")
     sync(folder, server.url, encoder)
-    writer = IndexWriter(folder)
+    writer = backend.open_writer(folder)
     counts = ingest.add_articles(writer, encoder, [article(1, "by hand"), article(2, "by hand")]).counts
     writer.close()
     assert counts == {"added": 1, "deleted earlier": 1}
@@ -233,24 +237,13 @@ def test_an_article_of_the_part_that_is_added_by_hand_stays(server, folder, enco
     server.files.clear()
     server.put(25, 1, packed(article_xml(1, mesh=["Asthma"]), article_xml(2, mesh=["Asthma"])))
     sync(folder, server.url, encoder, part=Part(mesh=("Asthma",)))
-    writer = IndexWriter(folder)
+    writer = backend.open_writer(folder)
     ingest.add_articles(writer, encoder, [writer.store.get(1)])
     writer.close()
     out = [article_xml(pmid, f"out {pmid}", revised="2025-02-01") for pmid in (1, 2)]
     server.put(25, 2, packed(*out), "updatefiles")
     sync(folder, server.url, encoder)
     assert articles(folder) == {1: "out 1"}
-
-
-class StoreClosing(StoreReader):
-    def __init__(self, folder):
-        super().__init__(folder / "articles.db")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def test_the_part_is_remembered_and_changed_only_on_purpose(server, folder, encoder):
@@ -300,7 +293,7 @@ def test_a_new_baseline_replaces_what_is_not_in_it(server, folder, encoder):
     server.put(25, 1, packed(*[article_xml(pmid, f"first {pmid}") for pmid in (1, 2, 3, 5, 6)]))
     server.put(25, 2, packed(*[article_xml(pmid, f"first {pmid}") for pmid in (11, 12, 13)]))
     sync(folder, server.url, encoder)
-    writer = IndexWriter(folder)
+    writer = backend.open_writer(folder)
     ingest.add_articles(writer, encoder, [article(900, "by hand")])
     writer.close()
     before = len(encoder.encoded)
@@ -443,7 +436,7 @@ def test_a_query_that_was_interrupted_goes_on(server, folder, encoder, tmp_path)
     eutils = Eutils(server.url, tool="tests", cache=tmp_path, patience=QUICK, interval=0)
 
     def add(encoder):
-        writer = IndexWriter(folder)
+        writer = backend.open_writer(folder)
         try:
             return add_query(writer, encoder, eutils, "aspirin")
         finally:
