@@ -15,7 +15,7 @@ import msgspec
 from search import backend
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
-from search.errors import IndexFolderError, IndexMismatchError
+from search.errors import IndexFolderError, IndexMismatchError, QueryError
 from search.index import Manifest
 from search.query.engine import RERANKED, Engine, read_question, reranked, with_evidence
 from search.query.facets import Facets, facets_of
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from search.backend import Writer
     from search.ingest import IngestReport, Progress
     from search.models import Encoder, Reranker
+    from search.query.context import Context, Retracted
     from search.query.landscape import Landscape
     from search.store import Vectors
     from search.sync import Part, SyncPlan, SyncReport
@@ -657,6 +658,36 @@ class Index:
         row = {pmid: place for place, pmid in enumerate(pmids.tolist())}
         placed = [hit for hit in hits if hit.pmid in row]
         return landscape_of(placed, vectors[[row[hit.pmid] for hit in placed]])
+
+    def context(
+        self,
+        question: str,
+        tokens: int = 1500,
+        *,
+        limit: int = 20,
+        sentences: int = 3,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        retracted: Retracted = "mark",
+    ) -> Context:
+        """Return what a language model should answer a question from: sentences with their sources, within a budget.
+
+        The best `limit` articles are looked through for the `sentences` nearest to the question; as many as fit into
+        about `tokens` tokens are numbered, each under its citation. Retracted articles are marked, or left out.
+        Raises QueryError as `search` does, and if `tokens` is below 1.
+
+        >>> index = Index.open("indexes/demo")
+        >>> found = index.context("does aspirin lower the risk of bowel cancer?", 500)
+        >>> found.tokens <= 500, found.sources[0].pmid, found.text[:4]
+        (True, 990000025, '[1] ')
+        >>> index.close()
+        """
+        from search.query.context import context_of
+
+        if tokens < 1:
+            raise QueryError(f"the number of tokens must be at least 1, not {tokens}")
+        hits = self.search(question, limit, mode=mode, filters=filters, evidence=max(1, sentences))
+        return context_of(question, hits, tokens, retracted=retracted)
 
     def get(self, pmid: int) -> Article | None:
         """Return the article with this PMID, or None.

@@ -7,20 +7,25 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from search.api import Index
+from search.article import Article
 from search.config import Config, config_from_dict
-from search.errors import IndexFolderError, QueryError
+from search.errors import ExportError, QueryError
+from search.query.context import Retracted
 from search.query.filters import Filters, filters_from_dict
 from search.query.records import hit_record
 from search.query.search import Mode
+from search.sync import Part
 
-__all__ = ["Ingest", "Search", "Similar"]
+__all__ = ["Context", "Export", "Ingest", "Search", "Similar", "Sync"]
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +49,40 @@ class SimilarRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     filters: Filters = Filters()
 
 
+class ContextRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An element of the workflow `context`: a question and how much may be said, as in `Index.context`."""
+
+    query: str
+    tokens: int = 1500
+    limit: int = 20
+    sentences: int = 3
+    mode: Mode
+    filters: Filters = Filters()
+    retracted: Retracted = "mark"
+
+
+class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An element of the workflow `export`: PMIDs or a question, the format, and the file to write, if there is one."""
+
+    format: str = "ris"
+    pmids: tuple[int, ...] = ()
+    query: str | None = None
+    limit: int
+    mode: Mode
+    filters: Filters = Filters()
+    output: str | None = None
+
+
+class SyncRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An element of the workflow `sync`: a folder of NLM's files (none: they are downloaded), and the part to keep."""
+
+    folder: str | None = None
+    part: Part | None = None
+    change_part: bool = False
+    accept_removals: bool = False
+    keep: bool = False
+
+
 class _Pipeline:
     """A txtai pipeline that works on the index of its application's configuration."""
 
@@ -63,6 +102,12 @@ class _Pipeline:
             if self._index is None:
                 self._index = Index.open(self.config.index, config=self.config)
             return self._index
+
+    def open_or_create(self) -> Index:
+        """Return the index, made if it is not there."""
+        if not Index.exists(self.config.index, config=self.config):
+            Index.create(self.config.index, config=self.config).close()
+        return self.index()
 
     def close(self) -> None:
         """Close the index."""
@@ -124,24 +169,119 @@ class Similar(_Pipeline):
         return answers
 
 
+class Context(_Pipeline):
+    """Questions in, what a language model should answer them from out.
+
+    `tokens`, `sentences`, `limit` and `retracted` hold for every question that does not say otherwise.
+    """
+
+    def __init__(self, application: Any = None, **options: Any) -> None:
+        """Read the options and the configuration; see `_Pipeline`."""
+        own = ("tokens", "sentences", "limit", "retracted")
+        self.defaults: dict[str, Any] = {str(key): options.pop(key) for key in own if key in options}
+        super().__init__(application, **options)
+
+    def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return, for each question, passages with their sources: `question`, `text`, `sources`, `tokens`.
+
+        An element is a question, or a mapping of ContextRequest's fields. Raises QueryError for anything else.
+        """
+        answers = []
+        for element in elements:
+            given = {"query": element} if isinstance(element, str) else element
+            asked = _read(given, ContextRequest, {"mode": self.config.mode, **self.defaults}, "a question")
+            found = self.index().context(
+                asked.query,
+                asked.tokens,
+                limit=asked.limit,
+                sentences=asked.sentences,
+                mode=asked.mode,
+                filters=asked.filters,
+                retracted=asked.retracted,
+            )
+            answers.append(msgspec.to_builtins(found))
+        return answers
+
+
+class Export(_Pipeline):
+    """PMIDs or questions in, files or their content out."""
+
+    def __call__(self, elements: Sequence[int | str | dict[str, Any]]) -> list[str]:
+        """Return the articles of each element in a format of `search export`; with `output`, the path of the file.
+
+        An element is a PMID, or a mapping of ExportRequest's fields. Raises QueryError for anything else, ExportError
+        for a format there is not or a file that cannot be written.
+        """
+        defaults = {"limit": self.config.results, "mode": self.config.mode}
+        answers = []
+        for element in elements:
+            given = {"pmids": [element]} if isinstance(element, int | str) else element
+            answers.append(self._export(_read(given, ExportRequest, defaults, "a PMID")))
+        return answers
+
+    def _export(self, asked: ExportRequest) -> str:
+        from search.export import write
+
+        articles = self._articles(asked)
+        if asked.output is None:
+            stream = io.StringIO()
+            write(articles, stream, asked.format)
+            return stream.getvalue()
+        try:
+            with Path(asked.output).open("w", encoding="utf-8", newline="") as file:
+                write(articles, file, asked.format)
+        except OSError as error:
+            raise ExportError(f"{asked.output}: {error.strerror}") from error
+        return asked.output
+
+    def _articles(self, asked: ExportRequest) -> list[Article]:
+        if (asked.query is None) == (not asked.pmids):
+            raise QueryError("an element is a PMID, or a mapping with either pmids or a query")
+        if asked.query is not None:
+            hits = self.index().search(asked.query, asked.limit, mode=asked.mode, filters=asked.filters)
+            return [hit.article for hit in hits]
+        found = []
+        for pmid in asked.pmids:
+            article = self.index().get(pmid)
+            if article is None:
+                raise QueryError(f"PMID {pmid} is not in {self.index().name}")
+            found.append(article)
+        return found
+
+
+class Sync(_Pipeline):
+    """Folders of NLM's files in, or nothing to download them; reports out."""
+
+    def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
+        """Bring the index to NLM's state and return what was done; the index is made if it is not there.
+
+        An element is a folder, an empty text to download from the address in the configuration, or a mapping of
+        SyncRequest's fields. Raises QueryError for anything else.
+        """
+        reports = []
+        for element in elements:
+            given = {"folder": element or None} if isinstance(element, str) else element
+            asked = _read(given, SyncRequest, {}, "a folder")
+            report = self.open_or_create().sync(
+                asked.folder,
+                part=asked.part,
+                change_part=asked.change_part,
+                accept_removals=asked.accept_removals,
+                keep=asked.keep,
+            )
+            reports.append(msgspec.to_builtins(report))
+        return reports
+
+
 class Ingest(_Pipeline):
     """Paths in, reports out."""
 
     def __call__(self, elements: Sequence[str]) -> list[dict[str, Any]]:
         """Add the records of each file or folder; the index is made if it is not there."""
-        return [{"path": element, **msgspec.to_builtins(self._open_or_create().add(element))} for element in elements]
-
-    def _open_or_create(self) -> Index:
-        try:
-            return self.index()
-        except IndexFolderError as error:
-            if "is not there" not in str(error):
-                raise
-        Index.create(self.config.index, config=self.config).close()
-        return self.index()
+        return [{"path": element, **msgspec.to_builtins(self.open_or_create().add(element))} for element in elements]
 
 
-_Request = TypeVar("_Request", SearchRequest, SimilarRequest)
+_Request = TypeVar("_Request", SearchRequest, SimilarRequest, ContextRequest, ExportRequest, SyncRequest)
 
 
 def _read(given: Any, kind: type[_Request], defaults: dict[str, Any], short: str) -> _Request:

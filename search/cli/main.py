@@ -21,6 +21,7 @@ _COMMANDS = {
     "evaluate": "search.cli.evaluate:evaluate",
     "export": "search.cli.export:export",
     "facets": "search.cli.find:facets",
+    "mcp": "search.cli.serve:mcp",
     "merge": "search.cli.index:merge",
     "new": "search.cli.saved:new",
     "query": "search.cli.find:query",

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from search.cli.options import common, settings
+from search.config import Config
+from search.errors import ConfigError
 
-__all__ = ["serve", "token"]
+__all__ = ["mcp", "serve", "token"]
 
 
 @click.command()
@@ -20,14 +22,45 @@ def serve(folder: str | None, config_file: Path | None, host: str | None, port: 
 
     Reads only, and answers this machine only, unless the configuration says otherwise (`serve:`), which takes a token.
     """
-    import msgspec
-
     from search.web.server import serve as run
 
     config, index = settings(config_file, folder)
-    given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
-    config = msgspec.structs.replace(config, serve=msgspec.structs.replace(config.serve, **given))
+    config = _with_address(config, host, port)
     run(index, config, lambda name, at: click.echo(f"serving {name} at {at} (Ctrl-C stops it)", err=True))
+
+
+@click.command()
+@common
+@click.option("--http", is_flag=True, help="Answer over HTTP at /mcp, not over standard input and output.")
+@click.option("--host", help="With --http: the address to listen at [default: the config's, this machine alone].")
+@click.option("--port", type=click.IntRange(0, 65_535), help="With --http: the port; 0 takes any that is free.")
+def mcp(folder: str | None, config_file: Path | None, http: bool, host: str | None, port: int | None) -> None:
+    """Let language models search: a server of the Model Context Protocol that only reads.
+
+    Over HTTP it takes the same settings as `search serve`: this machine alone, unless there is a token.
+    """
+    if (host is not None or port is not None) and not http:
+        raise click.UsageError("--host and --port go with --http")
+    config, index = settings(config_file, folder)
+    try:
+        from search.mcp.server import run_http, run_stdio
+    except ModuleNotFoundError as error:
+        if error.name != "mcp":
+            raise
+        message = "the package mcp is not installed: pip install 'pubmed-semantic-search[mcp]'"
+        raise ConfigError(message) from error
+    if not http:
+        run_stdio(index, config)
+        return
+    config = _with_address(config, host, port)
+    run_http(index, config, lambda name, at: click.echo(f"serving {name} at {at}mcp (Ctrl-C stops it)", err=True))
+
+
+def _with_address(config: Config, host: str | None, port: int | None) -> Config:
+    import msgspec
+
+    given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    return msgspec.structs.replace(config, serve=msgspec.structs.replace(config.serve, **given))
 
 
 @click.command()

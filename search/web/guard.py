@@ -151,4 +151,4 @@ def _host_name(host: str) -> str:
 
 
 def _is_api(path: str) -> bool:
-    return path.startswith("/api/") or path in ("/metrics", "/openapi.json")
+    return path.startswith("/api/") or path in ("/mcp", "/metrics", "/openapi.json")

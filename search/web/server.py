@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from search.config import Config
+from search.config import Config, ServeConfig
 from search.errors import ConfigError
 from search.web.app import make_app
 from search.web.guard import is_loopback, is_open
 from search.web.service import Service
 
-__all__ = ["serve"]
+__all__ = ["run", "serve"]
 
 #: How long requests that are being answered may take after the server was told to stop, in seconds.
 _LAST_SECONDS = 10
@@ -28,23 +29,26 @@ def serve(address: str | Path, config: Config, started: Callable[[str, str], Non
     `started` is called with the name of the index and the address of the server when it is ready. Raises ConfigError
     where others could reach the server or it may write and there is no token, or the address cannot be had.
     """
-    settings = config.serve
-    if not settings.tokens and not is_open(settings):
-        raise ConfigError(
-            f"others than this machine could ask at {settings.host}: make a token with `search token` and put its hash "
-            "into `serve: tokens` of the configuration"
-        )
-    if not settings.tokens and settings.write:
-        raise ConfigError("`serve: write` needs a token: make one with `search token`")
+
+    def make() -> tuple[str, ASGIApp]:
+        service = Service(address, config)
+        return service.index.name, make_app(service)
+
+    run(make, config.serve, started)
+
+
+def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started: Callable[[str, str], None]) -> None:
+    """Run an application at an address; `make` makes it, with a name for it, once the address is had."""
+    _check_tokens(settings)
     listener = _listen(settings.host, settings.port)
     try:
-        service = Service(address, config)
+        name, app = make()
     except BaseException:
         listener.close()
         raise
     _start_log()
     options = uvicorn.Config(
-        make_app(service),
+        app,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -52,10 +56,20 @@ def serve(address: str | Path, config: Config, started: Callable[[str, str], Non
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=65_536,
     )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listener.getsockname()[1]
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    started(service.index.name, f"http://{'localhost' if is_loopback(settings.host) else name}:{port}/")
+    started(name, f"http://{'localhost' if is_loopback(settings.host) else host}:{port}/")
     uvicorn.Server(options).run(sockets=[listener])
+
+
+def _check_tokens(settings: ServeConfig) -> None:
+    if not settings.tokens and not is_open(settings):
+        raise ConfigError(
+            f"others than this machine could ask at {settings.host}: make a token with `search token` and put its hash "
+            "into `serve: tokens` of the configuration"
+        )
+    if not settings.tokens and settings.write:
+        raise ConfigError("`serve: write` needs a token: make one with `search token`")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,172 @@
+"""The tools that a language model is given: search, similar, get_article."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import ToolAnnotations
+from pydantic import Field
+from starlette.types import ASGIApp
+
+from search import __version__
+from search.api import Index
+from search.article import Article
+from search.config import Config
+from search.errors import SearchError
+from search.query.context import citation, warnings
+from search.query.filters import Filters, filters_from_dict
+from search.query.records import article_record
+from search.query.search import Hit, Mode
+from search.web.guard import Guard
+from search.web.metrics import Metrics
+from search.web.server import run
+
+__all__ = ["make_server", "run_http", "run_stdio"]
+
+INSTRUCTIONS = """\
+Searches the medical literature (PubMed records on this machine) by meaning. Ask `search` in plain English; PubMed field
+tags work as filters inside a question (`statins 2015:2024[dp] AND review[pt]`). Each result carries its PMID, the
+sentences of its abstract nearest to the question (`evidence`), how to cite it (`cite`), and `warnings`: never rely on
+an article that is retracted, and say so if you mention it. State only what the evidence or the abstract says, and cite
+PMIDs.
+"""
+
+_READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+
+_Result = TypeVar("_Result")
+
+Limit = Annotated[int, Field(ge=1, le=50, description="How many articles.")]
+FilterObject = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description="What articles must be: year_from, year_to, date_from, date_to, journals, mesh, publication_types, "
+        "languages, has_abstract, free_full_text, not_retracted, pmids, not_pmids."
+    ),
+]
+
+
+class Tools:
+    """The tools over one index."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    async def search(
+        self,
+        question: Annotated[str, Field(min_length=1, max_length=10_000, description="A question in plain English.")],
+        limit: Limit = 10,
+        mode: Annotated[Mode | None, Field(description="Rank by meaning, by words, or by both.")] = None,
+        filters: FilterObject = None,
+    ) -> dict[str, Any]:
+        """Find the articles that answer a question, best first, with the sentences that speak to it."""
+
+        def work() -> list[Hit]:
+            asked = filters_from_dict(filters or {})
+            return self.index.search(question, limit, mode=mode or self.index.config.mode, filters=asked, evidence=2)
+
+        return {"results": [_result(hit) for hit in await _in_thread(work)]}
+
+    async def similar(
+        self,
+        pmids: Annotated[
+            list[int], Field(min_length=1, max_length=100, description="Articles of which more is wanted.")
+        ],
+        limit: Limit = 10,
+        unlike: Annotated[list[int], Field(max_length=100, description="Articles to keep away from.")] = [],  # noqa: B006
+        filters: FilterObject = None,
+    ) -> dict[str, Any]:
+        """Find the articles most like some others, without these."""
+
+        def work() -> list[Hit]:
+            asked: Filters = filters_from_dict(filters or {})
+            return self.index.similar(pmids, limit, unlike=unlike, filters=asked)
+
+        return {"results": [_result(hit) for hit in await _in_thread(work)]}
+
+    async def get_article(self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")]) -> dict[str, Any]:
+        """Return an article: title, abstract, authors, journal, date, MeSH headings, how to cite it, warnings."""
+        article = await _in_thread(partial(self.index.get, pmid))
+        if article is None:
+            raise ToolError(f"PMID {pmid} is not in this index")
+        return {**article_record(article), **_to_cite(article)}
+
+
+def make_server(index: Index) -> MCPServer[Any]:
+    """Return a server of an index's tools."""
+    tools = Tools(index)
+    server: MCPServer[Any] = MCPServer(
+        "pubmed-semantic-search",
+        title="PubMed semantic search",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        log_level="WARNING",
+    )
+    for tool, title in (
+        (tools.search, "Search the medical literature"),
+        (tools.similar, "Find similar articles"),
+        (tools.get_article, "Read an article"),
+    ):
+        server.tool(title=title, annotations=_READS)(tool)
+    return server
+
+
+def run_stdio(address: str | Path, config: Config) -> None:
+    """Answer over standard input and output until the client closes them."""
+    with Index.open(address, config=config) as index:
+        make_server(index).run("stdio")
+
+
+def run_http(address: str | Path, config: Config, started: Callable[[str, str], None]) -> None:
+    """Answer over HTTP at /mcp until the process is told to stop; names, tokens and limits are those of `serve`."""
+    index = Index.open(address, config=config)
+
+    def make() -> tuple[str, ASGIApp]:
+        app = make_server(index).streamable_http_app(
+            json_response=True,
+            stateless_http=True,
+            max_request_body_size=config.serve.body,
+            # The guard in front knows the names of this server and its tokens.
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        )
+        return index.name, Guard(app, config.serve, Metrics())
+
+    try:
+        run(make, config.serve, started)
+    finally:
+        index.close()
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """Do some work in a thread; an error of this package is told to the model."""
+    try:
+        return await anyio.to_thread.run_sync(work)
+    except SearchError as error:
+        raise ToolError(str(error)) from error
+
+
+def _result(hit: Hit) -> dict[str, Any]:
+    article = hit.article
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 4),
+        "pmid": hit.pmid,
+        "title": article.title,
+        "journal": article.journal.title or article.journal.iso_abbreviation,
+        "year": article.year,
+        "publication_types": [kind.name for kind in article.publication_types],
+        "evidence": [part.text for part in hit.evidence],
+        "url": article.url,
+        **_to_cite(article),
+    }
+
+
+def _to_cite(article: Article) -> dict[str, Any]:
+    said: Sequence[str] = warnings(article)
+    return {"retracted": article.is_retracted, "warnings": said, "cite": citation(article)}

@@ -1,0 +1,128 @@
+"""Language models search: asked with the SDK's own client, in this process, over stdio and over HTTP."""
+
+import asyncio
+import re
+import subprocess
+import sys
+
+import httpx
+import pytest
+import yaml
+
+pytest.importorskip("mcp", reason="the package mcp is not installed")
+
+from mcp import Client, StdioServerParameters  # noqa: E402
+
+from search import Index  # noqa: E402
+from search.mcp.server import make_server  # noqa: E402
+from search.query.context import citation  # noqa: E402
+
+ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
+
+
+@pytest.fixture(scope="module")
+def index(built_demo):
+    with Index.open(built_demo) as opened:
+        yield opened
+
+
+def ask(server, *calls):
+    """Call tools of a server; returns the list of tools and each answer."""
+
+    async def run():
+        async with Client(server) as client:
+            tools = (await client.list_tools()).tools
+            return tools, [await client.call_tool(name, arguments) for name, arguments in calls]
+
+    return asyncio.run(run())
+
+
+def test_the_tools_only_read(index):
+    tools, _ = ask(make_server(index))
+    assert {tool.name for tool in tools} == {"search", "similar", "get_article"}
+    assert all(tool.annotations.read_only_hint and tool.description for tool in tools)
+    assert all("self" not in tool.input_schema["properties"] for tool in tools)
+
+
+def test_search_gives_what_the_index_finds_with_evidence_and_how_to_cite(index):
+    arguments = {"question": ASPIRIN, "limit": 3, "mode": "hybrid", "filters": {"year_from": 2000}}
+    _, (answer,) = ask(make_server(index), ("search", arguments))
+    from search import Filters
+
+    hits = index.search(ASPIRIN, 3, mode="hybrid", filters=Filters(year_from=2000), evidence=2)
+    found = answer.structured_content["results"]
+    assert [(entry["pmid"], entry["score"]) for entry in found] == [(hit.pmid, round(hit.score, 4)) for hit in hits]
+    assert [entry["evidence"] for entry in found] == [[part.text for part in hit.evidence] for hit in hits]
+    assert [entry["cite"] for entry in found] == [citation(hit.article) for hit in hits]
+    assert all("not a real study" in entry["warnings"] for entry in found)
+
+
+def test_similar_and_get_article(index):
+    calls = [("similar", {"pmids": [990000073], "limit": 1}), ("get_article", {"pmid": 990000067})]
+    _, (similar, article) = ask(make_server(index), *calls)
+    assert similar.structured_content["results"][0]["pmid"] == 990000074
+    record = article.structured_content
+    assert record["retracted"] is True and record["warnings"][0] == "retracted"
+    assert record["abstract"] and record["cite"].startswith("[RETRACTED; ")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("get_article", {"pmid": 5}, "PMID 5 is not in this index"),
+        ("similar", {"pmids": [5]}, "PMID 5 is not in the index"),
+        ("search", {"question": "statins 2015:soon[dp]"}, "soon"),
+        ("search", {"question": "x", "filters": {"yaer_from": 1}}, "year_from"),
+        ("search", {"question": "x", "limit": 1000}, "50"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(index, tool, arguments, told):
+    _, (answer,) = ask(make_server(index), (tool, arguments))
+    assert answer.is_error and told in answer.content[0].text
+
+
+def test_over_stdio(built_demo, tmp_path):
+    arguments = ["-m", "search", "mcp", "--index", str(built_demo)]
+    server = StdioServerParameters(command=sys.executable, args=arguments, cwd=tmp_path, env=environment())
+    _, (answer,) = ask(server, ("search", {"question": ASPIRIN, "limit": 1}))
+    assert answer.structured_content["results"][0]["pmid"] == 990000025
+
+
+def environment():
+    import os
+
+    return dict(os.environ)
+
+
+def test_over_http_with_a_token(built_demo, tmp_path):
+    from search.web.tokens import new_token, token_hash
+
+    token = new_token()
+    (tmp_path / "config.yml").write_text(
+        yaml.safe_dump({"serve": {"hosts": ["clinic.example"], "tokens": [token_hash(token)]}})
+    )
+    command = [sys.executable, "-m", "search", "mcp", "--http", "--port", "0", "--index", str(built_demo)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        line = process.stderr.readline()
+        address = re.search(r"http://localhost:\d+/mcp", line)
+        assert address, line + process.stderr.read()
+        assert httpx.post(address[0], json={}, timeout=30).status_code == 401
+        evil = {"host": "evil.example", "authorization": f"Bearer {token}"}
+        assert httpx.post(address[0], json={}, headers=evil, timeout=30).status_code == 421
+        assert asyncio.run(_ask_over_http(address[0], token)) == 990000025
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+async def _ask_over_http(address, token):
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with (
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=60) as http,
+        Client(streamable_http_client(address, http_client=http)) as client,
+    ):
+        answer = await client.call_tool("search", {"question": ASPIRIN, "limit": 1})
+        return answer.structured_content["results"][0]["pmid"]

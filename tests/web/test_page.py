@@ -1,0 +1,361 @@
+"""The page in a real browser: asking, filtering, paging, exporting, keys, narrow and dark, accessibility, failures.
+
+Screenshots of what is shown go to `build/screenshots`.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from .conftest import running_server
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = playwright.expect
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+
+ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
+WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with playwright.sync_playwright() as driver:
+        arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        made = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """Open the page; at the end, nothing may have been loaded from elsewhere and nothing gone wrong in it."""
+    contexts, troubles = [], []
+
+    def _open(path="", *, size=WIDE, scheme="light", base=server, expected=()):
+        context = browser.new_context(viewport=size, color_scheme=scheme, accept_downloads=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("request", lambda request: request.url.startswith((base, "blob:")) or troubles.append(request.url))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                said.type == "error" and not any(e in said.text for e in expected) and troubles.append(said.text)
+            ),
+        )
+        page.goto(f"{base}/{path}")
+        return page
+
+    yield _open
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def settled(page):
+    """Wait until everything that was asked for is there."""
+    page.locator("body:not([aria-busy]) #years svg").wait_for(state="attached")
+    return page
+
+
+def ask(page, question=ASPIRIN):
+    page.get_by_role("searchbox").fill(question)
+    page.keyboard.press("Enter")
+    return settled(page)
+
+
+def shown(page):
+    return [int(found.get_attribute("id")[1:]) for found in page.locator("#results > li").all()]
+
+
+def asked(server, path="search", **body):
+    return [hit["pmid"] for hit in httpx.post(f"{server}/api/{path}", json=body, timeout=60).json()]
+
+
+def shot(page, name):
+    page.screenshot(path=SHOTS / f"{name}.png")
+
+
+def test_ask_a_question(open_page, server):
+    page = open_page()
+    expect(page.get_by_role("heading", name="Find articles by what they mean")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("220 articles")
+    shot(page, "start-wide-light")
+    ask(page)
+    assert shown(page) == asked(server, question=ASPIRIN, limit=20)
+    first = page.locator("#r990000025")
+    expect(first).to_contain_text("Not a real study")
+    (hit,) = httpx.post(
+        f"{server}/api/search", json={"question": ASPIRIN, "limit": 1, "evidence": 1}, timeout=60
+    ).json()
+    expect(first.locator(".evidence q")).to_have_text(hit["evidence"][0]["text"])
+    first.get_by_role("button", name="Abstract").click()
+    expect(first.locator(".details mark").first).to_be_visible()
+    assert hit["evidence"][0]["text"] in first.locator(".details mark").all_inner_texts()
+    assert "q=does+taking+aspirin" in page.url
+    shot(page, "results-wide-light")
+
+
+def test_a_drag_over_the_years_filters_and_back_takes_it_away(open_page, server):
+    page = ask(open_page())
+    everything = shown(page)
+    box = page.locator("#years svg").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 30, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile("from="))
+    settled(page)
+    first, last = (int(re.search(rf"{end}=(\d+)", page.url)[1]) for end in ("from", "to"))
+    assert last - first > 2
+    filters = {"year_from": first, "year_to": last}
+    assert shown(page) == asked(server, question=ASPIRIN, limit=20, filters=filters) != everything
+    page.reload()
+    assert shown(settled(page)) == asked(server, question=ASPIRIN, limit=20, filters=filters)
+    shot(page, "years-wide-light")
+    page.go_back()
+    page.wait_for_url(lambda url: "from=" not in url)
+    expect(page.locator("#chips > *")).to_have_count(0)
+    settled(page)
+    assert shown(page) == everything
+
+
+def test_years_from_the_keyboard(open_page, server):
+    page = ask(open_page())
+    page.get_by_label("From year").fill("2010")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("from=2010"))
+    settled(page)
+    assert shown(page) == asked(server, question=ASPIRIN, limit=20, filters={"year_from": 2010})
+    page.get_by_role("button", name="Remove: 2010").click()
+    page.wait_for_url(lambda url: "from=" not in url)
+
+
+def test_facets_filter_and_their_counts_are_the_servers(open_page, server):
+    page = ask(open_page())
+    counts = httpx.post(f"{server}/api/facets", json={"question": ASPIRIN}, timeout=60).json()
+    name, count = next(iter(counts["publication_types"].items()))
+    option = page.locator("label.option", has_text=name).first
+    expect(option.locator(".count")).to_have_text(str(count))
+    option.click()
+    page.wait_for_url(re.compile("type="))
+    settled(page)
+    page.get_by_role("checkbox", name="Not retracted").click()
+    page.wait_for_url(re.compile("current=1"))
+    settled(page)
+    filters = {"publication_types": [name], "not_retracted": True}
+    assert shown(page) == asked(server, question=ASPIRIN, limit=20, filters=filters)
+    page.locator("#chips").get_by_text(name).click()
+    page.wait_for_url(lambda url: "type=" not in url)
+
+
+def test_pages(open_page, server):
+    page = ask(open_page())
+    page.get_by_role("button", name="Next").click()
+    page.wait_for_url(re.compile("page=2"))
+    expect(page.locator("#summary")).to_have_text("Results 21 to 40")
+    settled(page)
+    assert shown(page) == asked(server, question=ASPIRIN, limit=20, offset=20)
+    page.go_back()
+    expect(page.locator("#summary")).to_have_text("Results 1 to 20")
+
+
+def test_modes(open_page, server):
+    page = ask(open_page())
+    for label, mode in (("Words", "lexical"), ("Both", "hybrid")):
+        page.get_by_role("radio", name=label).check()
+        page.wait_for_url(re.compile(f"mode={mode}"))
+        settled(page)
+        assert shown(page) == asked(server, question=ASPIRIN, limit=20, mode=mode)
+
+
+def test_similar_articles(open_page, server):
+    page = open_page("?q=dementia+donepezil")
+    settled(page)
+    page.goto(f"{server}/?like=990000073")
+    settled(page)
+    assert shown(page) == asked(server, "similar", pmids=[990000073], limit=20)
+    page.locator("#r990000074").get_by_role("button", name="More like this").click()
+    page.wait_for_url(re.compile("like=990000074"))
+    expect(page.locator("#chips button")).to_have_count(1)
+    settled(page)
+    assert shown(page)[0] == asked(server, "similar", pmids=[990000074], limit=1)[0]
+
+
+def test_retracted_articles_are_marked(open_page):
+    page = open_page("?q=990000067%5Bpmid%5D")
+    expect(page.locator("#r990000067 .badge.danger")).to_have_text("Retracted")
+    settled(page)
+    shot(page, "retracted-wide-light")
+
+
+def test_select_and_export(open_page, server):
+    page = ask(open_page())
+    chosen = shown(page)[:2]
+    for pmid in chosen:
+        page.locator(f"#r{pmid} .tick input").check()
+    expect(page.locator("#selection-count")).to_have_text("2 articles selected")
+    page.locator("#selection-export").click()
+    page.get_by_label("BibTeX").check()
+    shot(page, "export-wide-light")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "pubmed.bib"
+    body = {"pmids": chosen, "format": "bibtex"}
+    expected = httpx.post(f"{server}/api/export", json=body).content
+    assert Path(download.value.path()).read_bytes() == expected
+    # A reload keeps the selection; the other choice is the results themselves.
+    page.reload()
+    settled(page)
+    expect(page.locator("#selection-count")).to_have_text("2 articles selected")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#selection")).to_be_hidden()
+    page.keyboard.press("e")
+    page.get_by_label("How many results").fill("5")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    expected = httpx.post(f"{server}/api/export", json={"question": ASPIRIN, "limit": 5, "format": "ris"}).content
+    assert Path(download.value.path()).read_bytes() == expected
+
+
+def test_keys(open_page):
+    page = open_page()
+    page.locator("#facts:not(:empty)").wait_for()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("aspirin and bowel cancer")
+    page.keyboard.press("Enter")
+    settled(page)
+    first, second = shown(page)[:2]
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(f"#r{first}")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(f"#r{second}")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#r{second}-details")).to_be_visible()
+    page.keyboard.press("x")
+    expect(page.locator("#selection-count")).to_have_text("1 article selected")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(f"#r{first}")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.wait_for_url(re.compile("page=2"))
+    settled(page)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("s")
+    page.wait_for_url(re.compile("like="))
+
+
+def test_the_map(open_page, server):
+    page = ask(open_page(scheme="dark", size={"width": 1600, "height": 1000}))
+    page.get_by_role("button", name="Map", exact=True).click()
+    page.wait_for_url(re.compile("map=1"))
+    expected = httpx.post(f"{server}/api/map", json={"question": ASPIRIN, "limit": 300}, timeout=60).json()
+    expect(page.locator("circle.dot")).to_have_count(len(expected["points"]))
+    expect(page.locator(".legend li")).to_have_count(len(expected["topics"]))
+    settled(page)
+    page.locator("circle[data-pmid='990000025']").click()
+    expect(page.locator(".map-told")).to_contain_text("20-year follow-up")
+    page.locator(".map-told").get_by_role("button", name="Result 1").click()
+    expect(page.locator("#r990000025")).to_be_focused()
+    page.locator(".legend button").first.click()
+    dimmed = page.locator("circle.dot:not(.in)")
+    expect(dimmed).to_have_count(len(expected["points"]) - expected["topics"][0]["articles"])
+    page.get_by_role("radio", name="Year").check()
+    expect(page.locator(".scale")).to_be_visible()
+    shot(page, "map-wide-dark")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen(open_page, scheme):
+    page = ask(open_page(size=NARROW, scheme=scheme))
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    shot(page, f"results-narrow-{scheme}")
+    expect(page.locator("#filters")).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("checkbox", name="With an abstract").click()
+    shot(page, f"filters-narrow-{scheme}")
+    page.get_by_role("button", name="Done").click()
+    settled(page)
+    expect(page.locator("#filters")).to_be_hidden()
+    expect(page.locator(".chip")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_serious_for_a_screen_reader(open_page, scheme, size):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    page = open_page(scheme=scheme, size=size)
+    page.locator("#facts:not(:empty)").wait_for()
+    problems = serious(axe.run(page))
+    page.goto(page.url + "?q=aspirin+bowel+cancer&map=1&from=1990")
+    settled(page)
+    page.locator(".result button[aria-expanded]").first.click()
+    page.locator(".tick input").first.check()
+    problems += serious(axe.run(page))
+    page.locator("#selection-export").click()
+    problems += serious(axe.run(page))
+    assert problems == []
+
+
+def serious(results):
+    return [
+        (found["id"], found["help"], [node["html"] for node in found["nodes"]][:3])
+        for found in results.response["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]
+
+
+def test_a_question_that_cannot_be_answered(open_page):
+    page = open_page(expected=("status of 400",))
+    page.get_by_role("searchbox").fill("statins 2015:soon[dp]")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").first).to_contain_text("soon")
+    page.goto(page.url.split("?")[0] + "?q=aspirin&from=2300")
+    settled(page)
+    expect(page.get_by_role("status").first).to_contain_text("Nothing passes these filters")
+
+
+def test_a_server_that_is_gone(open_page, built_demo, tmp_path):
+    with running_server(built_demo, cwd=tmp_path) as (address, process):
+        page = open_page("?q=aspirin", base=address, expected=("ERR_CONNECTION",))
+        settled(page)
+        process.terminate()
+        process.wait(30)
+        page.get_by_role("searchbox").fill("sleep")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert").first).to_contain_text("The server does not answer")
+        shot(page, "gone-wide-light")
+
+
+def test_a_token_and_saving(open_page, demo, tmp_path):
+    from search.web.tokens import new_token, token_hash
+
+    token = new_token()
+    settings = {"hosts": ["clinic.example"], "tokens": [token_hash(token)], "write": True}
+    (tmp_path / "config.yml").write_text(yaml.safe_dump({"serve": settings}))
+    with running_server(demo, cwd=tmp_path) as (address, _):
+        page = open_page("?q=aspirin", base=address, expected=("status of 401", "ERR_CONNECTION"))
+        page.get_by_role("textbox", name="Token").fill(token)
+        page.get_by_role("button", name="Use it").click()
+        settled(page)
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_role("textbox", name="Name").fill("aspirin")
+        page.locator("#save").get_by_role("button", name="Save").click()
+        expect(page.locator("#save")).to_be_hidden()
+        page.goto(address)
+        page.locator("#saved").get_by_text("aspirin").click()
+        page.wait_for_url(re.compile(r"q=aspirin&mode=semantic"))
