@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, overload
@@ -351,8 +351,17 @@ class Index:
 
         return preview(self.config, self.address, folder, part=part, change_part=change_part)
 
-    def encode(self, *, progress: Callable[[Progress], None] | None = None) -> IngestReport:
+    def encode(
+        self,
+        *,
+        ray: str | None = None,
+        workers: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
         """Encode the articles that were stored without a vector of their text.
+
+        `ray` is the address of a Ray cluster that does it (`auto`, `ray://host:10001`, or `local` for one on this
+        machine), a worker for each of its GPUs, or else `workers` of them. Raises ConfigError if there is none.
 
         >>> index = Index.open("indexes/demo")
         >>> index.encode().encoded
@@ -362,8 +371,14 @@ class Index:
         from search import ingest
 
         encoder = self.encoder
-        with self._writing() as writer:
-            return ingest.encode_stale(writer, encoder, progress=progress)
+        if ray is None:
+            with self._writing() as writer:
+                return ingest.encode_stale(writer, encoder, progress=progress)
+        from search.clusters import encode_on_cluster, ray_cluster
+
+        load = partial(_load_encoder, self.manifest.model, self.config)
+        with ray_cluster(ray) as cluster, self._writing() as writer:
+            return encode_on_cluster(writer, cluster, load, workers=workers, progress=progress)
 
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles and return how many there were. They stay deleted whatever is added later.

@@ -97,8 +97,8 @@ class Store(Protocol):
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
         ...
 
-    def stale(self, limit: int) -> list[Article]:
-        """Return up to `limit` articles whose vector is missing or of another text."""
+    def stale(self, limit: int, *, after: int = 0) -> list[Article]:
+        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
         ...
 
     def files(self) -> list[dict[str, object]]:

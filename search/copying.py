@@ -20,7 +20,7 @@ from search.config import Config
 from search.errors import IndexFolderError
 from search.store import Copied, Vectors, prepare, unpack
 
-__all__ = ["copy_index"]
+__all__ = ["BATCH", "copy_index", "read_articles"]
 
 #: Articles that are copied in one transaction.
 BATCH = 900
@@ -68,7 +68,7 @@ def copy_index(source: Reader, target: Address, config: Config, progress: Callab
             total = max(view.store.counts()["articles"], 1)
         while True:
             with source.view() as view:
-                batch = _articles(view.store, f"{_ARTICLES} WHERE a.pmid > ? ORDER BY a.pmid LIMIT ?", mark.pmid, BATCH)
+                batch = read_articles(view.store, mark.pmid, BATCH)
             if not batch[0]:
                 break
             mark = msgspec.structs.replace(mark, pmid=batch[0][-1].row.pmid)
@@ -122,6 +122,11 @@ def _begin(source: Reader, store: WritableStore) -> Mark:
 def _note(store: WritableStore, mark: Mark) -> None:
     store.executemany("DELETE FROM settings WHERE key = ?", [(_MARK,)])
     store.executemany("INSERT INTO settings VALUES (?, ?)", [(_MARK, msgspec.json.encode(mark).decode())])
+
+
+def read_articles(store: Store, after: int, limit: int) -> tuple[list[Copied], Vectors]:
+    """Read up to `limit` articles that come after a PMID and, in their order, the vectors of those that have one."""
+    return _articles(store, f"{_ARTICLES} WHERE a.pmid > ? ORDER BY a.pmid LIMIT ?", after, limit)
 
 
 def _articles(store: Store, sql: str, *parameters: object) -> tuple[list[Copied], Vectors]:

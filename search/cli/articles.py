@@ -68,12 +68,14 @@ def add(
 
 @click.command()
 @common
-def encode(folder: str | None, config_file: Path | None) -> None:
+@click.option("--ray", metavar="ADDRESS", help="Let a Ray cluster do it: auto, ray://host:10001, or local.")
+@click.option("--workers", type=click.IntRange(min=1), help="With --ray and no GPUs: how many workers.")
+def encode(folder: str | None, config_file: Path | None, ray: str | None, workers: int | None) -> None:
     """Encode the articles that have no vector of their text yet."""
     from search.cli.progress import Meter
 
     with open_index(config_file, folder) as index, Meter() as meter:
-        report = index.encode(progress=meter.update)
+        report = index.encode(ray=ray, workers=workers, progress=meter.update)
     click.echo(f"{report.encoded:,} articles encoded", err=True)
 
 

@@ -113,12 +113,12 @@ class PgStoreReader:
             [change] * 3,
         )
 
-    def stale(self, limit: int) -> list[Article]:
-        """Return up to `limit` articles whose vector is missing or of another text."""
+    def stale(self, limit: int, *, after: int = 0) -> list[Article]:
+        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
         rows = self.query(
             "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.stale "
-            "ORDER BY a.pmid LIMIT %s",
-            [limit],
+            "AND a.pmid > %s ORDER BY a.pmid LIMIT %s",
+            [after, limit],
         )
         return [unpack(document) for (document,) in rows]
 

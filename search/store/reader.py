@@ -244,10 +244,12 @@ class StoreReader:
         for (document,) in rows:
             yield unpack(document)
 
-    def stale(self, limit: int) -> list[Article]:
-        """Return up to `limit` articles whose vector is missing or of another text."""
+    def stale(self, limit: int, *, after: int = 0) -> list[Article]:
+        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
         rows = self.rows(
-            "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.stale LIMIT ?", [limit]
+            "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.stale AND a.pmid > ? "
+            "ORDER BY a.pmid LIMIT ?",
+            [after, limit],
         )
         return [unpack(document) for (document,) in rows]
 

@@ -1,0 +1,140 @@
+"""Encoding by a Ray cluster: the stale texts of an index go to workers, and their vectors are committed as they come.
+
+The index is read and written here, on one machine; workers see texts and give vectors. A worker that is killed is
+started again by Ray and its texts are encoded anew; a run that is stopped goes on with what is still stale; and the
+vector of a text that has changed meanwhile is not stored, for the store compares the hash it was made from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from search.backend import Writer
+from search.errors import ConfigError, ModelError
+from search.ingest import Encodes, IngestReport, Progress
+from search.store import ArticleRow, prepare
+
+__all__ = ["encode_on_cluster", "ray_cluster"]
+
+#: Articles in one task: some seconds of work on a core, and a fraction of one on a GPU.
+BATCH = 256
+
+#: How often a worker that died is started again, and the texts are tried again that it had.
+_RESTARTS, _RETRIES = 100, 5
+
+#: Tasks that wait at each worker, so that it never waits for the index.
+_WAITING = 2
+
+
+@contextmanager
+def ray_cluster(address: str) -> Iterator[Any]:
+    """Connect to a cluster (`auto`, `ray://host:10001`, `host:6379`), or start one on this machine (`local`).
+
+    Raises ConfigError if Ray is not installed or there is no cluster at the address.
+    """
+    # Ray would otherwise install this process's packages anew on every worker that `uv run` starts.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(
+            f"encoding by a cluster needs the extra `ray` ({error}): pip install 'pubmed-semantic-search[ray]'"
+        ) from error
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        raise ConfigError(f"no Ray cluster answers at {address!r}: {str(error).splitlines()[0]}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+class Worker:
+    """What runs on the cluster: a model, loaded once."""
+
+    def __init__(self, load: Callable[[], Encodes], number: int, cores: int) -> None:
+        if cores and hasattr(os, "sched_setaffinity"):
+            # Models use all the cores they see; workers of one machine must not take each other's.
+            seen = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {seen[(number * cores + core) % len(seen)] for core in range(cores)})
+        self._encoder = load()
+
+    def encode(self, texts: list[str]) -> Any:
+        """Return the vectors of documents: (n, dimension) float32."""
+        return self._encoder.encode(texts, kind="document")
+
+
+def encode_on_cluster(
+    writer: Writer,
+    ray: Any,
+    load: Callable[[], Encodes],
+    *,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Encode the stale articles of an index; `load` makes an encoder on each worker.
+
+    There is a worker for each GPU of the cluster, or else `workers` of them, or one for each four cores. Raises
+    ModelError if the model cannot be loaded there, or texts cannot be encoded; what was committed stays.
+    """
+    actors = _start(ray, load, workers)
+    report = IngestReport()
+    total = max(writer.store.counts()["stale"], 1)
+    while True:
+        before = report.encoded
+        for rows, vectors in _encoded(ray, actors, _stale(writer)):
+            report.encoded += writer.store.put_vectors([(row.pmid, row.text_hash) for row in rows], vectors)
+            report.merged |= writer.merge_if_due()
+            if progress is not None:
+                progress(Progress("", report.read, report.encoded, min(report.encoded / total, 1.0)))
+        # Texts that changed while they were encoded are stale still: once more, until nothing is.
+        if report.encoded == before:
+            return report
+
+
+def _start(ray: Any, load: Callable[[], Encodes], workers: int | None) -> list[Any]:
+    resources = ray.cluster_resources()
+    gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+    number = gpus or workers or max(1, cores // 4)
+    each = 1 if gpus else max(1, cores // number)
+    # Killed workers come back, and what they were at is done anew; not for ever, for a text may be what kills them.
+    kind = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RETRIES, num_gpus=1 if gpus else 0, num_cpus=each)(Worker)
+    return [kind.remote(load, place, 0 if gpus else each) for place in range(number)]
+
+
+def _stale(writer: Writer) -> Iterator[list[ArticleRow]]:
+    """Yield all stale articles, in order of PMID."""
+    after = 0
+    while articles := writer.store.stale(BATCH, after=after):
+        after = articles[-1].pmid
+        yield [prepare(article) for article in articles]
+
+
+def _encoded(
+    ray: Any, actors: list[Any], batches: Iterator[list[ArticleRow]]
+) -> Iterator[tuple[list[ArticleRow], Any]]:
+    """Yield batches with their vectors as they come, every worker kept busy."""
+    waiting: dict[Any, tuple[list[ArticleRow], Any]] = {}
+
+    def give(actor: Any) -> None:
+        rows = next(batches, None)
+        if rows is not None:
+            waiting[actor.encode.remote([row.text for row in rows])] = (rows, actor)
+
+    for _ in range(_WAITING):
+        for actor in actors:
+            give(actor)
+    while waiting:
+        (done, *_), _ = ray.wait(list(waiting))
+        rows, actor = waiting.pop(done)
+        try:
+            vectors = ray.get(done)
+        except ray.exceptions.RayError as error:
+            text = str(error).strip().splitlines()
+            raise ModelError(f"a worker of the cluster could not encode: {text[-1] if text else error!r}") from error
+        give(actor)
+        yield rows, vectors
