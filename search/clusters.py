@@ -102,7 +102,9 @@ def _start(ray: Any, load: Callable[[], Encodes], workers: int | None) -> list[A
     number = gpus or workers or max(1, cores // 4)
     each = 1 if gpus else max(1, cores // number)
     # Killed workers come back, and what they were at is done anew; not for ever, for a text may be what kills them.
-    kind = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RETRIES, num_gpus=1 if gpus else 0, num_cpus=each)(Worker)
+    kind = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RETRIES, num_gpus=1 if gpus else 0, num_cpus=each)(
+        Worker
+    )
     return [kind.remote(load, place, 0 if gpus else each) for place in range(number)]
 
 
