@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -71,8 +72,7 @@ def main() -> None:
     except SearchError as error:
         code = _fail(str(error), 1)
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = _show(error)
     except (KeyboardInterrupt, click.Abort):
         code = _fail("interrupted; what was committed is kept, and the same command goes on from there", 130)
     except BrokenPipeError:
@@ -80,6 +80,16 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: click.ClickException) -> int:
+    """Show a usage error as click does, less what a terminal would obey: it quotes what was typed."""
+    from search.cli.output import plain
+
+    shown = io.StringIO()
+    error.show(shown)
+    click.echo(plain(shown.getvalue()), nl=False, err=True)
+    return error.exit_code
 
 
 def _fail(message: str, code: int) -> int:

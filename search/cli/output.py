@@ -27,6 +27,8 @@ _CONTROL = {
     if chr(code) not in "\t\n"
 }
 
+_ESCAPED = {code: f"\\u{code:04x}" for code in _CONTROL if code >= 0x7F}
+
 
 def plain(text: str) -> str:
     """Return the text without anything that a terminal would obey."""
@@ -66,7 +68,8 @@ def print_searches(
 
 def print_json(value: Any, indent: int = 0) -> None:
     """Print a value as one line of JSON, or indented."""
-    sys.stdout.write(as_json(value, indent).decode())
+    # JSON leaves control characters above U+007F as they are; in escapes they say the same and steer nothing.
+    sys.stdout.write(as_json(value, indent).decode().translate(_ESCAPED))
 
 
 def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:
@@ -138,7 +141,7 @@ def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) ->
 
 
 def _cell(value: object) -> object:
-    return defuse(value) if isinstance(value, str) else "" if value is None else value
+    return defuse(plain(value)) if isinstance(value, str) else "" if value is None else value
 
 
 def print_facets(facets: Facets) -> None:

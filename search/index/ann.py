@@ -48,7 +48,7 @@ class VectorIndex:
         faiss = _faiss()
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise IndexCorruptError(f"{path}: Faiss cannot read it; `search repair` rebuilds it") from error
         return cls(index, exact=not kind.startswith("IVF"))
 

@@ -10,7 +10,8 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -99,18 +100,28 @@ class LexicalIndex:
     def __init__(self, folder: Path) -> None:
         if not (folder / "meta.json").exists():
             raise IndexCorruptError(f"{folder} is missing or incomplete; `search repair` rebuilds it")
-        try:
+        self._folder = folder
+        with self._damage_told():
             self._index = _open(folder)
             self._searcher = self._index.searcher()
-        except (ValueError, OSError) as error:
-            raise IndexCorruptError(
-                f"{folder}: tantivy cannot read it ({error}); `search repair` rebuilds it"
-            ) from error
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        """Raise IndexCorruptError for what tantivy cannot read: it raises or panics, which is no Exception."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException":
+                raise IndexCorruptError(
+                    f"{self._folder}: tantivy cannot read it ({error}); `search repair` rebuilds it"
+                ) from error
+            raise
 
     @property
     def count(self) -> int:
         """How many articles it holds."""
-        return int(self._searcher.num_docs)
+        with self._damage_told():
+            return int(self._searcher.num_docs)
 
     def search(
         self, question: str, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None
@@ -144,7 +155,8 @@ class LexicalIndex:
     def idf(self, found: Iterable[str], beyond: int = 0) -> dict[str, float]:
         """Return the inverse document frequency of words, `beyond` being documents that are counted besides."""
         total = self.count + beyond
-        frequency = {word: int(self._searcher.doc_freq("text", word)) for word in found}
+        with self._damage_told():
+            frequency = {word: int(self._searcher.doc_freq("text", word)) for word in found}
         return {
             word: math.log(1 + (total - number + 0.5) / (number + 0.5)) if number < total else 0.0
             for word, number in frequency.items()
@@ -162,11 +174,11 @@ class LexicalIndex:
             asked *= 4
 
     def _top(self, query: Any, limit: int) -> tuple[Pmids, Vectors]:
-        hits = self._searcher.search(query, limit=max(limit, 1), count=False).hits
-        addresses = [address for _, address in hits]
-        pmids = (
-            np.array(self._searcher.fast_field_values("pmid", addresses), np.int64) if hits else np.empty(0, np.int64)
-        )
+        with self._damage_told():
+            hits = self._searcher.search(query, limit=max(limit, 1), count=False).hits
+            addresses = [address for _, address in hits]
+            found = self._searcher.fast_field_values("pmid", addresses) if hits else []
+        pmids = np.array(found, np.int64)
         return pmids, np.array([score for score, _ in hits], np.float32)
 
     def _query(self, question: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from search.article import Article
 from search.backend import Selection, View
-from search.errors import QueryError
+from search.errors import IndexCorruptError, QueryError
 from search.query.evidence import EvidenceSentence
 from search.query.fusion import fuse
 from search.store import Vectors
@@ -145,7 +145,12 @@ def _ranks(pmids: list[int]) -> dict[int, int]:
 
 def hits_of(view: View, found: list[Found]) -> list[list[Hit]]:
     """Read the articles of what was found."""
-    articles = view.store.get_many({pmid for answer in found for pmid in answer.pmids})
+    wanted = {pmid for answer in found for pmid in answer.pmids}
+    articles = view.store.get_many(wanted)
+    if strange := wanted - articles.keys():
+        raise IndexCorruptError(
+            f"the search structures hold PMID {min(strange)}, which is not in the index; `search repair` rebuilds them"
+        )
     return [
         [
             Hit(

@@ -7,7 +7,6 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +29,8 @@ _MAX_RATIO = 200
 _RATIO_FROM = 1 << 28
 
 _GZIP = b"\x1f\x8b"
+_FIRST_STEP = 1 << 10
+_NOT_ZERO = re.compile(rb"[^\0]")
 _OTHER_PACKINGS = {
     b"PK\x03\x04": "a zip archive",
     b"BZh": "packed with bzip2",
@@ -180,49 +181,77 @@ def _unpacked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
 
 def _gunzipped(first: bytes, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     """Yield what gzip data unpack to, all members one after the other."""
-    packed = _Counted(first, pieces)
+    packed = _Packed(first, pieces)
     unpacked = 0
-    data = next(packed)
-    while data:
-        member = zlib.decompressobj(wbits=31)
-        while not member.eof:
-            try:
-                piece = member.decompress(data, _PIECE)
-            except zlib.error as error:
-                raise SourceError(f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}") from error
-            unpacked += len(piece)
-            if unpacked > max(_RATIO_FROM, packed.count * _MAX_RATIO):
-                raise SourceError(f"{name}: unpacks to over {_MAX_RATIO} times its size, which no file of records does")
-            if piece:
-                yield piece
-            data = member.unconsumed_tail
-            if not data and not member.eof and not (data := next(packed, b"")):
-                raise SourceError(f"{name}: the gzip data are cut off after {unpacked:,} unpacked bytes")
-        data = _after_member(member.unused_data, packed)
-        if not data.startswith(_GZIP[: len(data)]):
+    while packed.more():
+        if not packed.at_member():
             raise SourceError(f"{name}: something that is not gzip follows the gzip data; what came before was read")
+        member = zlib.decompressobj(wbits=31)
+        step = _FIRST_STEP
+        while not member.eof:
+            data = packed.take(step)
+            # Short steps first: what follows a short member is not copied again and again.
+            step = min(2 * step, _READ)
+            if not data:
+                raise SourceError(f"{name}: the gzip data are cut off after {unpacked:,} unpacked bytes")
+            while data and not member.eof:
+                try:
+                    piece = member.decompress(data, _PIECE)
+                except zlib.error as error:
+                    raise SourceError(
+                        f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}"
+                    ) from error
+                unpacked += len(piece)
+                if unpacked > max(_RATIO_FROM, packed.count * _MAX_RATIO):
+                    raise SourceError(
+                        f"{name}: unpacks to over {_MAX_RATIO} times its size, which no file of records does"
+                    )
+                if piece:
+                    yield piece
+                data = member.unconsumed_tail
+        packed.put_back(len(member.unused_data))
+        packed.pass_zeros()
 
 
-def _after_member(data: bytes, packed: Iterator[bytes]) -> bytes:
-    """Return what follows a member, without the zeros that may fill up the last block of a tape or disk."""
-    while not (data := data.lstrip(b"\0")):
-        data = next(packed, b"")
-        if not data:
-            break
-    return data
-
-
-class _Counted(Iterator[bytes]):
-    """Pieces, and how many bytes of them have been taken."""
+class _Packed:
+    """Packed bytes that are taken as needed; `count` is how many have been read of them."""
 
     def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
-        self._pieces = chain((first,), rest)
-        self.count = 0
+        self._block, self._place = first, 0
+        self._rest = rest
+        self.count = len(first)
 
-    def __next__(self) -> bytes:
-        piece = next(self._pieces)
-        self.count += len(piece)
-        return piece
+    def more(self) -> bool:
+        """Whether there are any left; reads on if need be."""
+        if self._place == len(self._block):
+            self._block, self._place = next(self._rest, b""), 0
+            self.count += len(self._block)
+        return bool(self._block)
+
+    def at_member(self) -> bool:
+        """Whether a member of gzip begins here, as far as can be seen."""
+        found = self._block[self._place : self._place + len(_GZIP)]
+        return _GZIP.startswith(found)
+
+    def take(self, most: int) -> bytes:
+        """Return the next bytes, `most` at the most; none at the end."""
+        if not self.more():
+            return b""
+        taken = self._block[self._place : self._place + most]
+        self._place += len(taken)
+        return taken
+
+    def put_back(self, number: int) -> None:
+        """Go back over bytes that were taken last."""
+        self._place -= number
+
+    def pass_zeros(self) -> None:
+        """Pass over the zeros that may fill up the last block of a tape or disk."""
+        while self.more():
+            found = _NOT_ZERO.search(self._block, self._place)
+            self._place = found.start() if found else len(self._block)
+            if found:
+                return
 
 
 def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:

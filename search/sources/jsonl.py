@@ -172,7 +172,7 @@ def _year(value: Any) -> int | None:
     if value is None or value == "":
         return None
     text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 9999):
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text)):
         raise InvalidRecordError(f"`year` is {text[:40]!r}, not a year")
     return int(text)
 

@@ -92,6 +92,9 @@ def refusals(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into StoreError with the file's name and, where there is something to do, what."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it found in a damaged file.
+        raise StoreError(f"{path} is damaged, restore it from a copy") from error
     except sqlite3.Error as error:
         text = str(error)
         advice = ""

@@ -8,6 +8,7 @@ from datetime import date
 import msgspec
 
 from search.article import Article, embedding_text, from_json, text_hash, to_json
+from search.errors import StoreError
 from search.keys import date_span, journal_keys, name_key
 
 __all__ = ["ArticleRow", "Copied", "Outside", "Term", "pack", "prepare", "unpack"]
@@ -116,8 +117,11 @@ def pack(document: bytes) -> bytes:
 
 
 def unpack(document: bytes) -> Article:
-    """Return the article of a stored document."""
-    return from_json(zlib.decompress(document))
+    """Return the article of a stored document. Raises StoreError if it is damaged."""
+    try:
+        return from_json(zlib.decompress(document))
+    except (zlib.error, TypeError) as error:
+        raise StoreError(f"a stored record is damaged ({error}); `search verify` tells which") from error
 
 
 def _ordinal(day: date | None) -> int:
