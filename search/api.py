@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from search.query.landscape import Landscape
     from search.store import Vectors
     from search.sync import Part, SyncPlan, SyncReport
+    from search.vectors import ImportReport
 
 __all__ = ["Index", "Status"]
 
@@ -379,6 +380,32 @@ class Index:
         load = partial(_load_encoder, self.manifest.model, self.config)
         with ray_cluster(ray) as cluster, self._writing() as writer:
             return encode_on_cluster(writer, cluster, load, workers=workers, progress=progress)
+
+    def import_vectors(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        pmids: str | Path | None = None,
+        model: str | None = None,
+        replace: bool = False,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> ImportReport:
+        """Take published vectors instead of encoding, for articles that are there and have none of their text.
+
+        `paths` are `.npy` files, or folders of NCBI's `embeds_chunk_N.npy` with `pmids_chunk_N.json`; `pmids` names the
+        file with the PMIDs of any other `.npy`, `model` the model that made them. Raises SourceError if a file cannot
+        be used, IndexMismatchError if model or dimension is not the index's; then nothing is written.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.import_vectors(["embeddings"], model="medcpt")  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.vectors import import_vectors
+
+        with self._writing() as writer:
+            return import_vectors(
+                writer, self.manifest, paths, pmids=pmids, model=model, replace=replace, progress=progress
+            )
 
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles and return how many there were. They stay deleted whatever is added later.

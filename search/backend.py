@@ -29,6 +29,7 @@ from search.store import (
     Plan,
     Pmids,
     SavedFiles,
+    TextState,
     Vectors,
 )
 
@@ -130,6 +131,10 @@ class WritableStore(Store, Protocol):
 
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles by hand and return how many there were."""
+        ...
+
+    def text_hashes(self, pmids: Iterable[int]) -> dict[int, TextState]:
+        """Return, for each of these PMIDs that has an article, the hash of its text and whether a vector is missing."""
         ...
 
     def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:

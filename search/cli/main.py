@@ -22,6 +22,7 @@ _COMMANDS = {
     "evaluate": "search.cli.evaluate:evaluate",
     "export": "search.cli.export:export",
     "facets": "search.cli.find:facets",
+    "import-vectors": "search.cli.vectors:import_vectors",
     "mcp": "search.cli.serve:mcp",
     "merge": "search.cli.index:merge",
     "new": "search.cli.saved:new",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from search.ingest import Progress
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "RowMeter"]
 
 
 class Meter:
@@ -54,6 +54,39 @@ class Meter:
             completed=progress.fraction,
             numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left:",
         )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the line."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class RowMeter:
+    """Shows how many of so many rows are done while it is entered."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> RowMeter:
+        """Begin."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        if console.is_terminal:
+            self._bar = Progress(
+                BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+            )
+            self._bar.add_task("")
+            self._bar.start()
+        return self
+
+    def update(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -32,13 +32,22 @@ def index_recall(queries: NDArray[np.float32], documents: NDArray[np.float32], k
     """
     count = len(documents)
     k = min(k, count)
-    size = ann.training_size(count)
+    size = ann.training_size(count, documents.shape[1])
     sample = documents[np.random.default_rng(0).permutation(count)[:size]] if size else None
     rows = np.arange(count, dtype=np.int64)
     index = ann.build([(rows, documents)], count, sample, documents.shape[1])
-    found, _ = index.search(queries, k)
+    candidates, _ = index.search(queries, index.candidates(k))
+    found = [_best(query, documents, row[row >= 0], k) for query, row in zip(queries, candidates, strict=True)]
     exact = [np.argsort(-(documents @ query), kind="stable")[:k].tolist() for query in queries]
-    return IndexRecall(ann.choose(count), k, neighbour_recall(exact, found.tolist(), k))
+    return IndexRecall(ann.choose(count, documents.shape[1]), k, neighbour_recall(exact, found, k))
+
+
+def _best(
+    query: NDArray[np.float32], documents: NDArray[np.float32], candidates: NDArray[np.int64], k: int
+) -> list[int]:
+    """Return the `k` best of the candidates by their exact scores, as a search does."""
+    order = np.argsort(-(documents[candidates] @ query), kind="stable")[:k]
+    return [int(row) for row in candidates[order]]
 
 
 def neighbour_recall(exact: Sequence[Sequence[Any]], approximate: Sequence[Sequence[Any]], k: int = 10) -> float:

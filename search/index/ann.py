@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,31 @@ import numpy as np
 from search.errors import IndexCorruptError
 from search.store import Pmids, Vectors
 
-__all__ = ["EXACT_UP_TO", "VectorIndex", "build", "choose"]
+__all__ = ["EXACT_UP_TO", "TIES", "VectorIndex", "build", "choose"]
 
 #: Up to so many vectors every one is compared; measured in docs/log.md ("Exact or IVF").
 EXACT_UP_TO = 50_000
 
-#: Vectors that an inverted-file index is trained on, per cell.
-_TRAINING_PER_CELL = 64
+#: From so many dimensions on, one bit of each is enough to choose candidates by; docs/benchmarks has the measurements.
+_BITS_FROM = 256
+
+#: Vectors that an inverted-file index is trained on, per cell, and how often the cells are moved.
+_TRAINING_PER_CELL = 50
+_TRAINING_ROUNDS = 10
+
+#: One cell in so many is looked into, and never fewer than these.
+_SHARE_PROBED = 32
+_LEAST_PROBED = 64
+
+#: Filters are made ready for a search once, and so many are kept; a page asks again and again with the same.
+_SELECTORS_KEPT = 4
+
+#: An approximate index gives this many times the candidates asked for, but so many at least; exact cosines decide.
+_OVERSAMPLING = 4
+_LEAST_CANDIDATES = 200
+
+#: So many more are taken from an exact one: equal texts have equal scores, and the order among them is by PMID.
+TIES = 16
 
 _WRITTEN_AT_ONCE = 1 << 20
 
@@ -27,12 +46,18 @@ _WRITTEN_AT_ONCE = 1 << 20
 _BITMAP_LIMIT = 1 << 28
 
 
-def choose(count: int) -> str:
+def choose(count: int, dimension: int) -> str:
     """Return the Faiss factory string for so many vectors."""
     if count <= EXACT_UP_TO:
         return "IDMap,SQfp16"
-    cells = 2 ** round(math.log2(4 * math.sqrt(count)))
-    return f"IVF{cells},SQ8"
+    if dimension < _BITS_FROM:
+        return f"IVF{_cells(4 * math.sqrt(count))},SQ8"
+    # More cells than this cost more to build than they save: one bit a dimension is compared very fast.
+    return f"IVF{_cells(1.3 * math.sqrt(count))},RaBitQfs"
+
+
+def _cells(number: float) -> int:
+    return int(2 ** round(math.log2(number)))
 
 
 class VectorIndex:
@@ -41,6 +66,7 @@ class VectorIndex:
     def __init__(self, index: Any, *, exact: bool) -> None:
         self._index = index
         self.exact = exact
+        self._selectors: OrderedDict[tuple[int, int], tuple[Any, ...]] = OrderedDict()
 
     @classmethod
     def read(cls, path: Path, kind: str) -> VectorIndex:
@@ -68,8 +94,13 @@ class VectorIndex:
 
     def holds(self, pmids: Pmids) -> Pmids:
         """Return those of some PMIDs (ascending) that it holds, ascending."""
-        found = [some[np.isin(some, pmids)] for some in self._id_lists()]
-        return np.unique(np.concatenate([*found, np.empty(0, np.int64)]))
+        if not len(pmids):
+            return pmids
+        found = [np.empty(0, np.int64)]
+        for some in self._id_lists():
+            places = np.minimum(np.searchsorted(pmids, some), len(pmids) - 1)
+            found.append(some[pmids[places] == some])
+        return np.unique(np.concatenate(found))
 
     def _id_lists(self) -> Iterator[Pmids]:
         faiss = _faiss()
@@ -107,6 +138,11 @@ class VectorIndex:
             stream.flush()
             os.fsync(stream.fileno())
 
+    def candidates(self, limit: int) -> int:
+        """Return how many to ask for so that, by their exact cosines, the best `limit` are among them."""
+        wanted = limit + TIES if self.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
+        return min(wanted, self.count)
+
     def search(
         self, queries: Vectors, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None
     ) -> tuple[Pmids, Vectors]:
@@ -115,8 +151,7 @@ class VectorIndex:
         `allowed` restricts the search to some PMIDs, `excluded` leaves some out.
         """
         faiss = _faiss()
-        keep_alive: list[Any] = []
-        selector = _selector(allowed, excluded, keep_alive)
+        selector = self._selector(allowed, excluded)
         if isinstance(self._index, faiss.IndexIVF):
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=self._probes(limit, allowed))
         else:
@@ -126,13 +161,27 @@ class VectorIndex:
         scores, pmids = self._index.search(queries, limit, params=parameters)
         return pmids, scores
 
+    def _selector(self, allowed: Pmids | None, excluded: Pmids | None) -> Any:
+        """Return Faiss's form of a filter. It is found again by the arrays themselves, which nobody changes."""
+        if allowed is None and (excluded is None or not len(excluded)):
+            return None
+        key = (id(allowed), id(excluded))
+        if key not in self._selectors:
+            # The arrays are kept with it, so that no other array can get their place in memory.
+            self._selectors[key] = (*_made_ready(allowed, excluded), allowed, excluded)
+            while len(self._selectors) > _SELECTORS_KEPT:
+                self._selectors.popitem(last=False)
+        self._selectors.move_to_end(key)
+        return self._selectors[key][0]
+
     def _probes(self, limit: int, allowed: Pmids | None) -> int:
         """How many cells to look into: more where a filter leaves few matches in each."""
         cells = int(self._index.nlist)
-        probes = max(16, cells // 32)
+        probes = max(_LEAST_PROBED, cells // _SHARE_PROBED)
         if allowed is not None:
             share = max(len(allowed), 1) / max(self.count, 1)
-            probes = math.ceil(probes / share)
+            # What passes lies further from the question, and so in more cells; measured, the root is enough.
+            probes = math.ceil(probes / math.sqrt(min(share, 1.0)))
         return min(cells, max(probes, math.ceil(limit * cells / max(self.count, 1))))
 
 
@@ -142,24 +191,24 @@ def build(batches: Iterable[tuple[Pmids, Vectors]], count: int, sample: Vectors 
     `sample` trains an inverted-file index; `training_size` tells how many vectors it should have.
     """
     faiss = _faiss()
-    kind = choose(count)
+    kind = choose(count, dimension)
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     index = faiss.index_factory(dimension, kind, faiss.METRIC_INNER_PRODUCT)
     if kind.startswith("IVF"):
         index.cp.spherical = True
+        index.cp.niter = _TRAINING_ROUNDS
         index.train(sample)
     for pmids, vectors in batches:
         index.add_with_ids(vectors, pmids)
     return VectorIndex(index, exact=not kind.startswith("IVF"))
 
 
-def training_size(count: int) -> int:
+def training_size(count: int, dimension: int) -> int:
     """Return how many vectors the index for so many is trained on; 0 if it needs no training."""
-    kind = choose(count)
+    kind = choose(count, dimension)
     if not kind.startswith("IVF"):
         return 0
-    cells = int(kind[3:].split(",")[0])
-    return min(count, cells * _TRAINING_PER_CELL)
+    return min(count, int(kind[3:].split(",")[0]) * _TRAINING_PER_CELL)
 
 
 def _faiss() -> Any:
@@ -169,24 +218,22 @@ def _faiss() -> Any:
     return faiss
 
 
-def _selector(allowed: Pmids | None, excluded: Pmids | None, keep_alive: list[Any]) -> Any:
+def _made_ready(allowed: Pmids | None, excluded: Pmids | None) -> tuple[Any, ...]:
+    """Return a selector and what it holds on to."""
     faiss = _faiss()
     if allowed is not None:
-        wanted = np.setdiff1d(allowed, excluded) if excluded is not None and len(excluded) else allowed
-        return _membership(wanted, keep_alive)
-    if excluded is None or not len(excluded):
-        return None
-    inner = _membership(excluded, keep_alive)
-    keep_alive.append(inner)
-    return faiss.IDSelectorNot(inner)
+        wanted = np.setdiff1d(allowed, excluded, assume_unique=True) if excluded is not None else allowed
+        return _membership(wanted)
+    inner = _membership(np.empty(0, np.int64) if excluded is None else excluded)
+    return (faiss.IDSelectorNot(inner[0]), *inner)
 
 
-def _membership(pmids: Pmids, keep_alive: list[Any]) -> Any:
+def _membership(pmids: Pmids) -> tuple[Any, ...]:
     faiss = _faiss()
     largest = int(pmids.max(initial=0))
     if largest < _BITMAP_LIMIT and len(pmids) > 1000:
-        bits = np.zeros(largest // 8 + 1, np.uint8)
-        np.bitwise_or.at(bits, pmids >> 3, np.left_shift(1, pmids & 7).astype(np.uint8))
-        keep_alive.append(bits)
-        return faiss.IDSelectorBitmap(bits)
-    return faiss.IDSelectorBatch(pmids)
+        member = np.zeros(largest + 1, bool)
+        member[pmids] = True
+        bits = np.packbits(member, bitorder="little")
+        return faiss.IDSelectorBitmap(bits), bits
+    return (faiss.IDSelectorBatch(pmids),)

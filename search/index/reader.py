@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
+from search.index.ann import TIES, VectorIndex
 from search.index.lexical import LexicalIndex, PendingLexical
 from search.index.manifest import LexicalPart, Manifest, read_manifest
 from search.index.segments import Segment, open_segment
@@ -22,18 +24,17 @@ __all__ = ["IndexReader", "Pending", "View"]
 
 _NO_PMIDS: Pmids = np.empty(0, np.int64)
 
-#: An approximate index gives this many times the candidates asked for; their exact cosines decide.
-_OVERSAMPLING = 4
-_LEAST_CANDIDATES = 100
+#: PMIDs and scores of each query, both (queries, asked); PMID -1 fills short rows.
+_Answer: TypeAlias = tuple[Pmids, Vectors]
+
+#: Up to so many PMIDs that a filter leaves are all compared, which is exact and costs no more than asking an index.
+_FEW = 2_000
 
 #: Up to so many pending vectors are kept in memory.
 _KEPT_PENDING = 20_000
 
 #: So many are looked at whether they pass a filter, before all that pass it are listed.
 _PROBED = 1_000
-
-#: So many more are taken from an exact one: equal texts have equal scores, and the order among them is by PMID.
-_TIES = 16
 
 
 class Pending:
@@ -176,36 +177,60 @@ class View:
 
     def _candidates(self, queries: Vectors, limit: int, allowed: Selection | None) -> list[Pmids]:
         """Return candidates for each query: from each segment what is still true, and what is pending."""
-        found: list[list[Pmids]] = [[] for _ in queries]
-        for segment in self.segments:
-            for row, candidates in zip(found, self._settled(segment, queries, limit, allowed), strict=True):
-                row.append(candidates)
+        found = None if allowed is None or allowed.is_listed else self._probed(queries, limit, allowed)
+        if found is None:
+            listed = None if allowed is None else allowed.pmids
+            if listed is not None and len(listed) <= _FEW:
+                return [listed] * len(queries)
+            found = _joined(
+                (segment.index, self._search(segment, queries, segment.index.candidates(limit), listed))
+                for segment in self.segments
+            )
+        found = found or [[] for _ in queries]
         for pending, vectors in self.waiting.vectors():
             keep = np.arange(len(pending))
             if allowed is not None:
                 keep = np.flatnonzero(np.isin(pending, allowed.passing(pending)))
             scores = queries @ vectors[keep].T
             for row, line in zip(found, scores, strict=True):
-                row.append(pending[keep[np.argsort(-line, kind="stable")[: limit + _TIES]]])
+                row.append(pending[keep[np.argsort(-line, kind="stable")[: limit + TIES]]])
         return [np.concatenate([*row, _NO_PMIDS]) for row in found]
 
-    def _settled(self, segment: Segment, queries: Vectors, limit: int, allowed: Selection | None) -> list[Pmids]:
-        """Return the candidates of a segment for each query: of the very nearest what passes, if that is enough."""
-        index = segment.index
-        outdated = self.waiting.outdated_in(segment)
-        asked = min(limit + _TIES if index.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES), index.count)
-        if allowed is not None and not allowed.is_listed and asked <= _PROBED // 2:
-            probed = _found(index.search(queries, min(_PROBED, index.count), excluded=outdated))
-            passing = [allowed.passing(pmids) for pmids in probed]
-            if index.count <= _PROBED or all(len(pmids) >= asked for pmids in passing):
-                return [pmids[:asked] for pmids in passing]
-        listed = None if allowed is None else allowed.pmids
-        return _found(index.search(queries, asked, allowed=listed, excluded=outdated))
+    def _search(self, segment: Segment, queries: Vectors, asked: int, allowed: Pmids | None = None) -> _Answer:
+        asked = min(asked, segment.index.count)
+        return segment.index.search(queries, asked, allowed=allowed, excluded=self.waiting.outdated_in(segment))
+
+    def _probed(self, queries: Vectors, limit: int, allowed: Selection) -> list[list[Pmids]] | None:
+        """Return of the very nearest in each segment what passes a filter; None if that is not enough."""
+        answers = []
+        for segment in self.segments:
+            asked = segment.index.candidates(limit)
+            if asked > _PROBED // 2:
+                return None
+            pmids, scores = self._search(segment, queries, _PROBED)
+            pmids = np.where(np.isin(pmids, allowed.passing(np.unique(pmids[pmids >= 0]))), pmids, -1)
+            if segment.index.count > _PROBED and ((pmids >= 0).sum(axis=1) < asked).any():
+                return None
+            answers.append((segment.index, (pmids, scores)))
+        return _joined(answers)
 
 
-def _found(answer: tuple[Pmids, Vectors]) -> list[Pmids]:
-    """Return the PMIDs of each row, without what fills it up."""
-    return [row[row >= 0] for row in answer[0]]
+def _joined(answers: Iterable[tuple[VectorIndex, _Answer]]) -> list[list[Pmids]]:
+    """Return, for each query, what exact indexes found, and of all that approximate ones found the best."""
+    found: list[list[Pmids]] = []
+    rough: list[_Answer] = []
+    for index, (pmids, scores) in answers:
+        if index.exact:
+            found.append([row[row >= 0] for row in pmids])
+        else:
+            rough.append((pmids, scores))
+    if rough:
+        most = max(pmids.shape[1] for pmids, _ in rough)
+        pmids = np.concatenate([some for some, _ in rough], axis=1)
+        scores = np.concatenate([some for _, some in rough], axis=1)
+        best = np.argsort(-np.where(pmids >= 0, scores, -np.inf), axis=1)[:, :most]
+        found.append([row[row >= 0] for row in np.take_along_axis(pmids, best, axis=1)])
+    return [list(rows) for rows in zip(*found, strict=True)]
 
 
 class IndexReader:

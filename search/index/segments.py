@@ -6,6 +6,7 @@ is a new file; so a daily update writes what is new, whatever the size of what i
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _TIER = 4
 
 #: Segments that together are no larger are made one: building them takes less time than asking many.
 _SMALL = 20_000
+
+#: Training vectors are looked up so many at a time.
+_SAMPLE_BLOCK = 10_000
 
 _NO_PMIDS: Pmids = np.empty(0, np.int64)
 
@@ -94,7 +98,7 @@ def write_segment(
     if not count:
         return None
     dimension = int(store.settings()["dimension"])
-    sample = _training_sample(store, since, change, ann.training_size(count), count)
+    sample = _training_sample(store, since, change, ann.training_size(count, dimension))
 
     def batches() -> Iterator[tuple[Pmids, Vectors]]:
         for batch in store.vector_batches(since=since, upto=change):
@@ -111,7 +115,7 @@ def write_segment(
     _settle(temporary, path)
     return VectorSegment(
         file=path.name,
-        kind=ann.choose(count),
+        kind=ann.choose(count, dimension),
         since=since,
         change=change,
         count=index.count,
@@ -167,17 +171,11 @@ def _check_file(path: Path, part: VectorSegment) -> None:
         raise IndexCorruptError(f"{path} is not the file the manifest describes; `search repair` rebuilds it")
 
 
-def _training_sample(store: StoreReader, since: int, change: int, size: int, count: int) -> Vectors | None:
+def _training_sample(store: StoreReader, since: int, change: int, size: int) -> Vectors | None:
     """Draw vectors evenly over all PMIDs: they follow time, and so do topics."""
     if not size:
         return None
-    step = count / size
-
-    def rows() -> Iterator[Vectors]:
-        seen = 0
-        for _, vectors in store.vector_batches(since=since, upto=change):
-            places = np.arange(seen, seen + len(vectors))
-            yield vectors[np.floor(places / step) != np.floor((places - 1) / step)]
-            seen += len(vectors)
-
-    return np.concatenate(list(rows()))
+    pmids = store.vector_pmids(since=since, upto=change)
+    chosen = pmids[np.arange(size) * len(pmids) // size]
+    blocks = [store.vectors(block.tolist())[1] for block in np.array_split(chosen, math.ceil(size / _SAMPLE_BLOCK))]
+    return np.concatenate(blocks)

@@ -16,7 +16,7 @@ from search.postgres.formats import TYPES, pack_vectors
 from search.postgres.reader import PgStoreReader
 from search.postgres.schema import MIGRATIONS
 from search.postgres.tables import ArticleTables
-from search.store import ArticleRow, Copied, Held, Outside, Plan, PlanOutdatedError, Vectors, make_plan
+from search.store import ArticleRow, Copied, Held, Outside, Plan, PlanOutdatedError, TextState, Vectors, make_plan
 from search.store.plan import LEFT_PART
 
 __all__ = ["PgStoreWriter"]
@@ -212,6 +212,11 @@ class PgStoreWriter(PgStoreReader):
             return len(found)
 
         return self.transact(work)
+
+    def text_hashes(self, pmids: Iterable[int]) -> dict[int, TextState]:
+        """Return, for each of these PMIDs that has an article, the hash of its text and whether a vector is missing."""
+        rows = self.query("SELECT pmid, text_hash, stale FROM articles WHERE pmid = ANY(%s)", [list(pmids)])
+        return {pmid: TextState(bytes(text_hash), stale) for pmid, text_hash, stale in rows}
 
     def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:
         """Store vectors of (pmid, text hash) pairs; one whose article has changed or gone since is left out.

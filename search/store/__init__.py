@@ -3,7 +3,7 @@
 from search.store.conditions import CandidateConditions, Condition, Conditions
 from search.store.nlm import NlmFileEntry, NlmLedger, NlmState
 from search.store.plan import Held, Plan, PlanOutdatedError, make_plan
-from search.store.reader import Pmids, StoreReader, Vectors
+from search.store.reader import Pmids, StoreReader, TextState, Vectors
 from search.store.rows import ArticleRow, Copied, Outside, prepare, unpack
 from search.store.saved import SavedFiles, SavedFolder
 from search.store.writer import StoreWriter
@@ -26,6 +26,7 @@ __all__ = [
     "SavedFolder",
     "StoreReader",
     "StoreWriter",
+    "TextState",
     "Vectors",
     "make_plan",
     "prepare",

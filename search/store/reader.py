@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ from search.store.conditions import Conditions, SqliteConditions
 from search.store.connection import Rows, connect, refusals
 from search.store.rows import unpack
 
-__all__ = ["Pmids", "StoreReader", "Vectors"]
+__all__ = ["Pmids", "StoreReader", "TextState", "Vectors"]
 
 #: What the tables of this version are known by; `schema.py` makes them.
 NEWEST_MIGRATION = "0007_checksums"
@@ -26,6 +27,13 @@ OLDEST_READABLE = "0006_nlm"
 
 Pmids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+
+
+class TextState(NamedTuple):
+    """The hash of an article's text, and whether its vector is missing or of another text."""
+
+    text_hash: bytes
+    stale: bool
 
 
 class StoreReader:
@@ -156,6 +164,15 @@ class StoreReader:
                 [_json(pmids)],
             )
         )
+
+    def text_hashes(self, pmids: Iterable[int]) -> dict[int, TextState]:
+        """Return, for each of these PMIDs that has an article, the hash of its text and whether a vector is missing."""
+        rows = self.rows(
+            "SELECT a.pmid, a.text_hash, a.stale FROM json_each(?) AS wanted "
+            "JOIN articles AS a ON a.pmid = wanted.value",
+            [_json(pmids)],
+        )
+        return {pmid: TextState(text_hash, bool(stale)) for pmid, text_hash, stale in rows}
 
     def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
