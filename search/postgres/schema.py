@@ -84,6 +84,7 @@ CREATE INDEX terms_ui ON terms USING hash (ui);
 """
 
 #: `tokens` is the length of an article in words, `length` the same as BM25 counts it (`formats.rounded_length`).
+#: Words lie in their row, for a search reads them once for each word that it asks for.
 #: `word_counts` says of each word how many articles have it, as of the last merge.
 _WORDS = """
 CREATE TABLE words (
@@ -93,6 +94,8 @@ CREATE TABLE words (
     length integer NOT NULL,
     words tsvector NOT NULL
 );
+ALTER TABLE words ALTER words SET STORAGE EXTERNAL;
+ALTER TABLE words SET (toast_tuple_target = 8160);
 CREATE INDEX words_change ON words (change) INCLUDE (tokens);
 CREATE INDEX words_words ON words USING gin (words);
 CREATE TABLE word_counts (word text PRIMARY KEY, articles bigint NOT NULL);

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
@@ -18,8 +19,9 @@ from search.store import Condition, Conditions, Pmids, Vectors
 
 __all__ = ["PgSelection", "PgView"]
 
-#: A filter that passes no more than so many articles is searched by comparing all of them: exact, and quick.
-EXACT_UP_TO = 20_000
+#: Comparing all that pass a filter takes their number; scanning the index takes the number wanted, divided by the share
+#: that pass, and this many times as long for each. So few articles are compared, which is exact too, and many scanned.
+EXACT_FACTOR = 3.0
 
 #: So many more are taken than asked for: equal texts have equal scores, and the order among them is by PMID.
 _TIES = 16
@@ -38,7 +40,7 @@ class PgSelection:
 
     condition: Condition
     count: int | None = None
-    few: bool | None = None
+    few: dict[int, bool] = field(default_factory=dict)
 
 
 class PgView:
@@ -95,15 +97,23 @@ class PgView:
         )
         return [pmid for (pmid,) in rows]
 
-    def _are_few(self, selection: PgSelection) -> bool:
-        if selection.few is None:
+    def _are_few(self, selection: PgSelection, wanted: int) -> bool:
+        """Whether comparing all that pass is quicker than scanning the index until so many are found."""
+        limit = int(math.sqrt(EXACT_FACTOR * wanted * self._about_all))
+        if limit not in selection.few:
             text, values = selection.condition
             rows = self.store.query(
                 f"SELECT count(*) FROM (SELECT 1 FROM articles AS a WHERE {text} LIMIT %s) AS passing",
-                [*values, EXACT_UP_TO + 1],
+                [*values, limit + 1],
             )
-            selection.few = rows[0][0] <= EXACT_UP_TO
-        return selection.few
+            selection.few[limit] = rows[0][0] <= limit
+        return selection.few[limit]
+
+    @cached_property
+    def _about_all(self) -> int:
+        """About how many articles there are, as the planner knows it."""
+        rows = self.store.query("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('articles')")
+        return max(int(rows[0][0]), 1)
 
     # Vectors ---------------------------------------------------------------------------------------------------------
 
@@ -133,7 +143,7 @@ class PgView:
         many and still has not enough gives way to comparing all that pass, so that a filter never starves a search.
         """
         wanted = limit + _TIES
-        if not self._has_index or (allowed is not None and self._are_few(allowed)):
+        if not self._has_index or (allowed is not None and self._are_few(allowed, wanted)):
             return self._compared(query, wanted, allowed)
         found = self._scanned(query, wanted, allowed)
         if len(found) < limit:
