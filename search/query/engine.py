@@ -148,10 +148,16 @@ def reranked(hits: list[Hit], question: str, score: Callable[[str, list[str]], V
 
 
 def with_evidence(hits: list[list[Hit]], questions: Sequence[Question], encode: _Encode, n: int) -> list[list[Hit]]:
-    """Return the hits with the `n` sentences of each abstract nearest to its question."""
+    """Return the hits with the `n` sentences of each abstract nearest to its question.
+
+    A question of filters alone has no words that a sentence could be near to; its hits stay as they are.
+    """
     vectors = encode([question.text for question in questions])
     answers = []
-    for shown, vector in zip(hits, vectors, strict=True):
+    for question, shown, vector in zip(questions, hits, vectors, strict=True):
+        if not question.text:
+            answers.append(shown)
+            continue
         found = evidence_for_all([hit.article for hit in shown], vector, encode, n)
         answers.append(
             [

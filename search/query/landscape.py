@@ -122,11 +122,13 @@ def _plane(vectors: Vectors) -> npt.NDArray[np.float64]:
     principal[:, : min(2, len(sizes))] = (left * sizes)[:, :2]
     if count > _FEW and sizes[0] > 1e-9:
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
 
         start = principal / principal[:, 0].std() * 1e-4
-        principal = TSNE(perplexity=min(30.0, (count - 1) / 3), init=start, random_state=0, max_iter=750).fit_transform(
-            centred
-        )
+        tsne = TSNE(perplexity=min(30.0, (count - 1) / 3), init=start, random_state=0, max_iter=500)
+        # So small a task is done sooner by one thread than by several that wait for each other.
+        with threadpool_limits(1):
+            principal = tsne.fit_transform(centred)
     low, high = principal.min(axis=0), principal.max(axis=0)
     span = np.where(high - low > 1e-12, high - low, 1.0)
     placed: npt.NDArray[np.float64] = np.where(high - low > 1e-12, (principal - low) / span, 0.5)

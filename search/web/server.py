@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import sys
 from collections.abc import Callable
@@ -18,9 +19,6 @@ from search.web.guard import is_loopback, is_open
 from search.web.service import Service
 
 __all__ = ["run", "serve"]
-
-#: How long requests that are being answered may take after the server was told to stop, in seconds.
-_LAST_SECONDS = 10
 
 
 def serve(address: str | Path, config: Config, started: Callable[[str, str], None]) -> None:
@@ -52,7 +50,8 @@ def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started:
         access_log=False,
         log_level="warning",
         server_header=False,
-        timeout_graceful_shutdown=_LAST_SECONDS,
+        # No request takes longer than it may: none is cut off when the server is told to stop.
+        timeout_graceful_shutdown=math.ceil(settings.seconds) + 1,
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=65_536,
     )

@@ -50,5 +50,8 @@ def running_server(folder, *options, cwd=None):
 @pytest.fixture(scope="session")
 def server(built_demo, tmp_path_factory):
     """The address of a server in a process of its own, for those who only read."""
-    with running_server(built_demo, cwd=tmp_path_factory.mktemp("server")) as (address, _):
+    folder = tmp_path_factory.mktemp("server")
+    # A machine that does much else at the same time may be slow; no test is about that.
+    (folder / "config.yml").write_text("serve: {seconds: 120}\n")
+    with running_server(built_demo, cwd=folder) as (address, _):
         yield address

@@ -81,6 +81,11 @@ def test_pages_are_parts_of_the_whole(client):
     assert [hit["rank"] for hit in rest] == [2, 3]
 
 
+def test_a_question_of_filters_alone_has_no_evidence(client):
+    (hit,) = client.post("/api/search", json={"question": "990000067[pmid]", "evidence": 2}).json()
+    assert (hit["pmid"], hit["retracted"]) == (990000067, True) and "evidence" not in hit
+
+
 def test_facets_of_similar_articles(client):
     hits = client.post("/api/similar", json={"pmids": [990000073], "limit": 20}).json()
     counts = client.post("/api/facets", json={"pmids": [990000073], "depth": 20}).json()

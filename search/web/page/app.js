@@ -21,6 +21,7 @@ const COUNTED = 1000, MAPPED = 300, EVIDENCE_AT_ONCE = 5;
 
 let state = read(location.search);
 let running = new AbortController();
+let counted = { question: null, counts: null };
 let about = { mode: "semantic", write: false, limits: { results: COUNTED } };
 const titles = selection.selectedTitles();
 
@@ -97,6 +98,7 @@ function summary(hits, offset) {
   if (!hits.length) {
     return offset ? "There are no more results." : "Nothing passes these filters. Take one away, or ask in other words.";
   }
+  if (hits.length === 1 && !offset) return "1 result";
   return `Results ${number(offset + 1)} to ${number(offset + hits.length)}`;
 }
 
@@ -132,10 +134,13 @@ function drawPages(count) {
 async function showCounts(signal) {
   const depth = Math.min(COUNTED, about.limits.results);
   const limited = state.from !== null || state.to !== null;
-  drawFacets(null, state, change);
+  // Until the new counts are there, those of the same question stay, so that nothing jumps away from the pointer.
+  const question = JSON.stringify([state.q, state.like, state.mode]);
+  drawFacets(counted.question === question ? counted.counts : null, state, change);
   // The histogram shows what there would be in the other years, too.
   const all = post("api/facets", { ...wanted(state, { years: false }), depth }, signal);
   const counts = limited ? await post("api/facets", { ...wanted(), depth }, signal) : await all;
+  counted = { question, counts };
   drawFacets(counts, state, change);
   drawYears($("years"), (await all).years, state.from, state.to, (from, to) => change({ from, to }));
 }
@@ -161,8 +166,8 @@ function tellProblem(error) {
   const again = error.status === 400 ? null : h("button", { type: "button", class: "quiet", onclick: () => show(state) }, "Try again");
   $("problem").replaceChildren(h("div", { class: "problem" },
     h("pre", {}, error instanceof Failure ? error.message : `Something went wrong in this page: ${error.message}`), again));
-  $("summary").replaceChildren();
-  if (error.status !== 0) $("results").replaceChildren();
+  // What is still there would be taken for the answer to this question.
+  for (const id of ["summary", "results", "pages", "map"]) $(id).replaceChildren();
 }
 
 // The start -----------------------------------------------------------------------------------------------------------

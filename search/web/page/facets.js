@@ -30,11 +30,14 @@ export function spoken(kind, value) {
 
 /** Draw the switches and the counts. `change(part)` is called with what is to be different in the state. */
 export function drawFacets(counts, state, change) {
-  $("only").replaceChildren(...SWITCHES.map(([field, text]) => option(text, null, state[field],
+  // Who filters from a keyboard stays where they were.
+  const focused = document.activeElement?.dataset?.key;
+  $("only").replaceChildren(...SWITCHES.map(([field, text]) => option(field, text, null, state[field],
     (on) => change({ [field]: on }))));
   $("facets").replaceChildren(...KINDS.map(([field, name, title]) => facet(field, title, counts?.[name] ?? {}, state, change)));
-  const note = counts ? `Counted among the first ${number(counts.articles)} results.` : "";
+  const note = counts ? `Counted in ${counts.articles === 1 ? "the one result" : `the first ${number(counts.articles)} results`}.` : "";
   $("facets-note").replaceChildren(note);
+  if (focused) [...document.querySelectorAll("#filters [data-key]")].find((box) => box.dataset.key === focused)?.focus();
 }
 
 function facet(field, title, counts, state, change) {
@@ -52,13 +55,13 @@ function facet(field, title, counts, state, change) {
       } }, open.has(field) ? "Fewer" : `${values.length - shown.length} more`) : null;
   const drawAgain = () => $(id).parentElement.replaceWith(facet(field, title, counts, state, change));
   return h("section", { class: "facet", "aria-labelledby": id }, h("h3", { id }, title),
-    h("div", { class: "facet-values" }, shown.map((value) => option(spoken(field, value), counts[value] ?? 0,
-      chosen.includes(value), (on) => set(value, on)))), more);
+    h("div", { class: "facet-values" }, shown.map((value) => option(`${field} ${value}`, spoken(field, value),
+      counts[value] ?? 0, chosen.includes(value), (on) => set(value, on)))), more);
 }
 
-function option(text, count, on, change) {
+function option(key, text, count, on, change) {
   return h("label", { class: "option" },
-    h("input", { type: "checkbox", checked: on, onchange: (event) => change(event.target.checked) }),
+    h("input", { type: "checkbox", checked: on, "data-key": key, onchange: (event) => change(event.target.checked) }),
     h("span", { class: "option-text" }, text), count === null ? null : h("span", { class: "count" }, number(count)));
 }
 
