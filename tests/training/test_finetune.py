@@ -106,6 +106,34 @@ def test_killed_run_is_resumed_to_the_same_weights(made_pairs, tiny_model, tmp_p
         np.testing.assert_allclose(value, expected[name], atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize(("step", "resumed_from"), [(1, 0), (60, 60)])
+def test_killed_before_the_first_checkpoint_and_after_the_last_step(
+    made_pairs, tiny_model, tmp_path, trained, step, resumed_from
+):
+    with pytest.raises(Killed):
+        train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=FAST, progress=kill_at(step))
+    report = train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=FAST, resume=True)
+    assert report.resumed_from in {resumed_from, resumed_from - 20}
+    assert (report.steps, report.score_before) == (60, trained[0].score_before)
+    expected = weights(trained[0].output)
+    for name, value in weights(tmp_path / "model").items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-6, err_msg=name)
+
+
+def test_killed_while_the_finished_model_is_written(made_pairs, tiny_model, tmp_path, monkeypatch, trained):
+    def killed(*arguments):
+        raise Killed
+
+    monkeypatch.setattr("search.training.finetune.model_card", killed)
+    with pytest.raises(Killed):
+        train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=FAST)
+    assert not (tmp_path / "model").exists()
+    monkeypatch.undo()
+    report = train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=FAST, resume=True)
+    assert report.resumed_from == 60
+    assert report.score_after == pytest.approx(trained[0].score_after, abs=1e-3)
+
+
 def test_gradient_cache_gives_the_same_model(made_pairs, tiny_model, tmp_path):
     short = {"batch_size": 32, "held_out": 40, "max_steps": 3, "learning_rate": 1e-3}
     plain = train_model(made_pairs(), tiny_model, tmp_path / "a", parameters=TrainingParameters(**short))

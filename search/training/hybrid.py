@@ -1,0 +1,274 @@
+"""Teach a small model the hybrid ranking of a set of documents, by its questions alone.
+
+Cosine and BM25 together rank better than either. What BM25 adds is for the greater part which words of a question
+matter, and that can be learned on the side of the question: the documents' vectors stay those of the base, so a
+question is compared with all documents, not with the few of a batch, and only short texts go through the model.
+A few documents go with each batch and are held to the vectors they have. So model and base agree on documents, what
+the base knew is part of the teacher, and nothing needs to be labelled.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.training.bm25 import BM25
+
+__all__ = ["Bank", "HybridParameters", "Question", "encode_with_gradient", "load_bert", "mix_weights", "teach"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text to search with.
+
+    `own` is the row of the document that it was taken from, which is left out of the ranking, or -1. `answer` is the
+    row of a document that is known to answer it, or -1.
+    """
+
+    kind: str
+    text: str
+    own: int = -1
+    answer: int = -1
+
+
+@dataclass(frozen=True)
+class HybridParameters:
+    """How to teach.
+
+    A batch is `questions` texts and `anchors` documents; every `pair_every`-th batch is `pairs` of a
+    title and a conclusion instead, told apart from each other (0: never). `bm25_weight` and `temperature` make the
+    teacher's distribution, `answer_weight` is the part that a known answer has in it.
+    """
+
+    steps: int = 250
+    questions: int = 64
+    anchors: int = 4
+    pairs: int = 24
+    pair_every: int = 4
+    learning_rate: float = 7e-5
+    warmup_steps: int = 20
+    max_length: int = 64
+    anchor_length: int = 128
+    frozen_layers: int = 2
+    bm25_weight: float = 0.4
+    temperature: float = 0.05
+    answer_weight: float = 0.5
+    anchor_weight: float = 10.0
+    correlation_weight: float = 2.0
+    seed: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters by name."""
+        return asdict(self)
+
+
+@dataclass
+class Bank:
+    """The documents: texts, the base's vectors of them (rows of unit length) and their BM25."""
+
+    texts: Sequence[str]
+    vectors: NDArray[np.float32]
+    bm25: BM25
+
+    def teacher(
+        self, questions: Sequence[Question], vectors: NDArray[np.float32], parameters: HybridParameters
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the distribution over all documents that each question should have, and which documents are left out.
+
+        It is the softmax of `cosine + weight * bm25 / max bm25`, with the base's `vectors` of the questions, mixed with
+        the known answer.
+        """
+        scores = self.bm25.score_all([question.text for question in questions])
+        left_out = np.zeros(scores.shape, dtype=bool)
+        for row, question in enumerate(questions):
+            if question.own >= 0:
+                left_out[row, question.own] = True
+        scores[left_out] = 0
+        largest = np.maximum(scores.max(axis=1, keepdims=True), 1e-6)
+        ranked = (vectors @ self.vectors.T + parameters.bm25_weight * scores / largest) / parameters.temperature
+        ranked[left_out] = -np.inf
+        ranked = np.exp(ranked - ranked.max(axis=1, keepdims=True))
+        target = ranked / ranked.sum(axis=1, keepdims=True)
+        for row, question in enumerate(questions):
+            if question.answer >= 0:
+                target[row] *= 1 - parameters.answer_weight
+                target[row, question.answer] += parameters.answer_weight
+        return target.astype(np.float32), left_out
+
+
+def teach(
+    model: Any,
+    tokenizer: Any,
+    bank: Bank,
+    draw: Callable[[random.Random, int], Sequence[Question]],
+    pairs: Sequence[tuple[str, str]],
+    encode: Callable[[Sequence[str]], NDArray[np.float32]],
+    parameters: HybridParameters,
+    progress: Callable[[int, str, float], None] | None = None,
+) -> None:
+    """Train a transformers BERT in place.
+
+    `draw` returns so many questions, `pairs` are (title, conclusion) in an order in which neighbours are alike, and
+    `encode` gives the base's vectors. `progress` is told the step, the kind of batch and its loss.
+    """
+    import torch
+
+    torch.manual_seed(parameters.seed)
+    chance = random.Random(parameters.seed)
+    for layer in model.encoder.layer[: parameters.frozen_layers]:
+        layer.requires_grad_(False)
+    model.embeddings.requires_grad_(False)
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=parameters.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, parameters))
+    vectors = torch.from_numpy(bank.vectors)
+    anchors = _short_documents(bank.texts, tokenizer, parameters.anchor_length)
+    blocks = _blocks(len(pairs), parameters.pairs, chance)
+    for step in range(parameters.steps):
+        if parameters.pair_every and step % parameters.pair_every == parameters.pair_every - 1:
+            kind = "pairs"
+            loss = _pair_loss(model, tokenizer, [pairs[row] for row in next(blocks)], parameters)
+        else:
+            kind = "questions"
+            questions = draw(chance, parameters.questions)
+            loss = _question_loss(model, tokenizer, bank, vectors, questions, encode, parameters)
+        loss = loss + _anchor_loss(
+            model, tokenizer, bank, vectors, chance.sample(anchors, parameters.anchors), parameters
+        )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        if progress is not None:
+            progress(step + 1, kind, float(loss.detach()))
+
+
+def _question_loss(
+    model: Any,
+    tokenizer: Any,
+    bank: Bank,
+    vectors: Any,
+    questions: Sequence[Question],
+    encode: Callable[[Sequence[str]], NDArray[np.float32]],
+    parameters: HybridParameters,
+) -> Any:
+    """Return the cross-entropy of the model's ranking of all documents with the teacher's, less the teacher's own."""
+    import torch
+
+    texts = [question.text for question in questions]
+    target, left_out = bank.teacher(questions, encode(texts), parameters)
+    cosines = encode_with_gradient(model, tokenizer, texts, parameters.max_length) @ vectors.T
+    scaled = (cosines / parameters.temperature).masked_fill(torch.from_numpy(left_out), -1e4)
+    entropy = -(target * np.log(np.maximum(target, 1e-12))).sum(axis=1).mean()
+    return -(torch.from_numpy(target) * scaled.log_softmax(1)).sum(1).mean() - float(entropy)
+
+
+def _anchor_loss(
+    model: Any, tokenizer: Any, bank: Bank, vectors: Any, rows: Sequence[int], parameters: HybridParameters
+) -> Any:
+    """Return how far the documents have moved from where they were, in cosine."""
+    found = encode_with_gradient(model, tokenizer, [bank.texts[row] for row in rows], parameters.anchor_length)
+    return parameters.anchor_weight * (1 - (found * vectors[list(rows)]).sum(1)).mean()
+
+
+def _pair_loss(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], parameters: HybridParameters) -> Any:
+    """Return the contrastive loss of a batch of pairs in both directions, and how far their correlation is from 1."""
+    import torch
+
+    first = encode_with_gradient(model, tokenizer, [pair[0] for pair in pairs], parameters.max_length)
+    second = encode_with_gradient(model, tokenizer, [pair[1] for pair in pairs], parameters.max_length)
+    cosines = first @ second.T
+    scaled = cosines / parameters.temperature
+    labels = torch.arange(len(pairs))
+    cross_entropy = torch.nn.functional.cross_entropy
+    contrast = (cross_entropy(scaled, labels) + cross_entropy(scaled.T, labels)) / 2
+    return contrast + parameters.correlation_weight * (1 - _correlation(cosines))
+
+
+def _correlation(cosines: Any) -> Any:
+    """Return the correlation of the cosines with 1 (the diagonal) and 0 (the rest), both counted alike.
+
+    For two classes of equal weight it is d / sqrt(d^2 + 4 v): d the difference of their means, v their mean variance.
+    """
+    import torch
+
+    true, other = cosines.diagonal(), cosines[~torch.eye(len(cosines), dtype=torch.bool)]
+    difference = (true.mean() - other.mean()) ** 2
+    variance = (true.var(unbiased=False) + other.var(unbiased=False)) / 2
+    return torch.sqrt(difference / (difference + 4 * variance))
+
+
+def _rate(step: int, parameters: HybridParameters) -> float:
+    warmup = parameters.warmup_steps
+    return min((step + 1) / warmup, max(0.05, (parameters.steps - step) / max(1, parameters.steps - warmup)))
+
+
+def _short_documents(texts: Sequence[str], tokenizer: Any, length: int) -> list[int]:
+    """Return the rows of documents that are whole within `length` tokens."""
+    # Hardly a text has more than six characters to the token, so longer ones need not be counted.
+    rows = [row for row, text in enumerate(texts) if len(text) < 6 * length]
+    tokenizer.no_truncation()
+    counts = [len(entry.ids) for entry in tokenizer.encode_batch([texts[row] for row in rows])]
+    return [row for row, count in zip(rows, counts, strict=True) if count <= length]
+
+
+def _blocks(count: int, size: int, chance: random.Random) -> Iterator[range]:
+    """Yield runs of `size` rows in random order, again and again."""
+    starts = list(range(0, count - size + 1, size))
+    while starts:
+        chance.shuffle(starts)
+        for start in starts:
+            yield range(start, start + size)
+
+
+def mix_weights(trained: dict[str, Any], base: dict[str, Any], share: float) -> dict[str, Any]:
+    """Return `share` of the trained weights plus the rest of the base's."""
+    return {
+        name: share * value.float() + (1 - share) * base[name].float()
+        for name, value in trained.items()
+        if value.dtype.is_floating_point
+    }
+
+
+def encode_with_gradient(model: Any, tokenizer: Any, texts: Sequence[str], max_length: int, size: int = 16) -> Any:
+    """Encode in small batches of like length (mean pooling, unit rows), so that little is spent on padding."""
+    import torch
+
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    tokens = [entry.ids for entry in tokenizer.encode_batch(list(texts))]
+    order = np.argsort([len(ids) for ids in tokens], kind="stable")
+    rows: list[Any] = [None] * len(tokens)
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size].tolist()
+        longest = max(len(tokens[row]) for row in chosen)
+        ids = torch.zeros(len(chosen), longest, dtype=torch.long)
+        mask = torch.zeros(len(chosen), longest, dtype=torch.long)
+        for place, row in enumerate(chosen):
+            ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
+            mask[place, : len(tokens[row])] = 1
+        hidden = model(input_ids=ids, attention_mask=None if bool(mask.all()) else mask)[0]
+        shares = mask.unsqueeze(-1).float()
+        pooled = torch.nn.functional.normalize((hidden * shares).sum(1) / shares.sum(1), dim=-1)
+        for place, row in enumerate(chosen):
+            rows[row] = pooled[place]
+    return torch.stack(rows)
+
+
+def load_bert(folder: Any) -> tuple[Any, Any]:
+    """Return a transformers model without dropout, whose noise a run this short has no use for, and its tokenizer."""
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(folder, attn_implementation="sdpa").float().train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model, Tokenizer.from_file(str(folder / "tokenizer.json"))

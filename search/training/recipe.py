@@ -1,0 +1,276 @@
+"""Teach a small model the hybrid ranking of PubMed articles: what it learns from, and the whole run.
+
+The data folder has `pubmed/records.jsonl.gz` (pmid, title, abstract, mesh), `medquad/pairs.jsonl.gz` (question, topic),
+`scifact/` in BEIR's layout and `pubmedqa/ori_pqal.json`. The last, and of SciFact all but three quarters of its
+training claims and their abstracts, serve only to leave out of training what models are judged by. An index of the same
+records holds the base's vectors. All draws come from fixed seeds.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.errors import TrainingError
+from search.index import IndexReader
+from search.models import Encoder
+from search.training.bm25 import BM25
+from search.training.hybrid import Bank, HybridParameters, Question, load_bert, mix_weights, teach
+from search.training.pairs import split_sentences
+
+__all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring", "save_model"]
+
+#: The kinds of questions and the part of a batch that each has.
+KINDS = {"lay": 0.25, "topic": 0.1, "mesh": 0.1, "title": 0.23, "sentence": 0.22, "claim": 0.1}
+
+HELD_OUT_ARTICLES = 2500
+HELD_OUT_TOPICS = 600
+GROUP = 8
+PAIRS = 12_000
+
+_LABEL = re.compile(
+    r"^(?:[A-Z][A-Z &/,\'-]{3,40}|Conclusions?|Results|Methods|Background|Objectives?|Purpose|Aims?|"
+    r"Interpretation|Findings):\s*"
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """An article for training: title, abstract and its sentences, MeSH headings."""
+
+    pmid: int
+    title: str
+    abstract: str
+    sentences: tuple[str, ...]
+    mesh: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainingTexts:
+    """What the model is trained on, with everything held out taken away.
+
+    `questions` are (question, topic) of consumers, `claims` are (claim, row in `abstracts`).
+    """
+
+    articles: tuple[Record, ...]
+    questions: tuple[tuple[str, str], ...]
+    claims: tuple[tuple[str, int], ...]
+    abstracts: tuple[str, ...]
+
+
+def teach_hybrid(
+    data: Path,
+    index: Path,
+    base: Path,
+    output: Path,
+    *,
+    parameters: HybridParameters | None = None,
+    share: float = 1.0,
+    progress: Callable[[int, str, float], None] | None = None,
+) -> None:
+    """Teach the model in the folder `base` and write the result to the folder `output` in float16.
+
+    `index` is an index of the records, made with that base. `share` is the part of the trained weights in the result;
+    the rest is the base's. Raises TrainingError: data that is not there, an index of another model, an output that is.
+    """
+    if output.exists():
+        raise TrainingError(f"{output} is there already; choose another name or remove it")
+    texts = load_texts(data)
+    encoder = Encoder(base)
+    vectors = _vectors(index, encoder, texts)
+    documents = [f"{record.title} {record.abstract}" for record in texts.articles] + list(texts.abstracts)
+    bank = Bank(documents, vectors, BM25(documents))
+    pairs = [
+        (texts.articles[row].title, conclusion(texts.articles[row].sentences))
+        for row in neighbouring(vectors[: len(texts.articles)], PAIRS)
+    ]
+
+    def draw(chance: random.Random, count: int) -> list[Question]:
+        return draw_questions(texts, chance, count)
+
+    def encode(asked: Sequence[str]) -> NDArray[np.float32]:
+        return encoder.encode(list(asked), "query")
+
+    model, tokenizer = load_bert(base)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    teach(model, tokenizer, bank, draw, pairs, encode, parameters or HybridParameters(), progress)
+    save_model(base, output, mix_weights(model.state_dict(), before, share))
+
+
+def load_texts(data: Path) -> TrainingTexts:
+    """Read the training texts; raises TrainingError naming a file that is not there or cannot be read."""
+    try:
+        return TrainingTexts(_articles(data), _questions(data), *_claims(data))
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise TrainingError(f"the training data in {data} cannot be read: {error}") from error
+
+
+def draw_questions(texts: TrainingTexts, chance: random.Random, count: int) -> list[Question]:
+    """Return so many different questions, kinds by their shares."""
+    found: dict[str, Question] = {}
+    while len(found) < count:
+        (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
+        question = _question(texts, kind, chance)
+        found[question.text] = question
+    return list(found.values())
+
+
+def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> Question:
+    if kind == "lay":
+        text = chance.choice(texts.questions)[0].replace(" ?", "?").replace(" (are)", "").strip()
+        # People type questions in small letters and without a mark, too.
+        return Question(kind, text.lower().rstrip("?") if chance.random() < 0.3 else text)
+    if kind == "topic":
+        return Question(kind, chance.choice(texts.questions)[1])
+    if kind == "claim":
+        claim, row = chance.choice(texts.claims)
+        return Question(kind, claim, answer=len(texts.articles) + row)
+    row = chance.randrange(len(texts.articles))
+    record = texts.articles[row]
+    if kind == "mesh" and record.mesh:
+        headings = chance.sample(record.mesh, min(len(record.mesh), chance.choice([1, 2, 2, 3])))
+        return Question(kind, " ".join(heading.split(",")[0].lower() for heading in headings))
+    if kind == "sentence":
+        sentences = [_LABEL.sub("", sentence) for sentence in record.sentences[len(record.sentences) // 2 :]]
+        fitting = [sentence for sentence in sentences if 7 <= len(sentence.split()) <= 45]
+        if fitting:
+            return Question(kind, chance.choice(fitting), own=row)
+    return Question("title", record.title, own=row)
+
+
+def conclusion(sentences: Sequence[str]) -> str:
+    """Return the last sentence, with the one before where it is short, without the label of its section."""
+    plain = [_LABEL.sub("", sentence) for sentence in sentences]
+    return plain[-1] if len(plain[-1].split()) >= 12 else " ".join(plain[-2:])
+
+
+def neighbouring(vectors: NDArray[np.float32], count: int, seed: int = 11) -> list[int]:
+    """Return rows in an order in which groups of `GROUP` near neighbours stand together; each row at most once."""
+    chance = random.Random(seed)
+    free = np.ones(len(vectors), dtype=bool)
+    order: list[int] = []
+    for first in chance.sample(range(len(vectors)), len(vectors)):
+        if len(order) >= count:
+            break
+        if free[first]:
+            cosines = vectors @ vectors[first]
+            cosines[~free] = -1
+            group = np.argsort(-cosines, kind="stable")[:GROUP]
+            free[group] = False
+            order.extend(group.tolist())
+    return order
+
+
+def save_model(base: Path, output: Path, weights: dict[str, Any]) -> None:
+    """Copy the base's folder with other weights, in float16 and with float32 as the type to compute in."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    partial = output.with_name(f"{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    ignored = shutil.ignore_patterns("README.md", "data_config.json", "vocab.txt", ".gitattributes")
+    shutil.copytree(base, partial, ignore=ignored)
+    names = load_file(base / "model.safetensors")
+    halves = {name: weights[name].to(torch.float16).contiguous() for name in names if name in weights}
+    save_file(halves, partial / "model.safetensors", metadata={"format": "pt"})
+    (partial / "model.safetensors").chmod(0o644)
+    config = json.loads((partial / "config.json").read_text(encoding="utf-8"))
+    # A loader that takes the file's type would compute in half precision, which a CPU does slowly and badly.
+    config.pop("torch_dtype", None)
+    config["dtype"] = "float32"
+    (partial / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    partial.replace(output)
+
+
+def _vectors(index: Path, encoder: Encoder, texts: TrainingTexts) -> NDArray[np.float32]:
+    """Return the base's vectors of the articles, from the index, and of the claims' abstracts."""
+    reader = IndexReader(index)
+    try:
+        with reader.view() as view:
+            if view.manifest.fingerprint != encoder.fingerprint:
+                raise TrainingError(f"{index} was made with the model {view.manifest.model}, not with {encoder.name}")
+            pmids, rows = view.store.vectors([record.pmid for record in texts.articles])
+    finally:
+        reader.close()
+    place = {int(pmid): row for row, pmid in enumerate(pmids)}
+    missing = [record.pmid for record in texts.articles if record.pmid not in place]
+    if missing:
+        raise TrainingError(f"{index} has no vector of {len(missing)} articles, PMID {missing[0]} among them")
+    articles = rows[[place[record.pmid] for record in texts.articles]]
+    stacked: NDArray[np.float32] = np.concatenate([articles, encoder.encode(list(texts.abstracts))])
+    return stacked
+
+
+def _normal(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def _articles(data: Path) -> tuple[Record, ...]:
+    judged = json.loads((data / "pubmedqa" / "ori_pqal.json").read_text(encoding="utf-8"))
+    pmids = {int(pmid) for pmid in judged}
+    titles = {_normal(row["QUESTION"]) for row in judged.values()}
+    titles |= {_normal(row["title"]) for row in _lines(data / "scifact" / "corpus.jsonl")}
+    seen: set[str] = set()
+    records: list[Record] = []
+    for row in _lines(data / "pubmed" / "records.jsonl.gz"):
+        title = _normal(row["title"])
+        sentences = split_sentences(row["abstract"])
+        short = len(sentences) < 3 or len(row["abstract"].split()) < 50 or len(title.split()) < 4
+        if row["pmid"] in pmids or title in titles or short or title in seen:
+            continue
+        seen.add(title)
+        shown = row["title"].strip().strip("[]") if row["title"].startswith("[") else row["title"].strip()
+        records.append(Record(row["pmid"], shown, row["abstract"], tuple(sentences), tuple(row.get("mesh") or ())))
+    random.Random(7).shuffle(records)
+    return tuple(records[HELD_OUT_ARTICLES:])
+
+
+def _questions(data: Path) -> tuple[tuple[str, str], ...]:
+    rows = [(row["question"], row["topic"]) for row in _lines(data / "medquad" / "pairs.jsonl.gz") if row["topic"]]
+    topics = sorted({topic for _, topic in rows})
+    random.Random(3).shuffle(topics)
+    held_out = set(topics[:HELD_OUT_TOPICS])
+    return tuple(row for row in dict.fromkeys(rows) if row[1] not in held_out)
+
+
+def _claims(data: Path) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
+    """Return three quarters of SciFact's training claims; no abstract that another claim is judged by is among them."""
+    folder = data / "scifact"
+    asked = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
+    corpus = {row["_id"]: f"{row['title']} {row['text']}" for row in _lines(folder / "corpus.jsonl")}
+    documents: dict[str, list[str]] = defaultdict(list)
+    for query, document in _qrels(folder / "qrels" / "train.tsv"):
+        documents[query].append(document)
+    held_out = {query for query, found in documents.items() if int(found[0]) % 4 == 0}
+    judged = {document for query in held_out for document in documents[query]}
+    judged |= {document for _, document in _qrels(folder / "qrels" / "dev.tsv")}
+    claims = [
+        (asked[query], found[0])
+        for query, found in documents.items()
+        if query not in held_out and found[0] not in judged
+    ]
+    used = sorted({document for _, document in claims})
+    place = {document: row for row, document in enumerate(used)}
+    return tuple((claim, place[document]) for claim, document in claims), tuple(corpus[document] for document in used)
+
+
+def _qrels(path: Path) -> list[tuple[str, str]]:
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    return [(query, document) for query, document, _ in rows]

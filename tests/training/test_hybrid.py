@@ -1,0 +1,126 @@
+"""Teaching the hybrid ranking: its parts equal references, and a tiny model takes over what the teacher knows."""
+
+import numpy as np
+import pytest
+
+from search.training.bm25 import BM25
+from search.training.hybrid import (
+    Bank,
+    HybridParameters,
+    Question,
+    _correlation,
+    encode_with_gradient,
+    load_bert,
+    mix_weights,
+    teach,
+)
+
+DOCUMENTS = ["Aspirin prevents strokes", "Statins lower the cholesterol of adults", "strokes, strokes and statins"]
+
+
+def test_bm25_equals_tantivys():
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="en_stem", index_option="freq")
+    builder.add_integer_field("row", fast=True)
+    index = tantivy.Index(builder.build())
+    writer = index.writer(num_threads=1)
+    for row, text in enumerate(DOCUMENTS):
+        writer.add_document(tantivy.Document(text=text, row=row))
+    writer.commit()
+    index.reload()
+    searcher = index.searcher()
+    hits = searcher.search(index.parse_query("stroke statin", ["text"]), 10).hits
+    rows = searcher.fast_field_values("row", [address for _, address in hits])
+    expected = dict(zip(rows, [score for score, _ in hits], strict=True))
+    scores = BM25(DOCUMENTS).score_all(["stroke statin", "unknown words"])
+    assert scores[0] == pytest.approx([expected[row] for row in range(3)], abs=1e-4)
+    assert scores[1].tolist() == [0, 0, 0]
+
+
+def test_the_teacher_is_the_hybrid_ranking_without_the_text_asked_with():
+    bm25 = BM25(DOCUMENTS)
+    bank = Bank(DOCUMENTS, np.eye(3, dtype=np.float32), bm25)
+    vectors = np.array([[0.6, 0.0, 0.8], [1.0, 0.0, 0.0]], np.float32)
+    parameters = HybridParameters(temperature=0.5, bm25_weight=0.4, answer_weight=0.25)
+    questions = [Question("title", "strokes statins", own=2), Question("claim", "unknown", answer=1)]
+    target, left_out = bank.teacher(questions, vectors, parameters)
+    words = bm25.score_all(["strokes statins"])[0, :2]
+    expected = np.exp((vectors[0, :2] + 0.4 * words / words.max()) / 0.5)
+    assert target[0] == pytest.approx([*(expected / expected.sum()), 0], abs=1e-6)
+    # A known answer has its part; where no word is known, the cosine alone decides.
+    plain = np.exp(vectors[1] / 0.5)
+    assert target[1] == pytest.approx(0.75 * plain / plain.sum() + [0, 0.25, 0], abs=1e-6)
+    assert left_out.tolist() == [[False, False, True], [False] * 3]
+
+
+def test_correlation_is_pearsons_of_balanced_classes():
+    import torch
+
+    cosines = np.random.default_rng(2).normal(size=(6, 6)) + 2 * np.eye(6)
+    others = cosines[~np.eye(6, dtype=bool)]
+    # Counting each true pair as often as there are others to it balances the classes.
+    values = np.concatenate([np.repeat(np.diag(cosines), 5), others])
+    expected = np.corrcoef(values, np.repeat([1, 0], 30))[0, 1]
+    assert float(_correlation(torch.tensor(cosines))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_encoding_equals_sentence_transformers(tiny_model):
+    from sentence_transformers import SentenceTransformer
+
+    texts = ["aspirin in adults", "stroke", "insulin for children with diabetes and pain " * 3] * 7
+    model, tokenizer = load_bert(tiny_model)
+    ours = encode_with_gradient(model.eval(), tokenizer, texts, 64).detach().numpy()
+    np.testing.assert_allclose(ours, SentenceTransformer(str(tiny_model), device="cpu").encode(texts), atol=1e-5)
+
+
+def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, made_pairs):
+    pairs = made_pairs(96)
+    documents = [pair.positive for pair in pairs]
+    model, tokenizer = load_bert(tiny_model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    base, _ = load_bert(tiny_model)
+
+    def encode(texts):
+        return encode_with_gradient(base.eval(), tokenizer, texts, 64).detach().numpy()
+
+    bank = Bank(documents, encode(documents), BM25(documents))
+    losses = {"questions": [], "pairs": []}
+    parameters = HybridParameters(
+        steps=60, questions=24, pairs=8, learning_rate=5e-3, warmup_steps=4, frozen_layers=0, anchor_length=64
+    )
+    teach(
+        model,
+        tokenizer,
+        bank,
+        lambda chance, count: [Question("made", pair.anchor) for pair in chance.sample(pairs, count)],
+        [(pair.anchor, pair.positive) for pair in pairs],
+        encode,
+        parameters,
+        lambda step, kind, loss: losses[kind].append(loss),
+    )
+    assert (len(losses["questions"]), len(losses["pairs"])) == (45, 15)
+    assert np.mean(losses["questions"][-8:]) < 0.8 * np.mean(losses["questions"][:8])
+    # On questions it has not seen, the model alone is now nearer to the teacher than the base alone.
+    asked = [Question("made", pair.anchor) for pair in made_pairs(120)[96:]]
+    texts = [question.text for question in asked]
+    target, _ = bank.teacher(asked, encode(texts), parameters)
+
+    def divergence(vectors):
+        scaled = vectors @ bank.vectors.T / parameters.temperature
+        own = np.exp(scaled - scaled.max(1, keepdims=True))
+        own /= own.sum(1, keepdims=True)
+        return float((target * np.log((target + 1e-12) / (own + 1e-12))).sum(1).mean())
+
+    taught = encode_with_gradient(model.eval(), tokenizer, texts, 64).detach().numpy()
+    assert divergence(taught) < 0.9 * divergence(encode(texts))
+    moved = (encode_with_gradient(model, tokenizer, documents, 64).detach().numpy() * bank.vectors).sum(1)
+    assert moved.min() > 0.95
+    # Word embeddings stay as they were; a mixture lies between.
+    after = model.state_dict()
+    assert bool((after["embeddings.word_embeddings.weight"] == before["embeddings.word_embeddings.weight"]).all())
+    layer = "encoder.layer.1.output.dense.weight"
+    half = mix_weights(after, before, 0.5)
+    np.testing.assert_allclose(half[layer], (before[layer] + after[layer]) / 2, atol=1e-6)

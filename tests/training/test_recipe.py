@@ -1,0 +1,131 @@
+"""The whole run on a small made folder: what is held out stays out, and the run writes a model."""
+
+import gzip
+import json
+import random
+
+import numpy as np
+import pytest
+
+from search import Index
+from search.errors import TrainingError
+from search.training import recipe
+from search.training.hybrid import HybridParameters
+from search.training.recipe import conclusion, draw_questions, load_texts, neighbouring, teach_hybrid
+
+SENTENCES = "A trial of {0} in adults with {1}. The {0} was given over ten years and the {1} was counted. "
+TOPICS = ["aspirin", "statin", "insulin", "vaccine", "stroke", "diabetes", "asthma", "cancer"]
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A folder of 60 articles, eight topics of questions and twelve claims."""
+    monkeypatch.setattr(recipe, "HELD_OUT_ARTICLES", 10)
+    monkeypatch.setattr(recipe, "HELD_OUT_TOPICS", 2)
+    folder = tmp_path / "data"
+    for name in ("pubmed", "medquad", "scifact/qrels", "pubmedqa"):
+        (folder / name).mkdir(parents=True)
+    rows = []
+    for number in range(1, 63):
+        first, second = TOPICS[number % 8], TOPICS[number % 7]
+        text = SENTENCES.format(first, second) * 3 + f"CONCLUSION: Risk {number} of {first} is small in {second}."
+        rows.append(
+            {"pmid": number, "title": f"Trial {number} of {first} and {second}", "abstract": text, "mesh": ["Risk"]}
+        )
+    write(folder / "pubmed" / "records.jsonl.gz", rows)
+    asked = [{"question": f"What is (are) {topic} ?", "topic": topic, "answer": "x"} for topic in TOPICS]
+    write(folder / "medquad" / "pairs.jsonl.gz", asked)
+    judged = {"1": {"QUESTION": "Unlike", "LONG_ANSWER": "x"}, "99": {"QUESTION": "Trial 2 of insulin and insulin?"}}
+    (folder / "pubmedqa" / "ori_pqal.json").write_text(json.dumps(judged))
+    write(folder / "scifact" / "queries.jsonl", [{"_id": str(n), "text": f"claim {n}"} for n in range(12)])
+    corpus = [{"_id": str(n), "title": f"document {n}", "text": "on stroke"} for n in range(12)]
+    write(folder / "scifact" / "corpus.jsonl", corpus)
+    lines = ["query-id\tcorpus-id\tscore", *(f"{n}\t{n}\t1" for n in range(11))]
+    (folder / "scifact" / "qrels" / "train.tsv").write_text("\n".join(lines))
+    (folder / "scifact" / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n11\t3\t1\n")
+    return folder
+
+
+def write(file, rows):
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "wt") as stream:
+        stream.write("\n".join(json.dumps(row) for row in rows))
+
+
+def test_what_models_are_judged_by_is_left_out(data):
+    texts = load_texts(data)
+    pmids = {record.pmid for record in texts.articles}
+    # Article 1 is judged by its PMID, article 2 by its title; ten others are held out.
+    assert len(pmids) == 50
+    assert pmids.isdisjoint({1, 2})
+    assert len(texts.questions) == 6
+    # 0, 4 and 8 are the fold that is held out; the document of claim 3 is one that the dev split is judged by.
+    assert [claim for claim, _ in texts.claims] == [f"claim {n}" for n in (1, 2, 5, 6, 7, 9, 10)]
+    assert texts.abstracts[texts.claims[0][1]] == "document 1 on stroke"
+    assert load_texts(data) == texts
+
+
+def test_questions_of_every_kind(data):
+    texts = load_texts(data)
+    asked = draw_questions(texts, random.Random(0), 60)
+    assert len({question.text for question in asked}) == 60
+    by_kind = {question.kind: question for question in asked}
+    assert set(by_kind) == set(recipe.KINDS)
+    assert by_kind["title"].text == texts.articles[by_kind["title"].own].title
+    assert by_kind["sentence"].text in " ".join(texts.articles[by_kind["sentence"].own].sentences)
+    row = by_kind["claim"].answer - len(texts.articles)
+    assert texts.abstracts[row] == f"document {by_kind['claim'].text.split()[1]} on stroke"
+    assert by_kind["mesh"].text == "risk"
+    assert all("(are)" not in question.text and " ?" not in question.text for question in asked)
+
+
+def test_conclusion_has_no_label_and_is_not_short():
+    assert conclusion(["A.", "B is long enough to stand before it.", "CONCLUSIONS: No."]) == (
+        "B is long enough to stand before it. No."
+    )
+    long = "Conclusion: aspirin prevents strokes in adults who are at high risk of having one."
+    assert conclusion(["A.", long]) == long.removeprefix("Conclusion: ")
+
+
+def test_neighbours_stand_together():
+    rng = np.random.default_rng(0)
+    centres = np.eye(10, dtype=np.float32)
+    vectors = np.repeat(centres, recipe.GROUP, axis=0) + rng.normal(0, 0.01, (80, 10)).astype(np.float32)
+    order = neighbouring(vectors, 80)
+    assert sorted(order) == list(range(80))
+    groups = [{row // recipe.GROUP for row in order[start : start + recipe.GROUP]} for start in range(0, 80, 8)]
+    assert all(len(group) == 1 for group in groups)
+
+
+def test_a_run_from_folder_to_model(data, tiny_model, tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
+    with Index.create(tmp_path / "index", model=str(tiny_model)) as index:
+        index.add(data / "pubmed" / "records.jsonl.gz")
+    parameters = HybridParameters(steps=4, questions=8, pairs=8, learning_rate=1e-3, frozen_layers=0, warmup_steps=1)
+    seen = []
+    for name in ("one", "two"):
+        teach_hybrid(
+            data,
+            tmp_path / "index",
+            tiny_model,
+            tmp_path / name,
+            parameters=parameters,
+            progress=lambda step, kind, loss: seen.append((step, kind)),
+        )
+    assert seen[:4] == [(1, "questions"), (2, "questions"), (3, "questions"), (4, "pairs")]
+    texts = ["aspirin in adults", "stroke"]
+    base, one, two = (
+        SentenceTransformer(str(folder), device="cpu").encode(texts)
+        for folder in (tiny_model, tmp_path / "one", tmp_path / "two")
+    )
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    assert np.abs(one - base).max() > 1e-3
+    with pytest.raises(TrainingError, match="is there already"):
+        teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "one")
+    with pytest.raises(TrainingError, match="was made with the model .*, not with"):
+        teach_hybrid(data, tmp_path / "index", tmp_path / "one", tmp_path / "three")
+    (data / "medquad" / "pairs.jsonl.gz").unlink()
+    with pytest.raises(TrainingError, match=r"cannot be read: .*medquad"):
+        teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "three")
