@@ -79,7 +79,7 @@ class BM25:
         return self._matrix(rows, columns, values, len(queries))
 
     def _matrix(self, rows: list[int], columns: list[int], values: list[Any], height: int) -> Any:
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
 
         entries = (np.asarray(values, dtype=np.float32), (rows, columns))
         return csr_matrix(entries, shape=(height, len(self._vocabulary)))
