@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from faults.checks import Expected, after_fault, state_of  # noqa: E402
 from faults.durability import Disk  # noqa: E402
-from faults.scenarios import SCENARIOS, command, surroundings, take_back  # noqa: E402
+from faults.scenarios import SCENARIOS, command, surroundings, take_back, to_first_format  # noqa: E402
 from faults.supervisor import apart, supervise  # noqa: E402
 
 #: What is done to a call: the process is killed before it, or in the middle of it; there is no space from then on,
@@ -54,6 +54,7 @@ class Lab:
                 raise RuntimeError(f"{line} ended with exit code {code}")
         if scenario.schema is not None:
             take_back(self.base / "index" / "articles.db", scenario.schema)
+            to_first_format(self.base / "index")
         self._record()
 
     def _record(self):

@@ -13,7 +13,17 @@ from pathlib import Path
 from helpers import WordEncoder
 from nlm_server import NlmServer, article_xml, packed, xml_set
 
-__all__ = ["SCENARIOS", "Scenario", "Surroundings", "command", "held", "patch", "surroundings", "take_back"]
+__all__ = [
+    "SCENARIOS",
+    "Scenario",
+    "Surroundings",
+    "command",
+    "held",
+    "patch",
+    "surroundings",
+    "take_back",
+    "to_first_format",
+]
 
 #: Articles that are encoded and committed together: few, so that a command is many transactions.
 _BATCH = 5
@@ -26,17 +36,14 @@ class Surroundings:
     folder: Path
     url: str
 
-    def file(self, name):
-        return str(self.folder / name)
-
 
 @dataclass(frozen=True)
 class Scenario:
     """`prepare` is a list of commands that make the index, `arguments` the command that is disturbed.
 
     In a command `{index}` is the index and `{file}` stands for the folder of the surroundings. `schema` takes the
-    database back to the tables of so many migrations. `merge_at` makes merges due after so many changes, `small` is up
-    to how many vectors segments are made one at once, `exact` how many Faiss compares one by one.
+    index back to format 1 with the tables of so many migrations. `merge_at` makes merges due after so many changes,
+    `small` is up to how many vectors segments are made one at once, `exact` how many Faiss compares one by one.
     """
 
     name: str
@@ -204,3 +211,17 @@ def take_back(database, schema):
         connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0007_checksums'")
     connection.commit()
     connection.close()
+
+
+def to_first_format(index):
+    """Rewrite the manifest of an index with one segment as format 1 had it."""
+    from search.index.checksum import folder_checksum
+
+    path = index / "manifest.json"
+    manifest = json.loads(path.read_text())
+    (segment,) = manifest.pop("vector_segments")
+    del manifest["vector_change"], manifest["checksum"], segment["since"], segment["outdated"]
+    lexical = manifest["lexical_part"]
+    del lexical["checksums"]
+    lexical["checksum"] = folder_checksum(index / lexical["folder"])
+    path.write_text(json.dumps({**manifest, "format": 1, "vector_part": segment}, indent=2))
