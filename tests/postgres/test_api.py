@@ -6,12 +6,15 @@ import sys
 import pytest
 from conftest import SAMPLE
 from postgres_server import new_address
+from starlette.testclient import TestClient
 
 from search import Filters, Index
 from search.cli import main as command_line
 from search.config import Config
 from search.errors import ConfigError, IndexFolderError
 from search.query.filters import MeshTerm
+from search.web.app import make_app
+from search.web.service import Service
 from search.workflow import Ingest, Search, Similar
 
 QUESTIONS = ["does aspirin lower the risk of bowel cancer?", "sleep and the heart", "asthma in children 2015:2023[dp]"]
@@ -52,8 +55,10 @@ def scores(hits):
     return [value for hit in hits for value in (hit.score, hit.cosine or 0.0, hit.bm25 or 0.0)]
 
 
-@pytest.mark.parametrize("mode", ["semantic", "lexical", "hybrid"])
-@pytest.mark.parametrize("filters", FILTERS, ids=["all", "since", "mesh", "type"])
+@pytest.mark.parametrize(
+    ("mode", "filters"),
+    [("semantic", FILTERS[0]), ("lexical", FILTERS[1]), *(("hybrid", filters) for filters in FILTERS)],
+)
 def test_searches_give_the_same(both, mode, filters):
     ours, theirs = (index.search(QUESTIONS, 20, mode=mode, filters=filters) for index in both)
     for one, other in zip(ours, theirs, strict=True):
@@ -163,3 +168,20 @@ def test_without_the_driver_the_message_says_what_to_install(copied, monkeypatch
 def test_an_index_that_is_not_there_is_told(postgres_server):
     with pytest.raises(IndexFolderError, match="is not there; `search add FILE` makes one"):
         Index.open(new_address(postgres_server))
+
+
+def test_the_rest_api_serves_it_too(built_demo, copied):
+    answers = []
+    for address in (built_demo, copied):
+        service = Service(address, Config())
+        with TestClient(make_app(service), base_url="http://localhost") as client:
+            ask = {"question": QUESTIONS[0], "limit": 5, "mode": "hybrid", "filters": {"year_from": 2015}}
+            found = client.post("/api/search", json=ask)
+            assert found.status_code == 200, found.text
+            answers.append(client.post("/api/search", json={**ask, "limit": 3}).json())
+            answers.append(client.get("/api/articles/990000067").json())
+            assert client.post("/api/similar", json={"pmids": [990000067], "limit": 3}).status_code == 200
+            assert client.get("/api/status").json()["articles"] == service.index.status().articles
+    hits = [[hit["pmid"] for hit in (found if isinstance(found, list) else found["hits"])] for found in answers[::2]]
+    assert hits[0] == hits[1] and len(hits[0]) == 3
+    assert answers[1] == answers[3]
