@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from helpers import WordEncoder
 from nlm_server import NlmServer, article_xml, packed, xml_set
 
@@ -72,6 +73,12 @@ SCENARIOS = {
         Scenario("merge-cells", _CHANGED, "merge --index {index}", exact=10),
         Scenario("repair", _CHANGED, "repair --index {index}"),
         Scenario("encode", (*_BASE, "add {file}/second.xml --no-encode --index {index}"), "encode --index {index}", 5),
+        Scenario(
+            "import",
+            (*_BASE, "add {file}/second.xml --no-encode --index {index}"),
+            "import-vectors {file}/vectors.npy --pmids {file}/pmids.json --model words --index {index}",
+            merge_at=5,
+        ),
         Scenario("sync", _BASE, "sync --config {file}/config.yml --index {index}", merge_at=12, small=0),
         Scenario("sync-year", (*_BASE, f"{_SYNC}/old --index {{index}}"), f"{_SYNC}/new --index {{index}}"),
         Scenario("pubmed", _BASE, "add --pubmed aspirin --config {file}/config.yml --index {index}"),
@@ -99,6 +106,9 @@ def write_surroundings(folder, url):
     revised = [article_xml(pmid, _title(pmid, "second"), revised="2025-02-01") for pmid in (1, 5, 9)]
     new = [article_xml(pmid, _title(pmid), mesh=("Heading 1", "New")) for pmid in range(21, 27)]
     (folder / "second.xml").write_bytes(xml_set(*revised, *new, deleted=[6, 22, 99]))
+    titles = {**{pmid: _title(pmid, "second") for pmid in (1, 5, 9)}, **{pmid: _title(pmid) for pmid in range(21, 27)}}
+    np.save(folder / "vectors.npy", WordEncoder().encode(list(titles.values())))
+    (folder / "pmids.json").write_text(json.dumps(list(titles)))
     for name, year, pmids in (("old", 25, range(31, 38)), ("new", 26, range(33, 40))):
         for place, number, content in (
             ("baseline", 1, packed(*[article_xml(pmid, _title(pmid)) for pmid in pmids])),

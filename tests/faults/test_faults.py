@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
 
-_OF_EACH = 6
+_OF_EACH = 5
 
 
 @pytest.fixture(scope="module")
