@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import gzip
 import json
-import os
 import random
 import re
 import subprocess
@@ -127,8 +126,10 @@ def _figures(answers: list[tuple[str, int, float]], seconds: float) -> dict[str,
 
 
 def _resident(pid: int) -> float:
-    with Path(f"/proc/{pid}/statm").open() as stream:
-        return round(int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+    """Return the memory of a process in MB, without what it has mapped of files: that grows as they are read."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)
+    return round(int(found[1]) / 1000, 1) if found else 0.0
 
 
 def _batches(address: str) -> tuple[int, int]:

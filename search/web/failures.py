@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 import msgspec
 from starlette.responses import Response
@@ -18,6 +17,23 @@ from search.errors import (
 )
 
 __all__ = ["ErrorAnswer", "failure", "failure_of"]
+
+
+#: What a program tells errors apart by. Python's own names for some of them change from version to version.
+_CODES = {
+    400: "bad_request",
+    401: "token_needed",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "index_locked",
+    413: "too_large",
+    415: "not_json",
+    421: "wrong_host",
+    500: "internal_error",
+    503: "unavailable",
+    504: "timed_out",
+}
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
@@ -36,7 +52,7 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
 def failure(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer that says what went wrong."""
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    code = _CODES.get(status, f"status_{status}")
     body = msgspec.json.encode(ErrorAnswer(ErrorDetail(status, code, message))) + b"\n"
     return Response(body, status, dict(headers or {}), "application/json")
 

@@ -10,7 +10,7 @@ import pytest
 from search.models import Encoder
 from search.web.batching import MOST_AT_ONCE, KeepingEncoder, QuestionBatcher
 
-QUESTIONS = [f"does drug {number} help against {'very ' * (number % 5)}high blood pressure?" for number in range(40)]
+QUESTIONS = [f"does drug {n} help against {'very ' * (7 * n % 31)}high blood pressure?" for n in range(40)]
 
 
 class SlowEncoder:

@@ -177,6 +177,8 @@ def test_what_cannot_be_answered_says_why(client, path, body, status, told):
 def test_errors_have_one_shape(client, method, path, options, status, told):
     answer = client.request(method, path, **options)
     assert answer.status_code == status
+    names = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 415: "not_json"}
+    assert answer.json()["error"]["code"] == names[status]
     assert set(answer.json()) == {"error"} and set(answer.json()["error"]) == {"status", "code", "message"}
     assert told in answer.json()["error"]["message"]
 
