@@ -35,17 +35,25 @@ def main() -> None:
     parser.add_argument("--n", type=lambda text: int(text.replace("_", "")), default=100_000, help="how many vectors")
     parser.add_argument("--real", type=Path, default=Path("indexes/pubmed"), help="an index of real articles")
     parser.add_argument("--folder", type=Path, default=Path("indexes/scale"), help="where the index is made")
+    parser.add_argument(
+        "--steps", default="fill,build,ask,update,ask again", help="some of them, on a folder that was kept"
+    )
     parser.add_argument("--keep", action="store_true", help="do not remove it afterwards")
     parser.add_argument("--json", help="write the figures to this file too")
     options = parser.parse_args()
-    shutil.rmtree(options.folder, ignore_errors=True)
+    steps: dict[str, Callable[[], dict[str, Any]]] = {
+        "fill": lambda: aside(fill, options.folder, options.real, options.n),
+        "build": lambda: aside(build, options.folder),
+        "ask": lambda: aside(ask, options.folder),
+        "update": lambda: aside(update, options.folder, options.real, options.n),
+        "ask again": lambda: aside(ask, options.folder),
+    }
+    wanted = options.steps.split(",")
+    if "fill" in wanted:
+        shutil.rmtree(options.folder, ignore_errors=True)
     figures: dict[str, Any] = {"vectors": options.n, "questions": QUESTIONS}
     try:
-        figures["made"] = aside(fill, options.folder, options.real, options.n)
-        figures["build"] = aside(build, options.folder)
-        figures["search"] = aside(ask, options.folder)
-        figures["update"] = aside(update, options.folder, options.real, options.n)
-        figures["search after the update"] = aside(ask, options.folder)
+        figures |= {name: steps[name]() for name in wanted}
     finally:
         if not options.keep:
             shutil.rmtree(options.folder, ignore_errors=True)
@@ -79,7 +87,7 @@ def allowed_by(name: str, count: int) -> Pmids:
 def fill(folder: Path, real: Path, count: int) -> dict[str, Any]:
     """Make the folder with its vectors, which are all pending, and find the true answers meanwhile."""
     questions, rest = read_real(real, QUESTIONS)
-    create_folder(folder, _manifest(rest.shape[1]))
+    new_folder(folder, rest.shape[1])
     np.save(folder / "questions.npy", questions)
     nearest = {"": Nearest(questions), **{name: Nearest(questions) for name in FILTERS}}
     passes = {}
@@ -101,12 +109,18 @@ def fill(folder: Path, real: Path, count: int) -> dict[str, Any]:
     return {"median_cosine": nearest[""].curve(), "database_mb": _megabytes(folder / "articles.db")}
 
 
+def new_folder(folder: Path, dimension: int) -> None:
+    """Make an empty index for vectors that no model has made."""
+    made = Manifest(model="made", fingerprint="made", dimension=dimension, text_rule=TEXT_RULE, vectors="float16")
+    create_folder(folder, made)
+
+
 def insert(connection: sqlite3.Connection, pmids: Pmids, rows: Rows, change: int) -> None:
     """Commit vectors without articles, as one change."""
     stored = rows.astype(np.float16)
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(
-        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO vectors (pmid, change, text_hash, vector) VALUES (?, ?, ?, ?)",
         [(pmid, change, b"0123456789abcdef", row.tobytes()) for pmid, row in zip(pmids.tolist(), stored, strict=True)],
     )
     connection.execute("UPDATE counter SET change = ?", [change])
@@ -214,10 +228,6 @@ def update(folder: Path, real: Path, count: int) -> dict[str, Any]:
         "segments": [part.count for part in read_manifest(folder).vector_segments],
         "while_merging": {**quantiles(asked), "questions": len(asked)} if asked else {},
     }
-
-
-def _manifest(dimension: int) -> Manifest:
-    return Manifest(model="made", fingerprint="made", dimension=dimension, text_rule=TEXT_RULE, vectors="float16")
 
 
 def _written() -> int:
