@@ -48,9 +48,11 @@ def _article(pmid: int) -> Article:
     return Article(pmid=pmid, title=f"Article {pmid}", mesh_headings=headings)
 
 
-def measure(view: View, questions: Vectors, filters: Filters) -> tuple[list[float], list[float], float]:
+def measure(view: View, questions: Vectors, filters: Filters, truth: Truth) -> tuple[list[float], list[float], float]:
     """Return seconds with a filter seen for the first time and seen before, and the share of the true top that came."""
-    first, again, found = [], [], []
+    first: list[float] = []
+    again: list[float] = []
+    found = []
     for row in range(len(questions)):
         question = Question("a question", filters)
         engine = Engine()
@@ -58,18 +60,22 @@ def measure(view: View, questions: Vectors, filters: Filters) -> tuple[list[floa
             begun = time.perf_counter()
             (hits,) = engine.search(view, [question], lambda _, r=row: questions[r : r + 1], LIMIT, "semantic", fold=False)  # type: ignore[misc]  # fmt: skip  # noqa: E501
             seconds.append(time.perf_counter() - begun)
-        true = _true_top(view, questions[row], engine.allowed(view, filters))
+        true = truth.top(questions[row], engine.allowed(view, filters))
         found.append(len(true & {hit.pmid for hit in hits}) / max(len(true), 1))
     return first, again, statistics.mean(found)
 
 
-def _true_top(view: View, question: Vectors, allowed: Selection | None) -> set[int]:
-    pmids, vectors = view.store.vectors(allowed.pmids.tolist() if allowed is not None else ALL_PMIDS)
-    best = np.argsort(-(vectors @ question), kind="stable")[:LIMIT]
-    return set(pmids[best].tolist())
+class Truth:
+    """The articles nearest to a question among some, by comparing all."""
 
+    def __init__(self, view: View, count: int) -> None:
+        self._pmids, self._vectors = view.store.vectors(range(1, count + 1))
 
-ALL_PMIDS: list[int] = []
+    def top(self, question: Vectors, allowed: Selection | None) -> set[int]:
+        """Return the PMIDs of the nearest."""
+        keep = np.ones(len(self._pmids), bool) if allowed is None else np.isin(self._pmids, allowed.pmids)
+        pmids, scores = self._pmids[keep], self._vectors[keep] @ question
+        return set(pmids[np.argsort(-scores, kind="stable")[:LIMIT]].tolist())
 
 
 def main() -> None:
@@ -81,7 +87,6 @@ def main() -> None:
     print(options)
     random = np.random.default_rng(0)
     centres = made_vectors(random, TOPICS, np.zeros((1, DIMENSION), np.float32))
-    ALL_PMIDS.extend(range(1, options.articles + 1))
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "index"
@@ -90,10 +95,10 @@ def main() -> None:
         questions = made_vectors(random, QUESTIONS, centres)
         with reader.view() as view:
             print(view.structure())
-            base = None
+            truth = Truth(view, options.articles)
             for name, filters in kinds().items():
-                first, again, found = measure(view, questions, filters)
-                base = base or statistics.median(again)
+                base = statistics.median(measure(view, questions, Filters(), truth)[1])
+                first, again, found = measure(view, questions, filters, truth)
                 figures[name] = {
                     "first": quantiles(first), "again": quantiles(again), "true top found": round(found, 4),
                     "first / unfiltered": round(statistics.median(first) / base, 2),
