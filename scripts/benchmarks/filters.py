@@ -52,7 +52,7 @@ def measure(view: View, questions: Vectors, filters: Filters, truth: Truth) -> t
     """Return seconds with a filter seen for the first time and seen before, and the share of the true top that came."""
     first: list[float] = []
     again: list[float] = []
-    found = []
+    found: list[set[int]] = []
     for row in range(len(questions)):
         question = Question("a question", filters)
         engine = Engine()
@@ -60,9 +60,10 @@ def measure(view: View, questions: Vectors, filters: Filters, truth: Truth) -> t
             begun = time.perf_counter()
             (hits,) = engine.search(view, [question], lambda _, r=row: questions[r : r + 1], LIMIT, "semantic", fold=False)  # type: ignore[misc]  # fmt: skip  # noqa: E501
             seconds.append(time.perf_counter() - begun)
-        true = truth.top(questions[row], engine.allowed(view, filters))
-        found.append(len(true & {hit.pmid for hit in hits}) / max(len(true), 1))
-    return first, again, statistics.mean(found)
+        found.append({hit.pmid for hit in hits})
+    true = truth.top(questions, Engine().allowed(view, filters))
+    shares = [len(ours & theirs) / max(len(theirs), 1) for ours, theirs in zip(found, true, strict=True)]
+    return first, again, statistics.mean(shares)
 
 
 class Truth:
@@ -71,11 +72,15 @@ class Truth:
     def __init__(self, view: View, count: int) -> None:
         self._pmids, self._vectors = view.store.vectors(range(1, count + 1))
 
-    def top(self, question: Vectors, allowed: Selection | None) -> set[int]:
-        """Return the PMIDs of the nearest."""
-        keep = np.ones(len(self._pmids), bool) if allowed is None else np.isin(self._pmids, allowed.pmids)
-        pmids, scores = self._pmids[keep], self._vectors[keep] @ question
-        return set(pmids[np.argsort(-scores, kind="stable")[:LIMIT]].tolist())
+    def top(self, questions: Vectors, allowed: Selection | None) -> list[set[int]]:
+        """Return the PMIDs of the nearest to each question."""
+        scores = questions @ self._vectors.T
+        if allowed is not None:
+            scores[:, ~np.isin(self._pmids, allowed.pmids)] = -2
+            best = np.argsort(-scores, axis=1, kind="stable")[:, : min(LIMIT, len(allowed.pmids))]
+        else:
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :LIMIT]
+        return [set(self._pmids[row].tolist()) for row in best]
 
 
 def main() -> None:

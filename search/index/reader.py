@@ -28,13 +28,14 @@ _NO_PMIDS: Pmids = np.empty(0, np.int64)
 _Answer: TypeAlias = tuple[Pmids, Vectors]
 
 #: Up to so many PMIDs that a filter leaves are all compared, which is exact and costs no more than asking an index.
-_FEW = 2_000
+_FEW = 500
 
 #: Up to so many pending vectors are kept in memory.
 _KEPT_PENDING = 20_000
 
 #: So many are looked at whether they pass a filter, before all that pass it are listed.
 _PROBED = 1_000
+_LOOKED_AT_FIRST = 128
 
 
 class Pending:
@@ -208,11 +209,34 @@ class View:
             if asked > _PROBED // 2:
                 return None
             pmids, scores = self._search(segment, queries, _PROBED)
-            pmids = np.where(np.isin(pmids, allowed.passing(np.unique(pmids[pmids >= 0]))), pmids, -1)
-            if segment.index.count > _PROBED and ((pmids >= 0).sum(axis=1) < asked).any():
+            needed = asked if segment.index.exact else max(2 * limit, limit + TIES)
+            passing = _only(pmids, allowed) if segment.index.count <= _PROBED else _enough(pmids, needed, allowed)
+            if passing is None:
                 return None
-            answers.append((segment.index, (pmids, scores)))
+            answers.append((segment.index, (passing, scores)))
         return _joined(answers)
+
+
+def _only(pmids: Pmids, allowed: Selection) -> Pmids:
+    """Return the PMIDs with -1 in place of those that do not pass a filter."""
+    passing: Pmids = np.where(np.isin(pmids, allowed.passing(np.unique(pmids[pmids >= 0]))), pmids, -1)
+    return passing
+
+
+def _enough(pmids: Pmids, needed: int, allowed: Selection) -> Pmids | None:
+    """Return what passes a filter in each row, as far as it was looked at; None if it is not so many as needed.
+
+    The first of each row tell whether it is worth looking at the rest.
+    """
+    passing = np.full_like(pmids, -1)
+    for start, stop in ((0, _LOOKED_AT_FIRST), (_LOOKED_AT_FIRST, pmids.shape[1])):
+        passing[:, start:stop] = _only(pmids[:, start:stop], allowed)
+        fewest = int((passing >= 0).sum(axis=1).min(initial=needed))
+        if fewest >= needed:
+            return passing
+        if 2 * fewest * pmids.shape[1] < needed * stop:
+            break
+    return None
 
 
 def _joined(answers: Iterable[tuple[VectorIndex, _Answer]]) -> list[list[Pmids]]:

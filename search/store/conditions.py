@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["CandidateConditions", "Condition", "Conditions", "SqliteConditions"]
+__all__ = ["CandidateConditions", "Condition", "Conditions", "SqliteConditions", "pmids_of_one_term"]
 
 #: SQL on a row `a` of `articles`, and the parameters in it.
 Condition = tuple[str, list[object]]
@@ -105,6 +105,27 @@ class CandidateConditions(SqliteConditions):
 
     def _having(self, term: str, parameters: list[object], major: bool = False) -> Condition:
         return f"EXISTS (SELECT 1 FROM {_terms(term, major)} AND t.pmid = a.pmid)", parameters
+
+
+def pmids_of_one_term(condition: str) -> str | None:
+    """Return the query for the PMIDs that meet a condition, if that is to have a term and nothing else.
+
+    Every PMID that has a term has an article, so there is no need to look at that too, which takes most of the time.
+    """
+    while (inner := _within(condition)) is not None:
+        condition = inner
+    query = _within(condition.removeprefix("a.pmid IN "))
+    return query if query is not None and query.startswith("SELECT t.pmid FROM article_terms") else None
+
+
+def _within(text: str) -> str | None:
+    """Return what stands within the parentheses around a whole text; None if there are none."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[1:-1] if place and place == len(text) - 1 else None
+    return None
 
 
 def _terms(term: str, major: bool) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from search.article import Article
 from search.errors import StoreError
-from search.store.conditions import Conditions, SqliteConditions
+from search.store.conditions import Conditions, SqliteConditions, pmids_of_one_term
 from search.store.connection import Rows, connect, refusals
 from search.store.rows import unpack
 
@@ -128,8 +128,9 @@ class StoreReader:
 
     def select_pmids(self, condition: str, parameters: Sequence[object]) -> Pmids:
         """Return the PMIDs, ascending, of the articles for whose row `a` a condition in SQL holds."""
-        rows = self.rows(f"SELECT a.pmid FROM articles AS a WHERE {condition} ORDER BY a.pmid", parameters)
-        return np.fromiter((pmid for (pmid,) in rows), np.int64)
+        # Sorted here: to give them in order SQLite may choose to look at all articles.
+        sql = pmids_of_one_term(condition) or f"SELECT a.pmid FROM articles AS a WHERE {condition}"
+        return np.unique(np.fromiter((pmid for (pmid,) in self.rows(sql, parameters).fetchall()), np.int64))
 
     def passing(self, pmids: Iterable[int], condition: str, parameters: Sequence[object]) -> set[int]:
         """Return those of some PMIDs for whose row `a` a condition (of `CandidateConditions`) holds."""
