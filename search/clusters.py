@@ -8,6 +8,7 @@ vector of a text that has changed meanwhile is not stored, for the store compare
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,9 @@ BATCH = 256
 #: How often a worker that died is started again, and the texts are tried again that it had.
 _RESTARTS, _RETRIES = 100, 5
 
+#: Seconds that the head of a cluster may take to accept a connection.
+_PATIENCE = 10.0
+
 #: Tasks that wait at each worker, so that it never waits for the index.
 _WAITING = 2
 
@@ -35,6 +39,7 @@ def ray_cluster(address: str) -> Iterator[Any]:
 
     Raises ConfigError if Ray is not installed or there is no cluster at the address.
     """
+    _check_reachable(address)
     # Ray would otherwise install this process's packages anew on every worker that `uv run` starts.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
@@ -51,6 +56,17 @@ def ray_cluster(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ConfigError if nothing listens at an address with a port: Ray itself would wait for many minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"no Ray cluster answers at {address!r}: {error}") from error
 
 
 class Worker:

@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import socket
 import sys
 import warnings
 from pathlib import Path
@@ -133,3 +134,12 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'pubmed-semantic-search\[ray\]'"):
         clusters.ray_cluster("local").__enter__()
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_an_address_where_nothing_listens_is_told_at_once(form):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = form.format(taken.getsockname()[1])
+        with pytest.raises(ConfigError, match="no Ray cluster answers at"), clusters.ray_cluster(address):
+            pass
