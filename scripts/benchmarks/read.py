@@ -49,6 +49,9 @@ def store(names: list[str], processes: int) -> float:
     with tempfile.TemporaryDirectory() as place:
         writer = StoreWriter(Path(place) / "articles.db")
         writer.set_vector_format(384, "float16")
+        # The processes are there when the first of many files has been read.
+        for _ in reader.read(open_source(names[0])):
+            pass
         begun = time.perf_counter()
         for name in names:
             source = open_source(name)

@@ -11,8 +11,8 @@ from search.sync.part import Part
 __all__ = ["SyncPlan", "make_plan"]
 
 # What is reckoned with until an index has figures of its own (two cores; docs/syncing.md tells how they were measured).
-READ_PER_SECOND = 2_500.0
-ENCODED_PER_SECOND = 60.0
+READ_PER_SECOND = 2_100.0
+ENCODED_PER_SECOND = 24.0
 BYTES_PER_RECORD = 1_250
 DISK_PER_ARTICLE = 4_500
 _BASELINE_FILE = 30_000
