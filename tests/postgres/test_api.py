@@ -84,9 +84,9 @@ def test_all_else_gives_the_same(both, tmp_path):
     assert folder.export_txtai(tmp_path / "a") == database.export_txtai(tmp_path / "b") == ours.articles
 
 
-def test_a_saved_search_tells_what_is_new(built_demo, postgres_server):
+def test_a_saved_search_tells_what_is_new(demo, postgres_server):
     address = new_address(postgres_server)
-    with Index.open(built_demo) as index:
+    with Index.open(demo) as index:
         index.save_search("kept", QUESTIONS[0], 3)
         index.copy_to(address)
         encoder = index.encoder

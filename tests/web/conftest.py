@@ -14,9 +14,9 @@ from search.web.app import make_app
 from search.web.service import Service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(built_demo):
-    """A client of a server with the default settings."""
+    """A client of a server with the default settings; whoever ends that server ends it for one module of tests."""
     with make_client(built_demo) as made:
         yield made
 
