@@ -84,8 +84,11 @@ class Nearest:
 
     def see(self, ids: npt.NDArray[np.int64], rows: Rows) -> None:
         """Compare some more rows."""
+        self.take(ids, self._questions @ rows.T)
+
+    def take(self, ids: npt.NDArray[np.int64], found: Rows) -> None:
+        """Take the cosines of all questions to some more rows, (questions, rows)."""
         keep = self.scores.shape[1]
-        found = self._questions @ rows.T
         # Only what beats the worst that is kept matters: few, after the first blocks.
         for place, line in enumerate(found):
             better = np.flatnonzero(line > self.scores[place, -1])

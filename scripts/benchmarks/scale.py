@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def aside(step: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """Run a step in a new process, and add its peak memory to what it returns."""
+    """Run a step in a new process, and add its peak memory and what it took of the processor to what it returns."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(_run, (step, arguments))
     print(f"{step.__name__}: {found}", flush=True)
@@ -87,7 +87,9 @@ def _run(step: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> dic
     begun = time.perf_counter()
     found = step(*arguments)
     found["seconds"] = round(time.perf_counter() - begun, 1)
-    found["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    found["processor_seconds"] = round(usage.ru_utime + usage.ru_stime, 1)
+    found["peak_memory_mb"] = round(usage.ru_maxrss / 1024)
     return found
 
 
@@ -115,9 +117,10 @@ def fill(folder: Path, real: Path, count: int) -> dict[str, Any]:
         pmids = np.arange(start + 1, start + len(rows) + 1)
         start += len(rows)
         insert(connection, pmids, rows, change)
-        nearest[""].see(pmids, rows)
+        scores = questions @ rows.T
+        nearest[""].take(pmids, scores)
         for name, keep in passes.items():
-            nearest[name].see(pmids[keep[pmids]], rows[keep[pmids]])
+            nearest[name].take(pmids[keep[pmids]], scores[:, keep[pmids]])
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     np.savez(folder / "truth.npz", **{name or "all": found.ids for name, found in nearest.items()})
