@@ -1,7 +1,8 @@
 """Records in: read sources, keep the newest version, encode what is new or changed, commit batch by batch.
 
 An article and its vector are committed together, so what was committed is findable at once, and a run that was stopped
-goes on where it was: what is there already is neither written nor encoded again.
+goes on where it was: what is there already is neither written nor encoded again. While a batch is encoded, the one before
+it is written.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -78,6 +80,16 @@ class IngestReport(msgspec.Struct):
             self.rejections.append(rejection)
 
 
+class _Ready(NamedTuple):
+    """A batch that is encoded and waits to be written."""
+
+    records: list[ArticleRow | Outside | int]
+    sequence: int | None
+    plan: Plan
+    vectors: Vectors | None
+    pmids: set[int]
+
+
 class Run:
     """One run of ingestion: where it writes, with what it encodes, and what it has done so far.
 
@@ -103,6 +115,7 @@ class Run:
         self._part = part
         self._reader = Reader(part)
         self.progress = progress or (lambda _: None)
+        self._ready: _Ready | None = None
         self._weights: dict[str, float] = {}
         self._before = 0.0
 
@@ -149,38 +162,61 @@ class Run:
         `sequence` is its place in NLM's order of files, where the source does not know it.
         """
         sequence = getattr(source, "sequence", None) if sequence is None else sequence
-        for batch, error in _batches(self._reader.read(source), BATCH):
-            self._commit(batch, sequence)
-            fraction = self._before + self._weights.get(name, 0.0) * getattr(source, "fraction", 0.0)
-            self.progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
-            if error is not None:
-                raise error
+        try:
+            for batch, error in _batches(self._reader.read(source), BATCH):
+                self._take(batch, sequence)
+                fraction = self._before + self._weights.get(name, 0.0) * getattr(source, "fraction", 0.0)
+                self.progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
+                if error is not None:
+                    raise error
+        finally:
+            # Also where the run is stopped: what was encoded is not lost.
+            self._write()
 
-    def _commit(self, batch: list[Prepared], sequence: int | None) -> None:
+    def _take(self, batch: list[Prepared], sequence: int | None) -> None:
+        """Encode a batch while the one before it is written; it is written beside the next, or now without vectors."""
+        pmids = {record.pmid for record in batch if not isinstance(record, Rejection)}
+        if self._ready is not None and not pmids.isdisjoint(self._ready.pmids):
+            # What it does to these articles depends on what was done to them before.
+            self._write()
         records, refused = self._rows(batch)
-        self.report.counts.update(self._written(records, sequence).counts)
-        self.report.merged |= self.writer.merge_if_due()
+        plan = self._planned(records, sequence)
+        with ThreadPoolExecutor(1, "write") as aside:
+            written = aside.submit(self._write)
+            vectors = self._encoded(plan.to_encode)
+        written.result()
+        self._ready = _Ready(records, sequence, plan, vectors, pmids)
+        if not plan.to_encode or vectors is None or refused is not None:
+            self._write()
         if refused is not None:
             raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
 
-    def _written(self, records: list[ArticleRow | Outside | int], sequence: int | None) -> Plan:
-        """Plan, encode and write; anew where another process has written some of these articles meanwhile."""
+    def _planned(self, records: list[ArticleRow | Outside | int], sequence: int | None) -> Plan:
         part = self._part is not None
-        known: dict[bytes, Vectors] = {}
-        while True:
-            plan = self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
-            if not plan:
-                return plan
-            try:
-                self.writer.store.apply(plan, self._encoded(plan.to_encode, known))
-            except PlanOutdatedError:
-                continue
-            return plan
+        return self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
 
-    def _encoded(self, rows: list[ArticleRow], known: dict[bytes, Vectors]) -> Vectors | None:
+    def _write(self) -> None:
+        """Write the batch that waits, if any; planned anew where another process has written its articles meanwhile."""
+        ready, self._ready = self._ready, None
+        if ready is None:
+            return
+        plan, vectors = ready.plan, ready.vectors
+        known = dict(zip((row.text_hash for row in plan.to_encode), () if vectors is None else vectors, strict=False))
+        while plan:
+            try:
+                self.writer.store.apply(plan, vectors)
+                break
+            except PlanOutdatedError:
+                plan = self._planned(ready.records, ready.sequence)
+                vectors = self._encoded(plan.to_encode, known)
+        self.report.counts.update(plan.counts)
+        self.report.merged |= self.writer.merge_if_due()
+
+    def _encoded(self, rows: list[ArticleRow], known: dict[bytes, Vectors] | None = None) -> Vectors | None:
         """Return vectors of the texts of some rows, those that are known by the hash of the text among them."""
         if self.encoder is None:
             return None
+        known = {} if known is None else known
         new = [row for row in rows if row.text_hash not in known]
         vectors = self.encoder.encode([row.text for row in new], kind="document")
         self.report.encoded += len(new)

@@ -131,7 +131,8 @@ def test_a_server_that_stays_away_is_told_and_the_same_command_goes_on(mortal_se
         backend.open_reader(address)
     start_again(mortal_server)
     report = add(address, encoder)
-    assert report.counts == {"unchanged": 20, "added": 20}
+    # Five batches were encoded; the fifth was being written when the server went.
+    assert report.counts in ({"unchanged": 16, "added": 24}, {"unchanged": 20, "added": 20})
     assert stored_in(address) == expected
 
 
