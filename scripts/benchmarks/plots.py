@@ -27,6 +27,8 @@ def main() -> None:
         by_name.setdefault(figures["benchmark"], []).append(figures)
     for figures in by_name.get("kinds", []):
         recall_against_latency(figures, folder / f"recall-{figures['vectors']}.svg")
+    for figures in by_name.get("compare", []):
+        compared(figures, folder / f"compare-{figures['vectors']}.svg")
     for figures in by_name.get("neighbours", []):
         neighbours(figures, folder / "neighbours.svg")
     sizes = sorted(by_name.get("scale", []), key=lambda figures: figures["vectors"])
@@ -60,15 +62,33 @@ def neighbours(figures: dict[str, Any], path: Path) -> None:
 
 
 def against_size(sizes: list[dict[str, Any]], path: Path) -> None:
-    """Draw memory and building time against the number of vectors."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    """Draw memory, building time and latency against the number of vectors."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4))
     count = [figures["vectors"] for figures in sizes]
     left.plot(count, [sum(figures["ask"]["resident_mb"].values()) for figures in sizes], "o-", label="searching")
     left.plot(count, [figures["build"]["peak_memory_mb"] for figures in sizes], "s-", label="building, at the most")
-    right.plot(count, [figures["build"]["build_s"] for figures in sizes], "o-", label="building")
+    middle.plot(count, [figures["build"]["build_s"] for figures in sizes], "o-", label="building")
+    for name, mark in (("all", "o-"), ("the best 100", "s-"), ("every 20th", "x-")):
+        label = "the best 10" if name == "all" else f"{name} pass" if name.startswith("every") else name
+        right.plot(count, [figures["ask"][name]["p50_ms"] for figures in sizes], mark, label=label)
     left.set(xscale="log", yscale="log", xlabel="vectors", ylabel="MB")
-    right.set(xscale="log", yscale="log", xlabel="vectors", ylabel="seconds")
+    middle.set(xscale="log", yscale="log", xlabel="vectors", ylabel="seconds")
+    right.set(xscale="log", yscale="log", xlabel="vectors", ylabel="p50 of one question, ms")
+    middle.legend()
     right.legend()
+    _save(left, path)
+    plt.close(figure)
+
+
+def compared(figures: dict[str, Any], path: Path) -> None:
+    """Draw recall against latency, and building against memory, of the indexes that were compared."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.5))
+    for name, measured in figures["indexes"].items():
+        left.plot(measured["p50_ms"], measured["recall@10"], "o", label=name)
+        right.plot(measured["memory_mb"], measured["build_processor_s"], "o", label=name)
+    left.set(xscale="log", xlabel="p50 of one question, ms", ylabel="recall@10")
+    left.set_title(f"{figures['vectors']:,} vectors")
+    right.set(xscale="log", yscale="log", xlabel="memory, MB", ylabel="building, seconds of the processor")
     _save(left, path)
     plt.close(figure)
 
