@@ -1,8 +1,8 @@
 """Records in: read sources, keep the newest version, encode what is new or changed, commit batch by batch.
 
 An article and its vector are committed together, so what was committed is findable at once, and a run that was stopped
-goes on where it was: what is there already is neither written nor encoded again. While a batch is encoded, the one before
-it is written.
+goes on where it was: what is there already is neither written nor encoded again. A batch is written while the next is
+encoded.
 """
 
 from __future__ import annotations
