@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from scripts.benchmarks.timing import data_folder, quantiles, report
 
 #: What the clients ask, and how often: questions most of all, as people do.
 KINDS = {"search": 14, "search in both ways": 3, "search since 2010": 2, "status": 1}
+
+#: How often the memory of the server is looked at.
+EVERY_SECONDS = 5
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def main() -> None:
         before = _resident(server.pid), _batches(address)
         answers, samples = asyncio.run(_watched(server.pid, address, questions, options))
         figures = _figures(answers, options.seconds)
-        figures["memory_mb"] = {"before": before[0], "after": _resident(server.pid), "every_5_s": samples}
+        figures["memory_mb"] = {"before": before[0], "after": _resident(server.pid), **_growth(samples), "all": samples}
         figures["requests_per_batch"] = _per_batch(before[1], _batches(address))
     finally:
         server.terminate()
@@ -65,6 +69,14 @@ def _address(server: subprocess.Popen[str]) -> str:
     return found[0]
 
 
+def _growth(samples: list[float]) -> dict[str, float]:
+    """Return the line through the samples, without those of the first fifth of the time: MB a minute, and extremes."""
+    settled = samples[len(samples) // 5 :]
+    minutes = np.arange(len(settled)) * EVERY_SECONDS / 60
+    slope = float(np.polyfit(minutes, settled, 1)[0]) if len(settled) > 1 else 0.0
+    return {"a_minute": round(slope, 2), "settled_least": min(settled), "settled_most": max(settled)}
+
+
 async def _watched(
     pid: int, address: str, questions: list[str], options: argparse.Namespace
 ) -> tuple[list[tuple[str, int, float]], list[float]]:
@@ -73,7 +85,7 @@ async def _watched(
     async def sample() -> None:
         while True:
             samples.append(_resident(pid))
-            await asyncio.sleep(5)
+            await asyncio.sleep(EVERY_SECONDS)
 
     watching = asyncio.create_task(sample())
     answers = await _ask(address, questions, options.clients, options.seconds)

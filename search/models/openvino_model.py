@@ -15,7 +15,7 @@ import numpy.typing as npt
 from search.models.blobs import blob_folder
 from search.models.precision import Choice, measure, recall, remember
 from search.models.spec import GRAPH, TOKENIZER, CompiledSpec
-from search.models.tokens import TextTokenizer, Tokens, pad_batch, plan_batches
+from search.models.tokens import TextTokenizer, Tokens, pad_batch, padded_length, plan_batches
 
 __all__ = ["OpenVinoBackend", "OpenVinoModel"]
 
@@ -29,6 +29,8 @@ _SIDE_BY_SIDE_TOKENS = 4096
 #: With `auto`, precisions are compared once a job has so many texts that it pays, and on so many of them.
 _WORTH_MEASURING = 256
 _MEASURED = 32
+#: Smaller jobs are those of people who ask, in a process that runs for long: they are padded so that few shapes occur.
+_LARGE_JOB = 256
 
 
 class OpenVinoModel:
@@ -54,7 +56,7 @@ class OpenVinoModel:
         self._lock = threading.Lock()
 
     def run(
-        self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]], *, padded: bool = True
+        self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]], *, mixed: bool = True
     ) -> npt.NDArray[np.float32]:
         """Return the output of the model for `count` texts, float32 (count, dimension).
 
@@ -66,7 +68,7 @@ class OpenVinoModel:
             for start, tokens in self._tokenized(count, tokenize):
                 if self._undecided and len(tokens) >= _WORTH_MEASURING:
                     self._decide(tokens)
-                output[start : start + len(tokens)] = self._infer(tokens, self.precision, padded=padded)
+                output[start : start + len(tokens)] = self._infer(tokens, self.precision, mixed=mixed)
         return output
 
     def _tokenized(
@@ -97,8 +99,12 @@ class OpenVinoModel:
         remember(self._folder.name, choice)
         self.precision = choice.precision
 
-    def _infer(self, texts: Sequence[Tokens], precision: str, *, padded: bool = True) -> npt.NDArray[np.float32]:
+    def _infer(self, texts: Sequence[Tokens], precision: str, *, mixed: bool = True) -> npt.NDArray[np.float32]:
         lengths = [len(tokens) for tokens in texts]
+        few_shapes = not mixed or len(texts) < _LARGE_JOB
+        if few_shapes:
+            longest = max(self.spec.max_length.values())
+            lengths = [padded_length(length, longest) for length in lengths]
         streams = _available_cores() if sum(lengths) >= _SIDE_BY_SIDE_TOKENS else 1
         queue = self._queue(streams, precision)
         output = np.empty((len(texts), self.spec.dimension), np.float32)
@@ -107,8 +113,10 @@ class OpenVinoModel:
             output[positions] = request.get_output_tensor(0).data
 
         queue.set_callback(keep)
-        for positions in plan_batches(lengths, _BATCH_TOKENS[precision], _BATCH_TEXTS, padded=padded):
-            inputs = pad_batch([texts[position] for position in positions], self.spec.pad_id, self.spec.padding_side)
+        most_tokens = _BATCH_TOKENS[precision]
+        for positions in plan_batches(lengths, most_tokens, _BATCH_TEXTS, mixed=mixed, doubling=few_shapes):
+            batch = [texts[position] for position in positions]
+            inputs = pad_batch(batch, self.spec.pad_id, self.spec.padding_side, lengths[positions[0]])
             queue.start_async({name: inputs[name] for name in self.spec.inputs}, positions)
         queue.wait_all()
         return output
@@ -162,7 +170,7 @@ class OpenVinoBackend:
             return tokenizer.encode([prompt + text for text in texts[start:stop]], max_length)
 
         # A question gives the same answer alone and among the questions of others: batches for them are not padded.
-        return self._model.run(len(texts), tokenize, padded=kind != "query")
+        return self._model.run(len(texts), tokenize, mixed=kind != "query")
 
 
 def _available_cores() -> int:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from search.errors import ModelError
 
-__all__ = ["TextTokenizer", "Tokens", "checked_texts", "pad_batch", "plan_batches", "valid_unicode"]
+__all__ = ["TextTokenizer", "Tokens", "checked_texts", "pad_batch", "padded_length", "plan_batches", "valid_unicode"]
 
 #: Texts longer than this many characters a token are tokenized piece by piece until they fill the model.
 _CHARACTERS_PER_TOKEN = 16
 #: Tokens at the end of a piece that are not trusted: the cut may have changed them.
 _UNSURE_TOKENS = 16
+#: What runs a model keeps something for each shape that it has met: to meet few, texts are padded to such a multiple.
+_LENGTH_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -105,30 +107,39 @@ def valid_unicode(text: str) -> str:
     return text
 
 
+def padded_length(length: int, longest: int) -> int:
+    """Return to how many tokens a text is padded where few shapes should occur; `longest` is what the model takes."""
+    return min(-(-length // _LENGTH_STEP) * _LENGTH_STEP, longest)
+
+
 def plan_batches(
-    lengths: Sequence[int], max_tokens: int, max_items: int, *, padded: bool = True
+    lengths: Sequence[int], max_tokens: int, max_items: int, *, mixed: bool = True, doubling: bool = False
 ) -> list[npt.NDArray[np.intp]]:
     """Group texts of like length: the longest first, at most `max_tokens` tokens with padding and `max_items` texts.
 
-    Returns the positions of each batch's texts; a text longer than `max_tokens` is a batch of its own. Without
-    `padded` a batch holds texts of one length only.
+    Returns the positions of each batch's texts; a text longer than `max_tokens` is a batch of its own. Without `mixed`
+    a batch holds texts of one length only; with `doubling` it holds 1, 2, 4, 8 or so on of them.
     """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     batches = []
     start = 0
     while start < len(order):
         longest = lengths[order[start]]
-        size = max(1, min(max_items, max_tokens // max(1, longest)))
-        if not padded:
+        size = max(1, min(max_items, max_tokens // max(1, longest), len(order) - start))
+        if not mixed:
             size = sum(lengths[position] == longest for position in order[start : start + size])
+        if doubling:
+            size = 1 << (size.bit_length() - 1)
         batches.append(order[start : start + size])
         start += size
     return batches
 
 
-def pad_batch(batch: Sequence[Tokens], pad_id: int, padding_side: str) -> dict[str, npt.NDArray[np.int64]]:
-    """Return `input_ids`, `attention_mask` and `token_type_ids` of the batch as (texts, longest) arrays."""
-    longest = max(len(tokens) for tokens in batch)
+def pad_batch(
+    batch: Sequence[Tokens], pad_id: int, padding_side: str, length: int | None = None
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Return `input_ids`, `attention_mask` and `token_type_ids` of the batch as (texts, `length` or longest) arrays."""
+    longest = length or max(len(tokens) for tokens in batch)
     ids = np.full((len(batch), longest), pad_id, np.int64)
     mask = np.zeros_like(ids)
     types = np.zeros_like(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,16 +19,21 @@ __all__ = ["MOST_AT_ONCE", "KeepingEncoder", "QuestionBatcher"]
 #: Questions of one batch. More wait for the next: the first of them should not wait for all of them.
 MOST_AT_ONCE = 32
 
-#: Texts whose vectors are kept: questions, and the sentences of abstracts that evidence was looked for in.
-_KEPT = 20_000
+#: Texts whose vectors are kept: questions, and the sentences of abstracts that evidence was looked for in. That is
+#: about fifty pages of results with evidence.
+_KEPT = 5_000
 
 
 class KeepingEncoder(Encoder):
-    """An encoder that keeps the vectors of the questions and sentences it encoded last; safe in several threads."""
+    """An encoder that keeps the vectors of the questions and sentences it encoded last; safe in several threads.
+
+    All the memory for them is taken with the first, and the texts themselves are not kept.
+    """
 
     def __init__(self, model: str, *, precision: str = "auto", keep: int = _KEPT) -> None:
         super().__init__(model, precision=precision)
-        self._kept: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._rows: OrderedDict[bytes, int] = OrderedDict()
+        self._vectors: npt.NDArray[np.float32] | None = None
         self._keep = keep
         self._kept_lock = threading.Lock()
         self.texts_encoded = 0
@@ -45,19 +51,31 @@ class KeepingEncoder(Encoder):
         return np.stack([found[text] for text in texts])
 
     def _find(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        found = {}
         with self._kept_lock:
-            found = {text: self._kept[text] for text in texts if text in self._kept}
-            for text in found:
-                self._kept.move_to_end(text)
-            return found
+            for text in dict.fromkeys(texts):
+                row = self._rows.get(key := _key(text))
+                if row is not None and self._vectors is not None:
+                    self._rows.move_to_end(key)
+                    found[text] = self._vectors[row].copy()
+        return found
 
     def _remember(self, vectors: dict[str, npt.NDArray[np.float32]]) -> None:
         with self._kept_lock:
             self.texts_encoded += len(vectors)
-            # A copy: a row of a batch would keep the whole batch in memory.
-            self._kept.update({text: vector.copy() for text, vector in vectors.items()})
-            while len(self._kept) > self._keep:
-                self._kept.popitem(last=False)
+            for text, vector in vectors.items():
+                if self._vectors is None:
+                    # Written to, not only asked for: the system gives memory when it is first written to.
+                    self._vectors = np.full((self._keep, len(vector)), np.nan, np.float32)
+                row = self._rows.pop(key := _key(text), None)
+                if row is None:
+                    row = len(self._rows) if len(self._rows) < self._keep else self._rows.popitem(last=False)[1]
+                self._rows[key] = row
+                self._vectors[row] = vector
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class QuestionBatcher:

@@ -13,6 +13,7 @@ import pytest
 
 from search.errors import ModelError
 from search.models import Encoder, load_encoder, normalize
+from search.models.tokens import pad_batch
 
 from .conftest import TEXTS
 
@@ -233,3 +234,33 @@ def test_a_question_has_the_same_vector_to_the_bit_alone_and_among_others(minilm
     encoder = Encoder(minilm)
     alone = np.concatenate([encoder.encode([text], kind="query") for text in TEXTS])
     assert (encoder.encode(TEXTS, kind="query") == alone).all()
+
+
+def test_many_questions_have_to_the_bit_the_vectors_of_each_alone(minilm):
+    """So many that they run on all cores side by side, of many lengths, up to more than the model takes."""
+    encoder = Encoder(minilm)
+    questions = [f"{'does it help ' * (number % 40)}{number}" for number in range(200)] + ["very " * 400]
+    together = encoder.encode(questions, kind="query")
+    for place in (*range(0, 200, 9), 200):
+        assert (encoder.encode([questions[place]], kind="query")[0] == together[place]).all(), questions[place]
+
+
+@pytest.mark.parametrize("kind", ["query", "document"])
+def test_small_jobs_come_in_few_shapes(build_model, monkeypatch, kind):
+    """OpenVINO keeps something for each shape it has met: a server would grow with every new one."""
+    shapes = set()
+
+    def noted(*args):
+        inputs = pad_batch(*args)
+        shapes.add(inputs["input_ids"].shape)
+        return inputs
+
+    monkeypatch.setattr("search.models.openvino_model.pad_batch", noted)
+    encoder = Encoder(build_model())
+    longest = encoder.max_length
+    for count in range(1, 40, 3):
+        encoder.encode([f"{'word ' * (7 * number % 41)}{count}" for number in range(count)], kind=kind)
+    encoder.encode(["word " * 1000], kind=kind)
+    assert {size for size, _ in shapes} <= {1, 2, 4, 8, 16, 32}
+    assert all(length % 8 == 0 or length == longest for _, length in shapes)
+    assert max(length for _, length in shapes) == longest
