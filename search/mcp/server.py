@@ -53,10 +53,12 @@ FilterObject = Annotated[
 
 
 class Tools:
-    """The tools over one index."""
+    """The tools over one index, within the limits of its `serve` settings."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
+        self._limits = index.config.serve
+        self._busy = 0
 
     async def search(
         self,
@@ -71,7 +73,7 @@ class Tools:
             asked = filters_from_dict(filters or {})
             return self.index.search(question, limit, mode=mode or self.index.config.mode, filters=asked, evidence=2)
 
-        return {"results": [_result(hit) for hit in await _in_thread(work)]}
+        return {"results": [_result(hit) for hit in await self._run(work)]}
 
     async def similar(
         self,
@@ -88,14 +90,29 @@ class Tools:
             asked: Filters = filters_from_dict(filters or {})
             return self.index.similar(pmids, limit, unlike=unlike, filters=asked)
 
-        return {"results": [_result(hit) for hit in await _in_thread(work)]}
+        return {"results": [_result(hit) for hit in await self._run(work)]}
 
     async def get_article(self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")]) -> dict[str, Any]:
         """Return an article: title, abstract, authors, journal, date, MeSH headings, how to cite it, warnings."""
-        article = await _in_thread(partial(self.index.get, pmid))
+        article = await self._run(partial(self.index.get, pmid))
         if article is None:
             raise ToolError(f"PMID {pmid} is not in this index")
         return {**article_record(article), **_to_cite(article)}
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        """Do some work in a thread; what is refused, and an error of this package, is told to the model."""
+        if self._busy >= self._limits.requests:
+            raise ToolError("too many are asking at once: try again")
+        self._busy += 1
+        try:
+            with anyio.fail_after(self._limits.seconds):
+                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except TimeoutError as error:
+            raise ToolError(f"the answer took longer than {self._limits.seconds:g} s") from error
+        except SearchError as error:
+            raise ToolError(str(error)) from error
+        finally:
+            self._busy -= 1
 
 
 def make_server(index: Index) -> MCPServer[Any]:
@@ -141,14 +158,6 @@ def run_http(address: str | Path, config: Config, started: Callable[[str, str], 
         run(make, config.serve, started)
     finally:
         index.close()
-
-
-async def _in_thread(work: Callable[[], _Result]) -> _Result:
-    """Do some work in a thread; an error of this package is told to the model."""
-    try:
-        return await anyio.to_thread.run_sync(work)
-    except SearchError as error:
-        raise ToolError(str(error)) from error
 
 
 def _result(hit: Hit) -> dict[str, Any]:

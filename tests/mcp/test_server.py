@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("mcp", reason="the package mcp is not installed")
 from mcp import Client, StdioServerParameters  # noqa: E402
 
 from search import Index  # noqa: E402
+from search.config import Config, ServeConfig  # noqa: E402
 from search.mcp.server import make_server  # noqa: E402
 from search.query.context import citation  # noqa: E402
 
@@ -78,6 +80,18 @@ def test_similar_and_get_article(index):
 )
 def test_what_cannot_be_answered_says_why(index, tool, arguments, told):
     _, (answer,) = ask(make_server(index), (tool, arguments))
+    assert answer.is_error and told in answer.content[0].text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"), [({"seconds": 0.2}, "longer than 0.2 s"), ({"requests": 0}, "too many are asking")]
+)
+def test_the_limits_are_those_of_the_server(built_demo, monkeypatch, settings, told):
+    go_on = threading.Event()
+    with Index.open(built_demo, config=Config(serve=ServeConfig(**settings))) as index:
+        monkeypatch.setattr(index, "search", lambda *_, **__: go_on.wait(20))
+        _, (answer,) = ask(make_server(index), ("search", {"question": ASPIRIN}))
+        go_on.set()
     assert answer.is_error and told in answer.content[0].text
 
 
