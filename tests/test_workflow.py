@@ -153,11 +153,11 @@ def test_sync_brings_the_index_to_nlms_state(application_class, config, tmp_path
 def example(application_class, tmp_path):
     """The application of an example of scripts/workflows, on another index."""
 
-    def _example(name, **changes):
+    def _example(name, kind=application_class, **changes):
         data = yaml.safe_load((CONFIG.parent / "scripts" / "workflows" / f"{name}.yml").read_text())
         path = tmp_path / f"{name}.yml"
         path.write_text(yaml.safe_dump({**data, **changes}))
-        return application_class(str(path))
+        return kind(str(path))
 
     return _example
 
@@ -246,7 +246,7 @@ def test_the_api_of_txtai_serves_the_workflows_to_those_with_its_token(shard):
     assert context["sources"][0]["pmid"] == 990000025
 
 
-def test_an_index_is_a_shard_of_a_cluster(shard, built_demo, monkeypatch):
+def test_the_example_of_a_cluster(example, shard, built_demo, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from txtai.api import Cluster
@@ -266,7 +266,10 @@ def test_an_index_is_a_shard_of_a_cluster(shard, built_demo, monkeypatch):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster = WithToken({"shards": [shard]})
+        monkeypatch.setattr("txtai.api.base.Cluster", WithToken)
+        from txtai.api import API
+
+        cluster = example("cluster", API, cluster={"shards": [shard]})
         single = cluster.search(ASPIRIN, 3)
         several = cluster.batchsearch([ASPIRIN, "sleep"], 2)
         count = cluster.count()
