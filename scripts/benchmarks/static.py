@@ -35,7 +35,9 @@ def main() -> None:
         # A new encoder has seen no word yet; one that has encoded a year of PubMed knows nearly all.
         known = Encoder(folder)
         seconds = in_turn(
-            {"first": lambda: Encoder(folder).encode(texts), "again": lambda: known.encode(texts)}, options.runs
+            {"first": lambda: Encoder(folder).encode(texts), "again": lambda: known.encode(texts)},
+            options.runs,
+            "processor",
         )
     rates = {name: round(len(texts) / statistics.median(runs)) for name, runs in seconds.items()}
     report(

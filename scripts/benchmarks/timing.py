@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -10,19 +11,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["data_folder", "in_turn", "quantiles", "report"]
+__all__ = ["CLOCKS", "data_folder", "in_turn", "quantiles", "ratio", "report"]
+
+#: Seconds that pass, and seconds that the processor works for this process, divided by its cores: the second hardly
+#: change where other programs are at work.
+CLOCKS: dict[str, Callable[[], float]] = {
+    "passed": time.perf_counter,
+    "processor": lambda: time.process_time() / len(os.sched_getaffinity(0)),
+}
 
 
-def in_turn(candidates: dict[str, Callable[[], Any]], runs: int) -> dict[str, list[float]]:
+def in_turn(candidates: dict[str, Callable[[], Any]], runs: int, clock: str = "passed") -> dict[str, list[float]]:
     """Return the seconds of each run of each candidate, run in turn after one warm-up each."""
+    now = CLOCKS[clock]
     for run in candidates.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(runs):
         for name, run in candidates.items():
-            begun = time.perf_counter()
+            begun = now()
             run()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(now() - begun)
     return seconds
 
 
@@ -52,8 +61,6 @@ def report(name: str, figures: dict[str, Any]) -> None:
 
 def data_folder() -> Path:
     """Return the folder of real records; exits with a message where there is none."""
-    import os
-
     folder = Path(os.environ.get("SEARCH_SHARED_DATA", "../shared/data"))
     if not folder.is_dir():
         sys.exit("the real records are not here: set SEARCH_SHARED_DATA to their folder")

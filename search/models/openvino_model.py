@@ -20,7 +20,7 @@ from search.models.tokens import TextTokenizer, Tokens, pad_batch, padded_length
 __all__ = ["OpenVinoBackend", "OpenVinoModel"]
 
 #: Tokens of one batch, padding included: as many as keep the arithmetic busy and the processor's caches from spilling.
-_BATCH_TOKENS = {"fp32": 1024, "bf16": 4096, "int8": 4096}
+_BATCH_TOKENS = {"fp32": 512, "bf16": 4096, "int8": 4096}
 _BATCH_TEXTS = 32
 #: Texts that are tokenized together and sorted by length; bounds memory and leaves hardly any padding.
 _WINDOW = 2048
