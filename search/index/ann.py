@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ _BITS_FROM = 256
 #: Vectors that an inverted-file index is trained on, per cell, and how often the cells are moved.
 _TRAINING_PER_CELL = 50
 _TRAINING_ROUNDS = 10
+
+#: How the names of those kinds end that Faiss cannot map into memory.
+_READ_INTO_MEMORY = "fs"
 
 #: One cell in so many is looked into, and never fewer than these.
 _SHARE_PROBED = 32
@@ -63,20 +68,36 @@ def _cells(number: float) -> int:
 class VectorIndex:
     """A Faiss index over unit vectors by inner product, which is their cosine."""
 
-    def __init__(self, index: Any, *, exact: bool) -> None:
-        self._index = index
+    def __init__(self, load: Callable[[], Any], *, exact: bool) -> None:
+        self._load = load
         self.exact = exact
         self._selectors: OrderedDict[tuple[int, int], tuple[Any, ...]] = OrderedDict()
 
     @classmethod
-    def read(cls, path: Path, kind: str) -> VectorIndex:
-        """Open a file, memory-mapped. Raises IndexCorruptError if Faiss cannot read it."""
+    def read(cls, path: Path, kind: str, holding: tuple[int, int] | None = None) -> VectorIndex:
+        """Open a file: memory-mapped, or read by a thread where Faiss cannot map its kind; so opening takes no time.
+
+        `holding` is how many vectors of how many dimensions it should hold. Raises IndexCorruptError if Faiss cannot
+        read it or it holds others; where a thread reads it, whatever needs it first waits and raises.
+        """
         faiss = _faiss()
+        flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY
         try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-        except (RuntimeError, MemoryError) as error:
+            # It is opened now: a writer may remove it at any time.
+            file = faiss.FileIOReader(str(path))
+        except RuntimeError as error:
             raise IndexCorruptError(f"{path}: Faiss cannot read it; `search repair` rebuilds it") from error
-        return cls(index, exact=not kind.startswith("IVF"))
+        if not kind.endswith(_READ_INTO_MEMORY):
+            index = _checked(path, lambda: faiss.read_index(file, flags), holding)
+            return cls(lambda: index, exact=not kind.startswith("IVF"))
+        pool = ThreadPoolExecutor(1, "read")
+        reading = pool.submit(faiss.read_index, file, flags)
+        pool.shutdown(wait=False)
+        return cls(lambda: _checked(path, reading.result, holding), exact=not kind.startswith("IVF"))
+
+    @cached_property
+    def _index(self) -> Any:
+        return self._load()
 
     @property
     def count(self) -> int:
@@ -200,7 +221,7 @@ def build(batches: Iterable[tuple[Pmids, Vectors]], count: int, sample: Vectors 
         index.train(sample)
     for pmids, vectors in batches:
         index.add_with_ids(vectors, pmids)
-    return VectorIndex(index, exact=not kind.startswith("IVF"))
+    return VectorIndex(lambda: index, exact=not kind.startswith("IVF"))
 
 
 def training_size(count: int, dimension: int) -> int:
@@ -216,6 +237,20 @@ def _faiss() -> Any:
     import faiss
 
     return faiss
+
+
+def _checked(path: Path, read: Callable[[], Any], holding: tuple[int, int] | None) -> Any:
+    try:
+        index = read()
+    except (RuntimeError, MemoryError) as error:
+        raise IndexCorruptError(f"{path}: Faiss cannot read it; `search repair` rebuilds it") from error
+    found = (int(index.ntotal), int(index.d))
+    if holding is not None and found != holding:
+        raise IndexCorruptError(
+            f"{path} holds {found[0]} vectors of {found[1]} dimensions, the manifest says {holding[0]} of "
+            f"{holding[1]}; `search repair` rebuilds it"
+        )
+    return index
 
 
 def _made_ready(allowed: Pmids | None, excluded: Pmids | None) -> tuple[Any, ...]:

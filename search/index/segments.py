@@ -65,19 +65,14 @@ def replaceable(segments: tuple[VectorSegment, ...], newer: int) -> int:
 
 
 def open_segment(folder: Path, part: VectorSegment, dimension: int) -> Segment:
-    """Open a segment, memory-mapped, in a time that does not depend on its size.
+    """Open a segment in a time that does not depend on its size; a kind that is not memory-mapped is read aside.
 
     Its length and a sample of its bytes are held against the manifest, and all of its list of outdated PMIDs. Raises
-    IndexCorruptError if they do not fit; what a sample misses, `verify` finds.
+    IndexCorruptError if they do not fit; what a sample misses, the first search or `verify` finds.
     """
     path = folder / part.file
     _check_file(path, part)
-    index = VectorIndex.read(path, part.kind)
-    if index.count != part.count or index.dimension != dimension:
-        raise IndexCorruptError(
-            f"{path} holds {index.count} vectors of {index.dimension} dimensions, the manifest says {part.count} of "
-            f"{dimension}; `search repair` rebuilds it"
-        )
+    index = VectorIndex.read(path, part.kind, (part.count, dimension))
     return Segment(part, index, _read_outdated(folder, part.outdated) if part.outdated else _NO_PMIDS)
 
 

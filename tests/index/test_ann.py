@@ -1,8 +1,12 @@
 """The approximate index: what it holds is known, filters hold, and the true best are among its candidates."""
 
+import threading
+
+import faiss
 import numpy as np
 import pytest
 
+from search.errors import IndexCorruptError
 from search.index import ann
 
 DIMENSION, COUNT = 384, 5_000
@@ -85,3 +89,43 @@ def test_filters_hold_and_so_does_what_is_found(index, rows, share):
     # Another filter of the same size is another filter, however often the first was asked with.
     assert recall(index, rows, vectors[::100], 10, ~keep, allowed=np.sort(pmids[~keep])) >= 0.98
     assert recall(index, rows, vectors[::100], 10, ~np.isin(pmids, outdated), excluded=outdated) >= 0.98
+
+
+@pytest.fixture
+def file(index, tmp_path):
+    """The index in a file of its own."""
+    index.write(tmp_path / "vectors.faiss")
+    return tmp_path / "vectors.faiss"
+
+
+def test_opening_does_not_wait_for_the_file_to_be_read(file, index, rows, monkeypatch):
+    may_read = threading.Event()
+    real = faiss.read_index
+
+    def read_index(*arguments):
+        assert may_read.wait(20)
+        return real(*arguments)
+
+    monkeypatch.setattr(faiss, "read_index", read_index)
+    opened = ann.VectorIndex.read(file, "IVF128,RaBitQfs", (COUNT, DIMENSION))
+    # A writer that has merged removes it.
+    file.unlink()
+    may_read.set()
+    queries = rows[1][:5]
+    assert np.array_equal(opened.search(queries, 10)[0], index.search(queries, 10)[0])
+    assert opened.count == COUNT
+
+
+def test_a_file_that_cannot_be_read_is_told_at_the_first_use(file):
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    opened = ann.VectorIndex.read(file, "IVF128,RaBitQfs", (COUNT, DIMENSION))
+    for _ in range(2):
+        with pytest.raises(IndexCorruptError, match=r"vectors\.faiss: Faiss cannot read it; `search repair`"):
+            opened.pmids()
+
+
+def test_a_file_of_other_vectors_is_told(file):
+    opened = ann.VectorIndex.read(file, "IVF128,RaBitQfs", (COUNT + 1, DIMENSION))
+    with pytest.raises(IndexCorruptError, match=f"holds {COUNT} vectors of {DIMENSION} .* says {COUNT + 1} of"):
+        opened.search(np.zeros((1, DIMENSION), np.float32), 1)
