@@ -262,6 +262,15 @@ def test_keys(open_page):
     page.wait_for_url(re.compile("like="))
 
 
+LABELS_THAT_OVERLAP = """() => {
+    const boxes = [...document.querySelectorAll(".topic-label")].map((label) => [label.textContent, label.getBBox()]);
+    const apart = (one, other) => one.x + one.width <= other.x || other.x + other.width <= one.x
+        || one.y + one.height * 0.8 <= other.y || other.y + other.height * 0.8 <= one.y;
+    return boxes.flatMap(([name, box], place) => boxes.slice(0, place).filter(([, other]) => !apart(box, other))
+        .map(([other]) => [name, other]));
+}"""
+
+
 def test_the_map(open_page, server):
     page = ask(open_page(scheme="dark", size={"width": 1600, "height": 1000}))
     page.get_by_role("button", name="Map", exact=True).click()
@@ -270,8 +279,10 @@ def test_the_map(open_page, server):
     expect(page.locator("circle.dot")).to_have_count(len(expected["points"]))
     expect(page.locator(".legend li")).to_have_count(len(expected["topics"]))
     settled(page)
+    assert page.evaluate(LABELS_THAT_OVERLAP) == []
     page.locator("circle[data-pmid='990000025']").click()
     expect(page.locator(".map-told")).to_contain_text("20-year follow-up")
+    shot(page, "map-wide-dark")
     page.locator(".map-told").get_by_role("button", name="Result 1").click()
     expect(page.locator("#r990000025")).to_be_focused()
     page.locator(".legend button").first.click()
@@ -279,12 +290,17 @@ def test_the_map(open_page, server):
     expect(dimmed).to_have_count(len(expected["points"]) - expected["topics"][0]["articles"])
     page.get_by_role("radio", name="Year").check()
     expect(page.locator(".scale")).to_be_visible()
-    shot(page, "map-wide-dark")
+    shot(page, "map-years-wide-dark")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_narrow_screen(open_page, scheme):
-    page = ask(open_page(size=NARROW, scheme=scheme))
+    page = open_page(size=NARROW, scheme=scheme)
+    page.locator("#facts:not(:empty)").wait_for()
+    box = page.locator("#ask").bounding_box()
+    assert box["x"] + box["width"] <= NARROW["width"] - 10
+    shot(page, f"start-narrow-{scheme}")
+    ask(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
     shot(page, f"results-narrow-{scheme}")
     expect(page.locator("#filters")).to_be_hidden()
@@ -296,6 +312,12 @@ def test_a_narrow_screen(open_page, scheme):
     settled(page)
     expect(page.locator("#filters")).to_be_hidden()
     expect(page.locator(".chip")).to_have_count(1)
+    page.get_by_role("button", name="Map", exact=True).click()
+    settled(page)
+    page.locator("circle.dot").first.wait_for()
+    expect(page.locator("circle.dot").first).to_be_in_viewport()
+    shot(page, f"map-narrow-{scheme}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -323,14 +345,46 @@ def serious(results):
     ]
 
 
+SHOW_AN_ARTICLE = """async (abstract) => {
+    const { resultItem, toggleDetails } = await import("./results.js");
+    const none = { authors: [], mesh: [], publication_types: [], notices: [] };
+    const hit = { pmid: 1, rank: 1, title: "T", abstract, url: "", ...none };
+    const item = resultItem(hit, { isSelected: () => false });
+    toggleDetails(item);
+    return [...item.querySelectorAll(".details > p")].map((part) => part.textContent);
+}"""
+
+
+def test_sections_that_a_source_joined_are_shown_apart(open_page):
+    joined = "AIM: To see (it). MATERIAL & METHODS: We used DNA: RNA (in vivo). RESULTS: RR=1.01. It: helped."
+    shown_apart = ["AIMTo see (it).", "MATERIAL & METHODSWe used DNA: RNA (in vivo).", "RESULTSRR=1.01. It: helped."]
+    assert open_page().evaluate(SHOW_AN_ARTICLE, joined) == shown_apart
+    assert open_page().evaluate(SHOW_AN_ARTICLE, "AIM: One.\nTwo: three.") == ["AIMOne.", "Two: three."]
+
+
 def test_a_question_that_cannot_be_answered(open_page):
     page = open_page(expected=("status of 400",))
     page.get_by_role("searchbox").fill("statins 2015:soon[dp]")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").first).to_contain_text("soon")
+    pointed = page.locator(".problem pre").inner_text().split("\n")
+    assert pointed[0].index("2015") == pointed[1].index("^")
+    shot(page, "error-wide-light")
     page.goto(page.url.split("?")[0] + "?q=aspirin&from=2300")
     settled(page)
     expect(page.get_by_role("status").first).to_contain_text("Nothing passes these filters")
+
+
+def test_results_stay_where_only_what_is_beside_them_fails(open_page):
+    page = open_page(expected=("status of 504",))
+    error = {"error": {"status": 504, "code": "timed_out", "message": "the answer took longer than 30 s"}}
+    for path in ("map", "facets"):
+        page.route(f"**/api/{path}", lambda route: route.fulfill(status=504, json=error))
+    page.goto(f"{page.url}?q=aspirin&map=1")
+    expect(page.locator("#map")).to_have_text("The answer took longer than 30 s")
+    expect(page.locator("#facets-note")).to_have_text("The answer took longer than 30 s")
+    expect(page.locator("#results > li")).to_have_count(20)
+    expect(page.get_by_role("alert").first).to_be_empty()
 
 
 def test_a_server_that_is_gone(open_page, built_demo, tmp_path):

@@ -51,11 +51,21 @@ async function show(next) {
   document.body.setAttribute("aria-busy", "true");
   $("problem").replaceChildren();
   try {
-    await Promise.all([showHits(signal), showCounts(signal), showMap(signal)]);
+    await Promise.all([showHits(signal), beside("facets-note", showCounts(signal)), beside("map", showMap(signal))]);
   } catch (error) {
     if (error.name !== "AbortError") tellProblem(error);
   } finally {
     if (running.signal === signal) document.body.removeAttribute("aria-busy");
+  }
+}
+
+/** What stands beside the results may fail alone: it is told there, and the results stay. */
+async function beside(id, work) {
+  try {
+    await work;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    if (!$("problem").childElementCount) $(id).replaceChildren(h("p", { class: "problem-text" }, told(error)));
   }
 }
 
@@ -162,12 +172,19 @@ async function showMap(signal) {
   });
 }
 
+function told(error) {
+  if (!(error instanceof Failure)) return `Something went wrong in this page: ${error.message}`;
+  return `${error.message.slice(0, 1).toUpperCase()}${error.message.slice(1)}`;
+}
+
 function tellProblem(error) {
   const again = error.status === 400 ? null : h("button", { type: "button", class: "quiet", onclick: () => show(state) }, "Try again");
+  // What follows the first line points at a place in the question.
+  const [first, ...place] = told(error).split("\n");
   $("problem").replaceChildren(h("div", { class: "problem" },
-    h("pre", {}, error instanceof Failure ? error.message : `Something went wrong in this page: ${error.message}`), again));
+    h("div", {}, h("p", {}, first), place.length ? h("pre", {}, place.join("\n")) : null), again));
   // What is still there would be taken for the answer to this question.
-  for (const id of ["summary", "results", "pages", "map"]) $(id).replaceChildren();
+  for (const id of ["summary", "results", "pages", "map", "years", "facets-note"]) $(id).replaceChildren();
 }
 
 // The start -----------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ export function drawFacets(counts, state, change) {
   $("only").replaceChildren(...SWITCHES.map(([field, text]) => option(field, text, null, state[field],
     (on) => change({ [field]: on }))));
   $("facets").replaceChildren(...KINDS.map(([field, name, title]) => facet(field, title, counts?.[name] ?? {}, state, change)));
-  const note = counts ? `Counted in ${counts.articles === 1 ? "the one result" : `the first ${number(counts.articles)} results`}.` : "";
+  const note = counts?.articles ? `Counted in ${counts.articles === 1 ? "the one result" : `the first ${number(counts.articles)} results`}.` : "";
   $("facets-note").replaceChildren(note);
   if (focused) [...document.querySelectorAll("#filters [data-key]")].find((box) => box.dataset.key === focused)?.focus();
 }

@@ -2,7 +2,7 @@
 
 import { h, plural, svg } from "./dom.js";
 
-const SIZE = 400, EDGE = 18;
+const SIZE = 400, EDGE = 18, LINE = 14;
 
 let colouring = "topic";
 
@@ -33,10 +33,10 @@ export function drawMap(place, map, act) {
   };
   // The best results are drawn last, on top.
   chart.append(...dots.toReversed());
+  const placed = [];
   for (const [number, topic] of map.topics.entries()) {
-    const half = Math.min(SIZE / 2, topic.label.length * 3.4 + 4);
-    chart.append(svg("text", { class: "topic-label", x: Math.min(SIZE - half, Math.max(half, scale(topic.x))),
-      y: Math.max(14, scale(topic.y)), "data-topic": number }, topic.label));
+    const { x, y } = freePlace(topic.label, scale(topic.x), scale(topic.y), placed);
+    chart.append(svg("text", { class: "topic-label", x, y, "data-topic": number }, topic.label));
   }
   const legend = h("ul", { class: "legend" }, map.topics.map((topic, number) => h("li", {}, legendButton(topic, number, chart, dots, map))));
   const colours = h("div", { class: "bar" }, h("h2", {}, "Map"), h("span", { class: "grow" }),
@@ -52,6 +52,18 @@ export function drawMap(place, map, act) {
   paint(colouring);
   place.replaceChildren(colours, chart, scaleOfYears, told, legend,
     h("p", { class: "note" }, `The nearest ${plural(map.points.length, "article")}. What is close together means much the same; the directions mean nothing.`));
+}
+
+/** Return where a label can stand: at its place, or as little above or below it as keeps it off those that are there. */
+function freePlace(label, x, y, placed) {
+  const half = Math.min(SIZE / 2, label.length * 3.4 + 4);
+  const own = { x: Math.min(SIZE - half, Math.max(half, x)), half };
+  const isFree = (at) => at >= LINE && at <= SIZE - 4
+    && placed.every((other) => Math.abs(other.y - at) >= LINE || Math.abs(other.x - own.x) >= other.half + half);
+  const wanted = Math.max(LINE, y);
+  const found = [0, 1, -1, 2, -2, 3, -3].map((step) => wanted + step * LINE).find(isFree) ?? wanted;
+  placed.push({ ...own, y: found });
+  return { x: own.x, y: found };
 }
 
 function legendButton(topic, number, chart, dots, map) {

@@ -17,6 +17,9 @@ const TELLING_TYPES = [
   "Controlled Clinical Trial", "Clinical Trial", "Observational Study", "Review", "Case Reports", "Editorial", "Letter",
 ];
 
+// A new line begins a section, and so do capitals with a colon after a sentence, where a source joined sections into one.
+const SECTIONS = /\n|(?<=[.?!)\]])\s+(?=[A-Z][A-Z &/,-]{4,60}: )/;
+
 /** Return the list item of a hit. `act` holds what its buttons do: similar(hit), select(hit, on), isSelected(pmid). */
 export function resultItem(hit, act) {
   const id = `r${hit.pmid}`;
@@ -74,7 +77,7 @@ export function toggleDetails(item) {
 }
 
 function detailsOf(hit) {
-  const sections = hit.abstract.split("\n").filter(Boolean).map((text) => {
+  const sections = hit.abstract.split(SECTIONS).filter(Boolean).map((text) => {
     const label = /^([A-Z][^a-z:]{2,60}): /.exec(text);
     return h("p", {}, label ? h("strong", { class: "label" }, label[1]) : null,
       marked(label ? text.slice(label[0].length) : text, hit.evidence ?? []));

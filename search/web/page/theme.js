@@ -7,8 +7,7 @@ export function setUpTheme(button) {
   const show = (theme) => {
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    button.textContent = { system: "Auto", light: "Light", dark: "Dark" }[theme];
-    button.setAttribute("aria-label", `Theme: ${button.textContent}`);
+    button.textContent = `Theme: ${theme === "system" ? "auto" : theme}`;
   };
   let theme = localStorage.getItem(KEY);
   if (!(theme in NEXT)) theme = "system";
