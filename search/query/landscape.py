@@ -49,6 +49,12 @@ what when which who whom why will with within without years year"""
 _WORD = re.compile(r"[a-z0-9][a-z0-9'+-]*[a-z0-9]")
 _STOP_WORDS = frozenset(_EMPTY_WORDS.split())
 
+#: Words that say something with the word after them only: `severe asthma`, not `severe`.
+_DEGREE_WORDS = """
+acute advanced chronic common current late major mild minor moderate older recent recurrent severe short small young
+younger"""
+_DEGREES = frozenset(_DEGREE_WORDS.split())
+
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """An article on the map: `x` and `y` in [0, 1], `topic` a place in the list of topics."""
@@ -160,8 +166,9 @@ def _words(hit: Hit) -> dict[str, str]:
     telling = [word if word not in _STOP_WORDS and len(word) > 2 and not word.isdigit() else None for word in words]
     for first, second in zip(telling, [*telling[1:], None], strict=True):
         if first:
-            found.setdefault(first, first)
-            if second:
+            if first not in _DEGREES:
+                found.setdefault(first, first)
+            if second and second not in _DEGREES:
                 found.setdefault(f"{first} {second}", f"{first} {second}")
     return found
 

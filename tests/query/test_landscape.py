@@ -44,6 +44,12 @@ def test_subjects_lie_apart_and_name_their_topics():
     assert labels & {"Asthma", "Inhaler"} and labels & {"Migraine", "Triptan"} and terms & {"Fracture", "Fall", "Hip"}
 
 
+def test_a_word_of_degree_names_no_topic_alone():
+    found = [Hit(rank=n, score=1.0, article=article(n, f"severe moderate asthma {n}")) for n in range(1, 5)]
+    (topic,) = landscape_of(found, vectors(found)).topics
+    assert topic.label == "Moderate asthma" and "Severe" not in topic.terms
+
+
 def test_topics_hold_each_point_once_the_largest_first():
     found = hits()
     map_ = landscape_of(found, vectors(found))
