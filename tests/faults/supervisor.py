@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +69,27 @@ class Outcome:
     hit: Call | None = None
 
 
-def supervise(function, watched, decide=None, *, seconds=60.0):
+class _Patience:
+    """Tells whether a process hangs: so many seconds in which it had no time of the processor, or so much of that.
+
+    On a machine that is busy, or where this process is stopped for a while, the clock alone says nothing.
+    """
+
+    def __init__(self, pid, seconds):
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._seconds = seconds
+        self._used = self._idle = 0
+
+    def is_at_its_end(self):
+        """To be asked after every second without a sign of the process."""
+        user, system = self._stat.read_text().rpartition(")")[2].split()[11:13]
+        used = int(user) + int(system)
+        self._idle = self._idle + 1 if used == self._used else 0
+        self._used = used
+        return self._idle >= self._seconds or used / os.sysconf("SC_CLK_TCK") >= self._seconds
+
+
+def supervise(function, watched, decide=None, *, seconds=60):
     """Run `function(report)` in a forked process and return the Outcome.
 
     `decide(number, call, outcome)` is asked before each change to the `watched` folder, the first being number 1. It
@@ -93,7 +112,7 @@ def supervise(function, watched, decide=None, *, seconds=60.0):
         _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
         listener = descriptors[0]
         try:
-            _watch(listener, pid, watched, decide, outcome, reading, time.monotonic() + seconds)
+            _watch(listener, pid, watched, decide, outcome, reading, _Patience(pid, seconds))
         finally:
             os.close(listener)
         outcome.code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -123,7 +142,7 @@ def _be_supervised(function, sock, writing, said):
         os._exit(code)
 
 
-def apart(function, *, seconds=60.0):
+def apart(function, *, seconds=60):
     """Run `function()` in a forked process and return the text it returns; RuntimeError if it fails or hangs."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -144,15 +163,17 @@ def apart(function, *, seconds=60.0):
             stream.write(text.encode())
         os._exit(code)
     os.close(writing)
-    parts, end = [], time.monotonic() + seconds
-    while select.select([reading], [], [], max(end - time.monotonic(), 0))[0]:
-        part = os.read(reading, 1 << 16)
-        if not part:
+    parts, patience = [], _Patience(pid, seconds)
+    while True:
+        if select.select([reading], [], [], 1)[0]:
+            part = os.read(reading, 1 << 16)
+            if not part:
+                break
+            parts.append(part)
+        elif patience.is_at_its_end():
+            os.kill(pid, signal.SIGKILL)
+            parts.append(b"hung")
             break
-        parts.append(part)
-    else:
-        os.kill(pid, signal.SIGKILL)
-        parts.append(b"hung")
     os.close(reading)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     text = b"".join(parts).decode("utf-8", "replace")
@@ -161,14 +182,16 @@ def apart(function, *, seconds=60.0):
     return text
 
 
-def _watch(listener, pid, watched, decide, outcome, reports, end):
+def _watch(listener, pid, watched, decide, outcome, reports, patience):
     poll = select.poll()
     pidfd = os.pidfd_open(pid)
     poll.register(listener, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
     while True:
-        events = dict(poll.poll(max(0, 1000 * (end - time.monotonic()))))
+        events = dict(poll.poll(1000))
         if not events:
+            if not patience.is_at_its_end():
+                continue
             os.kill(pid, signal.SIGKILL)
             outcome.hung = True
         if not events.get(listener, 0) & select.POLLIN:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import time
 
 import pytest
 from faults.durability import Disk
@@ -99,3 +101,33 @@ def test_a_rename_without_fsync_leaves_an_empty_file_after_a_power_cut(folder, t
     assert {path.name: path.read_bytes() for path in (before / "named").iterdir()} == {"file": left}
     disk.write_strict(before / "after")
     assert {path.name: path.read_bytes() for path in (before / "after").iterdir()} == {"file": left}
+
+
+def test_what_waits_for_nothing_or_never_ends_hangs_and_what_is_slow_does_not(folder):
+    def work_for(seconds):
+        def run(report):
+            while time.process_time() < seconds:
+                pass
+
+        return run
+
+    assert supervise(lambda report: signal.pause(), folder, seconds=2).hung
+    assert supervise(work_for(1000), folder, seconds=2).hung
+    slow = supervise(work_for(1.5), folder, seconds=5)
+    assert (slow.hung, slow.code) == (False, 0)
+
+
+def test_a_process_that_is_stopped_for_a_while_does_not_hang(folder, tmp_path_factory):
+    told = tmp_path_factory.mktemp("told") / "outcome"
+    pid = os.fork()
+    if pid == 0:
+        os.setpgid(0, 0)
+        outcome = supervise(lambda report: time.sleep(1.5), folder, seconds=3)
+        told.write_text(f"{outcome.hung} {outcome.code}")
+        os._exit(0)
+    time.sleep(0.5)
+    os.killpg(pid, signal.SIGSTOP)
+    time.sleep(4)
+    os.killpg(pid, signal.SIGCONT)
+    os.waitpid(pid, 0)
+    assert told.read_text() == "False 0"
