@@ -8,8 +8,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -120,19 +122,55 @@ def load_config(path: str | Path | None = None) -> Config:
     found = Path(path) if path is not None else find_config()
     if found is None:
         return Config()
-    import yaml
-
     try:
-        data = yaml.load(found.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = _read_yaml(found.read_bytes())
     except OSError as error:
         raise ConfigError(f"{found}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{found}: not valid YAML: {' '.join(str(error).split())}") from error
     if data is None:
         return Config()
     if not isinstance(data, dict):
         raise ConfigError(f"{found}: a list of `key: value` lines is expected")
     return config_from_dict(data, str(found))
+
+
+def _read_yaml(content: bytes) -> Any:
+    """Return what a YAML file says. Raises ValueError for what is no YAML, and for more than a config can need."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        _check_size(yaml.parse(content, Loader=loader), yaml)
+        return yaml.load(content, Loader=loader)
+    except (yaml.YAMLError, RecursionError, AttributeError, LookupError) as error:
+        # The last two are how PyYAML fails at a value that is not what its tag says: `!!bool x`.
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _check_size(events: Iterable[Any], yaml: Any) -> None:
+    """Raise ValueError for YAML that would take the stack or the memory when it is read.
+
+    PyYAML's reader in C ends the process where lists are nested too deep, and merges of aliases of aliases grow
+    tenfold with every line. Counted are the values that a document stands for once its aliases are written out.
+    """
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    size = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, size))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = size - before
+        size += sizes.get(event.anchor, 1) if isinstance(event, yaml.AliasEvent) else 1
+        if len(open_nodes) > _MOST_NESTED or size > _MOST_VALUES:
+            raise ValueError(f"more than {_MOST_NESTED} levels or {_MOST_VALUES:,} values")
+
+
+#: Far more than any config has.
+_MOST_NESTED, _MOST_VALUES = 100, 100_000
 
 
 def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
@@ -149,24 +187,43 @@ def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
         config = msgspec.convert(own, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {error}") from error
-    if config.results < 1:
-        raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
-    if config.postgres.connections < 1 or config.postgres.timeout <= 0:
-        raise ConfigError(f"{name}: `postgres: connections` and `timeout` must be more than 0")
-    for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
-        if not service.url.startswith(("https://", "http://")):
-            raise ConfigError(f"{name}: `{key}: url` must be an https:// address, not {service.url!r}")
-        if service.timeout <= 0:
-            raise ConfigError(f"{name}: `{key}: timeout` must be more than 0 seconds, not {service.timeout}")
+    _check_values(config, name)
     _check_serve(config.serve, name)
     return config
+
+
+def _check_values(config: Config, name: str) -> None:
+    if rb"\u0000" in msgspec.json.encode(config):
+        raise ConfigError(f"{name}: a value holds the character NUL, which no name can")
+    if config.results < 1:
+        raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
+    if config.postgres.connections < 1 or not config.postgres.timeout > 0:
+        raise ConfigError(f"{name}: `postgres: connections` and `timeout` must be more than 0")
+    for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
+        if not _is_address(service.url):
+            raise ConfigError(
+                f"{name}: `{key}: url` must be an https:// address without user and password, "
+                f"not {service.url.rpartition('@')[2]!r}"
+            )
+        if not service.timeout > 0:
+            raise ConfigError(f"{name}: `{key}: timeout` must be more than 0 seconds, not {service.timeout}")
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL is one of the web that messages may show: not with a password, which would get into them."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(known) and "@" not in parts.netloc and url.isprintable() and " " not in url
 
 
 def _check_serve(serve: ServeConfig, name: str) -> None:
     if not 0 <= serve.port <= 65_535:
         raise ConfigError(f"{name}: `serve: port` must be from 0 (any that is free) to 65535, not {serve.port}")
     for key in ("seconds", "requests", "body", "results"):
-        if getattr(serve, key) <= 0:
+        if not getattr(serve, key) > 0:
             raise ConfigError(f"{name}: `serve: {key}` must be more than 0, not {getattr(serve, key)}")
     for entry in serve.tokens:
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", entry):

@@ -210,6 +210,8 @@ class WritableIndex(OpenedIndex):
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles and return how many there were. They stay deleted whatever is added later.
 
+        Raises QueryError for a number that is no PMID.
+
         >>> index = Index.open("indexes/demo")
         >>> index.delete([990000001])
         1
@@ -217,8 +219,12 @@ class WritableIndex(OpenedIndex):
         True
         >>> index.close()
         """
+        from search.query.filters import check_pmids
+
+        wanted = set(pmids)
+        check_pmids(wanted)
         with self._writing() as writer:
-            deleted = writer.store.delete(pmids)
+            deleted = writer.store.delete(wanted)
             writer.merge_if_due()
             return deleted
 

@@ -42,6 +42,9 @@ def _day(text: str | None, rest: str) -> date | None:
     return date.fromisoformat(text if len(text) > 4 else text + rest) if text else None
 
 
+# What is not UTF-8 in it is no PMID and is told as such.
+_FILE = click.File("r", "utf-8", "replace")
+
 _OPTIONS = (
     click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published then: 2015:2020, 2015-03-01:, ..."),
     click.option("--journal", "journals", multiple=True, metavar="NAME", help="Title, abbreviation or ISSN."),
@@ -53,8 +56,8 @@ _OPTIONS = (
     click.option("--free-full-text", is_flag=True, help="Only with a PMCID."),
     click.option("--no-retracted", is_flag=True, help="Not the retracted."),
     click.option("--added-since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Added to the index since."),
-    click.option("--pmids", "only_pmids", type=click.File("r"), metavar="FILE", help="Only the PMIDs in a file."),
-    click.option("--not-pmids", type=click.File("r"), metavar="FILE", help="None of the PMIDs in a file."),
+    click.option("--pmids", "only_pmids", type=_FILE, metavar="FILE", help="Only the PMIDs in a file."),
+    click.option("--not-pmids", type=_FILE, metavar="FILE", help="None of the PMIDs in a file."),
 )
 
 
@@ -116,7 +119,7 @@ def read_pmids(stream: Any) -> list[int]:
     found = []
     for number, line in enumerate(stream, start=1):
         for word in re.split(r"[\s,;]+", line.strip()):
-            if word and not (word.isascii() and word.isdigit() and int(word) > 0):
+            if word and not (word.isascii() and word.isdigit() and len(word) <= 20 and int(word) > 0):
                 raise QueryError(f"{Path(stream.name).name} line {number}: {word[:40]!r} is no PMID")
             found += [int(word)] if word else []
     return found

@@ -113,11 +113,15 @@ def similar(
     """Find the articles most like some articles or texts: PMIDs, text files, - for standard input."""
     from search.cli.output import print_searches
 
-    pmids = [int(like) for like in likes if like.isascii() and like.isdigit()]
-    texts = [_read_text(like) for like in likes if not (like.isascii() and like.isdigit())]
+    pmids = [int(like) for like in likes if _is_pmid(like)]
+    texts = [_read_text(like) for like in likes if not _is_pmid(like)]
     with open_index(config_file, folder) as index:
         hits = index.similar(pmids, limit or index.config.results, unlike=unlike, texts=texts, filters=filters)
     print_searches([None], [hits], style)
+
+
+def _is_pmid(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= 20
 
 
 def _read_text(name: str) -> str:

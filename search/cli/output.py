@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["marks", "plain", "print_article", "print_facets", "print_json", "print_searches"]
 
-# C0 and C1 control characters but tab and newline could steer a terminal; bidirectional overrides could reorder it.
+# C0 and C1 control characters but tab and newline could steer a terminal; bidirectional marks and overrides could
+# reorder it; line separators, the byte order mark, annotations and tags (U+E0000) are not seen and are no text.
 _CONTROL = {
     code: None
-    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    for first, last in (
+        (0, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),
+        (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F),
+    )
+    for code in range(first, last + 1)
     if chr(code) not in "\t\n"
-}
+}  # fmt: skip
 
-_ESCAPED = {code: f"\\u{code:04x}" for code in _CONTROL if code >= 0x7F}
+_ESCAPED = {code: json.dumps(chr(code))[1:-1] for code in _CONTROL if code >= 0x7F}
 
 
 def plain(text: str) -> str:

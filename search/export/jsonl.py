@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 from search.article import Article, to_json
@@ -24,4 +26,4 @@ def render(article: Article) -> str:
     found = [str(mark) for mark in marks(article)]
     if found:
         line = line[:-1] + ',"marks":' + msgspec.json.encode(found).decode() + "}"
-    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
+    return UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], line) + "\n"

@@ -27,8 +27,11 @@ __all__ = [
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # Controls (C0, DEL, C1), Unicode's line and paragraph separators, what turns the direction of text around, the byte
-# order mark, and halves of surrogate pairs, which no UTF-8 file can hold.
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# order mark, annotations and tags, which nobody sees, and halves of surrogate pairs, which no UTF-8 file can hold.
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _UNTIDY = re.compile(f"{UNSAFE.pattern}|  ")
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029 ]+")
 

@@ -34,7 +34,11 @@ class WriterLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises IndexLockedError, naming the owner, if another process has it."""
+        """Take the lock. Raises IndexLockedError, naming the owner, if another process has it.
+
+        IndexFolderError if there are symbolic links in the folder.
+        """
+        _refuse_links(self._path.parent)
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -62,6 +66,16 @@ class WriterLock:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raise if something in the folder is a symbolic link: an index from elsewhere may have it lead anywhere."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise IndexFolderError(
+                f"{path} is a symbolic link: writing the index could overwrite what it leads to; put the file or "
+                "folder itself in its place, or a link in place of the whole index"
+            )
 
 
 def _describe(data: bytes) -> str:

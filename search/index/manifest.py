@@ -100,6 +100,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
+        if path.exists() and not path.is_file():
+            raise IndexFolderError(f"{path} is no file")
         data = path.read_bytes()
     except FileNotFoundError:
         what = "is not there" if not folder.exists() else "is no index: it holds no manifest.json"

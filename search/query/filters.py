@@ -29,6 +29,7 @@ __all__ = [
     "Not",
     "Or",
     "Term",
+    "check_pmids",
     "explode",
     "filters_from_dict",
     "filters_to_dict",
@@ -108,9 +109,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
                 raise QueryError(f"{name} holds an empty name: leave it out")
         if not all(name_key(term.descriptor) for term in self.mesh):
             raise QueryError("mesh holds an empty name: leave it out")
-        for pmid in self.not_pmids | (self.pmids or frozenset()):
-            if not 1 <= pmid <= MAX_PMID:
-                raise QueryError(f"{pmid} is no PMID: PMIDs are whole numbers above 0")
+        check_pmids(self.not_pmids | (self.pmids or frozenset()))
         msgspec.structs.force_setattr(self, "languages", tuple(map(language_code, self.languages)))
 
     @property
@@ -222,6 +221,13 @@ def _explode_expression(expression: Expression, below: Callable[[str], Iterable[
     if isinstance(expression, Not):
         return Not(_explode_expression(expression.operand, below))
     return type(expression)(tuple(_explode_expression(operand, below) for operand in expression.operands))
+
+
+def check_pmids(pmids: Iterable[int]) -> None:
+    """Raise QueryError if one of the numbers is no PMID."""
+    for pmid in pmids:
+        if not 1 <= pmid <= MAX_PMID:
+            raise QueryError(f"{pmid} is no PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
 
 
 def filters_to_dict(filters: Filters) -> dict[str, Any]:

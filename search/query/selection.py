@@ -11,6 +11,9 @@ __all__ = ["condition_of"]
 _ALL: Condition = ("1 = 1", [])
 _NONE: Condition = ("1 = 0", [])
 
+#: Conditions that are joined in one row; SQLite takes no expression that is a thousand operators deep.
+_IN_A_ROW = 100
+
 
 def condition_of(filters: Filters, sql: Conditions) -> Condition:
     """Return what filters ask for as a condition in the SQL of a store."""
@@ -72,4 +75,8 @@ def _joined(operator: str, conditions: list[Condition], empty: Condition) -> Con
         return _ALL
     if not asked:
         return empty
-    return operator.join(f"({text})" for text, _ in asked), [value for _, values in asked for value in values]
+    texts = [f"({text})" for text, _ in asked]
+    while len(texts) > _IN_A_ROW:
+        rows = [texts[start : start + _IN_A_ROW] for start in range(0, len(texts), _IN_A_ROW)]
+        texts = [f"({operator.join(row)})" for row in rows]
+    return operator.join(texts), [value for _, values in asked for value in values]

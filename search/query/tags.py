@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date
 from typing import NamedTuple
@@ -91,7 +92,8 @@ def parse_question(text: str) -> tuple[str, Expression | None]:
     >>> parse_question("muscle pain 2015:2020[dp]")
     ('muscle pain', Term(filters=Filters(year_from=2015, year_to=2020)))
     """
-    tokens = _tokens(text)
+    # Most questions hold no tag, and a text of megabytes without one is not taken apart to see that.
+    tokens = _tokens(text) if "[" in text or "hasabstract" in text.lower() else []
     if not any(token.kind in ("tag", "term") for token in tokens):
         for match in _TAG.finditer(text):
             if match[1].lower() in _UNMISTAKABLE:
@@ -196,10 +198,14 @@ class _Parser:
 
     def parse(self) -> _Node:
         for match in _TAG.finditer(self.text):
-            quoted = any(token.kind == "quoted" and token.start < match.start() < token.end for token in self.tokens)
-            if match[1].lower() in OTHER_TAGS and not quoted and not _is_element(self.text, match):
-                raise self.error(match.start(), f"[{match[1]}] cannot be used: {OTHER_TAGS[match[1].lower()]}")
+            name = match[1].lower()
+            if name in OTHER_TAGS and not self.is_quoted(match.start()) and not _is_element(self.text, match):
+                raise self.error(match.start(), f"[{match[1]}] cannot be used: {OTHER_TAGS[name]}")
         return self.sequence(0)
+
+    def is_quoted(self, position: int) -> bool:
+        last = self.tokens[bisect_right(self.tokens, position, key=lambda token: token.start) - 1]
+        return last.kind == "quoted" and last.start < position < last.end
 
     def error(self, position: int, message: str) -> QueryError:
         return _error(self.text, position, message)

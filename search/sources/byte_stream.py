@@ -266,7 +266,7 @@ def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
             encoding = "utf-8"
     try:
         "a".encode(encoding)
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise SourceError(f"{name}: its encoding {encoding!r} is not known; convert it to UTF-8") from None
     codec = codecs.lookup(encoding)
     if codec.name in ("utf-8", "ascii"):
@@ -279,7 +279,7 @@ def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     for piece in _with_end(first, pieces):
         try:
             text = decoder.decode(piece, final=not piece)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise SourceError(f"{name}: is not valid {encoding} after byte {done:,}: {error}") from error
         done += len(piece)
         if text:

@@ -16,7 +16,7 @@ from lxml import etree
 
 from search.errors import QueryError, SourceError
 from search.sources.base import Record, Rejection
-from search.sources.web import Patience, TransientError, check_status, failure, make_client, persist
+from search.sources.web import Patience, TransientError, ask, check_status, failure, make_client, persist
 from search.sources.xml_records import read_records
 from search.sources.xml_splitter import split_records
 
@@ -180,7 +180,7 @@ class Eutils:
         """Send one request. It is a POST: what is in a URL gets into logs and messages of others."""
         self._rate.wait()
         try:
-            response = self._client.post(f"{self._url}{program}", data={**self._common, **parameters})
+            response = ask(self._client, "POST", f"{self._url}{program}", {**self._common, **parameters})
         except httpx.HTTPError as error:
             raise TransientError(failure(error)) from None
         if response.status_code == 400 and (said := self._said(response.content)):

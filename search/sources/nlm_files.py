@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
@@ -19,16 +19,21 @@ import httpx
 import msgspec
 
 from search.errors import SourceError
-from search.sources.web import Patience, TransientError, check_status, failure, make_client, persist
+from search.sources.web import Patience, TransientError, ask, check_status, failure, make_client, persist
 
 __all__ = ["FileFolder", "FileServer", "NlmFile", "Origin", "fetch_ahead", "parse_listing"]
 
 #: What stays free on a disk that files are downloaded to, in bytes: the index beside them grows too.
 RESERVE = 500_000_000
 
-_NAME = re.compile(r"pubmed(\d\d)n(\d{4,5})\.xml(?:\.gz)?")
-_LINK = re.compile(r"""<a\s[^>]*?href\s*=\s*["']([^"']*)["'][^>]*>.*?</a>([^<\n]*)""", re.IGNORECASE)
-_SIZE = re.compile(r"([\d.]+)\s*([KMGT]?)\s*$")
+#: No file of NLM's comes near this, in bytes.
+_MOST_BYTES = 1 << 30
+
+_NAME = re.compile(r"pubmed(\d\d)n(\d{4,5})\.xml(?:\.gz)?", re.ASCII)
+_LINK_BEGINS = re.compile(r"<a\s", re.IGNORECASE)
+_HREF = re.compile(r"""\bhref\s*=\s*["']([^"']*)["']""", re.IGNORECASE)
+_LINK_ENDS = re.compile(r"</a>([^<\n]*)", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]?)\s*$", re.ASCII)
 _MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
 
 
@@ -125,7 +130,7 @@ class FileServer:
         return sorted(found, key=lambda file: file.sequence)
 
     def _page(self, folder: str) -> str:
-        response = self._client.get(f"{self._url}{folder}/")
+        response = ask(self._client, "GET", f"{self._url}{folder}/")
         check_status(response)
         page = response.text
         lowered = page.lower()
@@ -139,7 +144,7 @@ class FileServer:
         return persist(f"{file.name}.md5", lambda: self._read_md5(file), self._patience)
 
     def _read_md5(self, file: NlmFile) -> str:
-        response = self._client.get(f"{self._address(file)}.md5")
+        response = ask(self._client, "GET", f"{self._address(file)}.md5")
         check_status(response)
         return _parse_md5(response.text, file.name)
 
@@ -194,6 +199,9 @@ class FileServer:
                         gained += len(block)
                         if stop.is_set():
                             raise SourceError(f"{file.name}: stopped")
+                        if have + gained > _MOST_BYTES:
+                            part.unlink()
+                            raise SourceError(f"{file.name}: over {_MOST_BYTES >> 30} GB, which no file of NLM's is")
         except httpx.HTTPError as error:
             raise TransientError(failure(error), progressed=gained > 0) from None
         except OSError as error:
@@ -240,7 +248,9 @@ class FileFolder:
         path = self._path(file)
         beside = path.with_name(f"{file.name}.md5")
         try:
-            return _parse_md5(beside.read_text(), file.name) if beside.exists() else _md5_of(path)
+            if not beside.exists():
+                return _md5_of(path)
+            return _parse_md5(beside.read_bytes().decode("ascii", "replace"), file.name)
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from error
 
@@ -266,13 +276,13 @@ def parse_listing(page: str, *, baseline: bool, source: str) -> list[NlmFile]:
     Names are used as file names, so one with a path in it raises SourceError. Links to anything else are passed over.
     """
     sizes: dict[str, str] = {}
-    for match in _LINK.finditer(page):
-        name = unquote(unescape(match[1])).split("?")[0].split("#")[0]
+    for link, after in _links(page):
+        name = unquote(unescape(link)).split("?")[0].split("#")[0]
         if not re.search(r"\.xml(\.gz)?(\.md5)?$", name, re.IGNORECASE):
             continue
         if "/" in name or "\\" in name or ".." in name:
             raise SourceError(f"{source} lists a file with a path in its name ({name!r}); it is not used")
-        sizes[name] = " ".join(match[2].split())
+        sizes[name] = " ".join(after.split())
     names = sorted(name for name in sizes if _NAME.fullmatch(name))
     complete = []
     for name in names:
@@ -280,6 +290,15 @@ def parse_listing(page: str, *, baseline: bool, source: str) -> list[NlmFile]:
             break
         complete.append(NlmFile(name=name, baseline=baseline, size=_bytes(sizes[name]), stamp=sizes[name]))
     return complete
+
+
+def _links(page: str) -> Iterator[tuple[str, str]]:
+    """Yield where each link leads, and what stands behind it on its line; in a time that grows with the page."""
+    for part in _LINK_BEGINS.split(page)[1:]:
+        tag, _, rest = part.partition(">")
+        href, end = _HREF.search(tag), _LINK_ENDS.search(rest)
+        if href and end:
+            yield href[1], end[1]
 
 
 def fetch_ahead(
@@ -320,7 +339,10 @@ def _first_run(files: list[NlmFile]) -> list[NlmFile]:
 
 
 def _on_disk(path: Path, *, baseline: bool) -> NlmFile:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
     return NlmFile(
         name=path.name, baseline=baseline, size=status.st_size, stamp=f"{status.st_size} {status.st_mtime_ns}"
     )
@@ -344,7 +366,7 @@ def _md5_of(path: Path) -> str:
 
 def _bytes(listed: str) -> int:
     """Return the bytes that a listing's `20M` stands for; 0 for what is no size."""
-    match = _SIZE.search(listed)
+    match = _SIZE.search(listed[-40:])
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " ")) if match else 0
 
 

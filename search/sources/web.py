@@ -16,11 +16,14 @@ import msgspec
 
 from search.errors import SourceError
 
-__all__ = ["Patience", "TransientError", "check_status", "failure", "make_client", "persist"]
+__all__ = ["Patience", "TransientError", "ask", "check_status", "failure", "make_client", "persist"]
 
 _Result = TypeVar("_Result")
 
 _USER_AGENT = "pubmed-semantic-search"
+
+#: Nothing that is asked for with `ask` comes near this, unpacked.
+_MOST_BYTES = 1 << 27
 
 
 class TransientError(SourceError):
@@ -64,6 +67,20 @@ def make_client(timeout: float, *, headers: Mapping[str, str] | None = None, red
         headers={"User-Agent": _USER_AGENT, **(headers or {})},
         verify=_certificates(),
     )
+
+
+def ask(client: httpx.Client, method: str, url: str, data: Mapping[str, str] | None = None) -> httpx.Response:
+    """Send a request and return the answer, read and unpacked. Raises SourceError if it is larger than any is."""
+    body = bytearray()
+    with client.stream(method, url, data=data) as response:
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > _MOST_BYTES:
+                host = response.request.url.host
+                raise SourceError(f"{host}: the answer is over {_MOST_BYTES >> 20} MB and was not read to its end")
+    packing = ("content-encoding", "content-length", "transfer-encoding")
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in packing]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
 
 @functools.cache
@@ -121,11 +138,11 @@ def check_status(response: httpx.Response, *expected: int) -> None:
 def _retry_after(response: httpx.Response) -> float:
     """Return the seconds of a Retry-After header, which holds a number or a date; 0 without one."""
     value = response.headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

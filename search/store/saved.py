@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Protocol
@@ -50,9 +51,12 @@ class SavedFolder:
         """Replace one so that a crash leaves the old or the new. Raises OSError."""
         path = self._folder / f"{name}.json"
         temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+        if self._folder.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link, and what it leads to is not written", str(self._folder))
         self._folder.mkdir(exist_ok=True)
         fsync_folder(self._folder.parent)
-        with temporary.open("wb") as stream:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as stream:
             stream.write(sealed(msgspec.json.decode(content)))
             stream.flush()
             os.fsync(stream.fileno())

@@ -1,14 +1,18 @@
 """Input that was made to do harm, beyond what the tests of each source hold already."""
 
+import contextlib
 import gzip
 import http.server
 import json
 import threading
 
 import pytest
+from hostile.limits import processor_seconds
 from source_files import a_set, read, read_until_problem, record
 
 from search.article import Article
+from search.errors import QueryError, SourceError
+from search.query.tags import parse_question
 from search.sources import Rejection, open_source
 from search.sources.byte_stream import ByteStream
 
@@ -98,6 +102,31 @@ def test_numbers_and_nesting_that_are_no_record(tmp_path, line, reason):
     assert isinstance(bad, Rejection) and reason in bad.reason, bad
     assert len(bad.reason) < 500
     assert following.pmid == 9
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "utf_16", "rot13", "hex", "idna", "punycode", "unicode_escape"])
+def test_an_encoding_that_is_none_of_text_is_told(tmp_path, encoding):
+    path = tmp_path / "odd.xml"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><PubmedArticleSet>\\N{{\xe9</PubmedArticleSet>')
+    with pytest.raises(SourceError):
+        list(open_source(path))
+
+
+QUESTIONS = {
+    "no tag": "word " * 2_000_000,
+    "tags": "x[mh] AND " * 20_000 + "y[mh]",
+    "quoted": '"a[ti]" ' * 20_000 + "x[mh]",
+    "parentheses": "(" * 100_000 + "x[mh]",
+    "brackets": "[" * 100_000 + "x[mh]",
+    "hyphens": "-" * 100_000 + "[dp]",
+    "dates": "2015[dp] : " * 20_000 + "2016[dp]",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_of_megabytes_is_read_in_a_time_that_grows_with_it(question):
+    with processor_seconds(60), contextlib.suppress(QueryError):
+        parse_question(question)
 
 
 def test_a_record_of_very_many_keys_and_one_of_very_long_text_are_read(tmp_path):

@@ -21,9 +21,11 @@ from search.article import (
 )
 from search.cli import main as command_line
 
-#: Clear the screen, set the title, a C1 sequence, a bell, backspaces, and text that is shown in another order.
-EVIL = "evil\x1b[2J\x1b]0;owned\x07\x9b31m\x85\x08\x7f\u202edetrevni\u2066x"
-OBEYED = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+#: Clear the screen, set the title, a C1 sequence, a bell, backspaces, text that is shown in another order, and such as
+#: is not shown.
+EVIL = "evil\x1b[2J\x1b]0;owned\x07\x9b31m\x85\x08\x7f\u202edetrevni\u2066x\u200f\u061c\u2028\ufeff\ufff9\U000e0041"
+OBEYED = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+OBEYED |= {chr(code) for code in (0x61C, 0x200E, 0x200F, 0xFEFF, 0xFFF9, 0xFFFA, 0xFFFB, *range(0xE0000, 0xE0080))}
 OBEYED -= {"\n", "\t", "\r"}
 
 RECORD = Article(

@@ -9,9 +9,9 @@ from filter_strategies import PROPERTY, expressions, filters_strategy, small_art
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search.article import Article
+from search.article import Article, MeshHeading
 from search.index.selection import Selection
-from search.query.filters import Filters
+from search.query.filters import And, Filters, MeshTerm, Or, Term
 from search.query.selection import condition_of
 from search.store import StoreReader, StoreWriter, prepare
 
@@ -38,6 +38,18 @@ def test_sql_equals_brute_force(empty_store, articles, many, expression):
             # Looked at one by one, in whatever order they are given, the same pass.
             given = np.array([999, *(article.pmid for article in numbered[::-1])], np.int64)
             assert selection(store, filters).passing(given).tolist() == expected[::-1]
+
+
+def test_a_heading_of_the_tree_with_thousands_below_it(empty_store):
+    store = empty_store()
+    articles = [
+        Article(pmid=pmid, title="x", mesh_headings=(MeshHeading(f"Heading {pmid}"),)) for pmid in (1, 2999, 5000)
+    ]
+    store.apply(store.plan([prepare(article) for article in articles]))
+    terms = tuple(MeshTerm(f"Heading {number}") for number in range(3000))
+    assert select(store, Filters(mesh=terms)) == [1, 2999]
+    assert select(store, Filters(expression=Or(tuple(Term(Filters(mesh=(term,))) for term in terms)))) == [1, 2999]
+    assert select(store, Filters(expression=And((Term(Filters(has_abstract=False)),) * 3000))) == [1, 2999, 5000]
 
 
 def test_none_allowed_is_nothing(empty_store):
