@@ -7,6 +7,11 @@ import re
 import tempfile
 from pathlib import Path
 
+# What is loaded where it is needed is loaded here, so that whoever instruments this module instruments them too.
+import search.query.tags
+import search.sources.jsonl
+import search.sources.medline_xml
+import search.sources.nbib  # noqa: F401
 from search.article import Article, Deletion, from_json, to_json
 from search.config import load_config
 from search.errors import ConfigError, QueryError, SourceError
@@ -14,7 +19,10 @@ from search.query.tags import parse_question
 from search.sources import Rejection, open_source
 from search.store import prepare
 
-__all__ = ["TARGETS", "seeds"]
+__all__ = ["KEPT", "TARGETS", "kept", "seeds"]
+
+#: What fuzzing found to reach something new, a file of JSON strings (of bytes as Latin-1) for each target.
+KEPT = Path(__file__).parent / "kept"
 
 _SAMPLE = Path(__file__).parents[2] / "search" / "sample"
 _FILE = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)) / "input"
@@ -66,6 +74,13 @@ def config(data):
 
 
 TARGETS = {function.__name__: function for function in (xml, nbib, jsonl, tags, config)}
+
+
+def kept(name):
+    """What `keep.py` kept of earlier runs."""
+    path = KEPT / f"{name}.jsonl"
+    lines = path.read_text("utf-8").split("\n") if path.exists() else []
+    return [json.loads(line).encode("latin-1") for line in lines if line]
 
 
 def seeds(name):
