@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import socket
 import sys
 from datetime import datetime, timezone
@@ -15,6 +16,9 @@ import msgspec
 from search.errors import IndexFolderError, IndexLockedError
 
 __all__ = ["WriterLock"]
+
+
+_PASSWORD = re.compile(r"(?<=://)[^/\s]*@|\bpassword=[^&\s]*")
 
 
 class _Owner(msgspec.Struct):
@@ -51,7 +55,9 @@ class WriterLock:
             raise IndexLockedError(
                 f"{self._path.parent} is being written by {owner}; searching it is possible meanwhile, writing is not"
             ) from None
-        command = " ".join(Path(part).name if place == 0 else part for place, part in enumerate(sys.argv))[:200]
+        command = " ".join(Path(part).name if place == 0 else part for place, part in enumerate(sys.argv))
+        # An address of a database may hold a password, which others read here.
+        command = _PASSWORD.sub("", command)[:200]
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._descriptor = descriptor
         # The lock is held whether or not there is room to say by whom.

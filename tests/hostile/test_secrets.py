@@ -1,6 +1,7 @@
-"""The API key is told to NCBI and to nobody else: no message, log, ledger or saved search holds it."""
+"""The API key is told to NCBI and to nobody else: no message, log, ledger or saved search holds it; nor a password."""
 
 import logging
+import os
 import sys
 
 import pytest
@@ -9,6 +10,8 @@ from nlm_server import Fault, NlmServer, article_xml
 
 from search import api
 from search.cli import main as command_line
+from search.errors import IndexLockedError
+from search.index.lock import WriterLock
 from search.sources import web
 
 KEY = "0123456789abcdef0123456789abcdef0123"
@@ -70,3 +73,19 @@ def test_the_key_is_nowhere(server, tmp_path, monkeypatch, capsys, caplog, fault
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert tmp_path / "index" / "articles.db" in kept
     assert [path for path in kept if KEY.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://me:hunter2@host/db", "postgresql://host/db?user=me&password=hunter2&x=y"],
+    ids=["user", "query"],
+)
+def test_the_lock_says_who_writes_without_a_password(tmp_path, monkeypatch, address):
+    monkeypatch.setattr(sys, "argv", ["search", "copy", address, str(tmp_path)])
+    lock = WriterLock(tmp_path)
+    lock.acquire()
+    with pytest.raises(IndexLockedError, match=f"process {os.getpid()} on .*`search copy postgresql://") as told:
+        WriterLock(tmp_path).acquire()
+    assert "hunter2" not in str(told.value)
+    assert b"hunter2" not in (tmp_path / "writer.lock").read_bytes()
+    lock.release()
