@@ -85,9 +85,12 @@ def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple
 @click.option("--index", "folder", type=click.Path(path_type=Path), required=True, help="An index made by the base.")
 @click.option("--base", default="minilm", show_default=True, help="The model to start from.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Of the trained weights.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. steps=400.")
-def hybrid(data: Path, folder: Path, base: str, output: Path, share: float, values: tuple[str, ...]) -> None:
+def hybrid(
+    data: Path, folder: Path, base: str, output: Path, resume: bool, share: float, values: tuple[str, ...]
+) -> None:
     """Teach a small model, by questions alone, what BM25 adds to its own ranking.
 
     What the data folder holds, and the parameters, are in docs/training.md.
@@ -96,12 +99,20 @@ def hybrid(data: Path, folder: Path, base: str, output: Path, share: float, valu
     from search.training.hybrid import HybridParameters
     from search.training.recipe import teach_hybrid
 
-    def report(step: int, kind: str, loss: float) -> None:
-        click.echo(f"step {step:,} ({kind}) loss {loss:.4f}", err=True)
+    def report(step: int, losses: dict[str, float]) -> None:
+        parts = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+        click.echo(f"step {step:,}: {parts}", err=True)
 
     parameters = _converted(values, HybridParameters)
     teach_hybrid(
-        data, folder, resolve_model(base).document, output, parameters=parameters, share=share, progress=report
+        data,
+        folder,
+        resolve_model(base).document,
+        output,
+        parameters=parameters,
+        share=share,
+        resume=resume,
+        progress=report,
     )
 
 

@@ -1,22 +1,26 @@
-"""Teach a small model the hybrid ranking of a set of documents, by its questions alone.
+"""Teach a small model the hybrid ranking of a set of documents, by short texts alone.
 
 Cosine and BM25 together rank better than either. What BM25 adds is for the greater part which words of a question
 matter, and that can be learned on the side of the question: the documents' vectors stay those of the base, so a
 question is compared with all documents, not with the few of a batch, and only short texts go through the model.
 A few documents go with each batch and are held to the vectors they have. So model and base agree on documents, what
-the base knew is part of the teacher, and nothing needs to be labelled.
+the base knew is part of the teacher, and nothing needs to be labelled. Pairs of short texts (a title and its
+conclusion, a question and its answer) go with each batch too, and are told apart from each other's.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.errors import TrainingError
 from search.training.bm25 import BM25
 
 __all__ = ["Bank", "HybridParameters", "Question", "encode_with_gradient", "load_bert", "mix_weights", "teach"]
@@ -40,19 +44,18 @@ class Question:
 class HybridParameters:
     """How to teach.
 
-    A batch is `questions` texts and `anchors` documents; every `pair_every`-th batch is `pairs` of a
-    title and a conclusion instead, told apart from each other (0: never). `bm25_weight` and `temperature` make the
-    teacher's distribution, `answer_weight` is the part that a known answer has in it.
+    A batch is `questions` texts, `pairs` of texts that say the same (0: none) and `anchors` documents. `bm25_weight`
+    and `temperature` make the teacher's distribution, `answer_weight` is the part that a known answer has in it.
     """
 
-    steps: int = 250
-    questions: int = 64
-    anchors: int = 4
-    pairs: int = 24
-    pair_every: int = 4
+    steps: int = 500
+    questions: int = 48
+    anchors: int = 3
+    pairs: int = 32
     learning_rate: float = 7e-5
     warmup_steps: int = 20
     max_length: int = 64
+    pair_length: int = 96
     anchor_length: int = 128
     frozen_layers: int = 2
     bm25_weight: float = 0.4
@@ -60,6 +63,7 @@ class HybridParameters:
     answer_weight: float = 0.5
     anchor_weight: float = 10.0
     correlation_weight: float = 2.0
+    checkpoint_steps: int = 25
     seed: int = 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,12 +113,15 @@ def teach(
     pairs: Sequence[tuple[str, str]],
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
-    progress: Callable[[int, str, float], None] | None = None,
+    progress: Callable[[int, dict[str, float]], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
     """Train a transformers BERT in place.
 
-    `draw` returns so many questions, `pairs` are (title, conclusion) in an order in which neighbours are alike, and
-    `encode` gives the base's vectors. `progress` is told the step, the kind of batch and its loss.
+    `draw` returns so many questions, `pairs` are texts that say the same in an order in which neighbours are alike, and
+    `encode` gives the base's vectors. `progress` is told the step and its losses by name. Every `checkpoint_steps` the
+    state is written to the file `checkpoint`; where it is there already, the run goes on from it as if it had not been
+    stopped. Raises TrainingError if it is of another run or cannot be read.
     """
     import torch
 
@@ -129,24 +136,64 @@ def teach(
     vectors = torch.from_numpy(bank.vectors)
     anchors = _short_documents(bank.texts, tokenizer, parameters.anchor_length)
     blocks = _blocks(len(pairs), parameters.pairs, chance)
+    state = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    done = _restore(checkpoint, state, parameters)
     for step in range(parameters.steps):
-        if parameters.pair_every and step % parameters.pair_every == parameters.pair_every - 1:
-            kind = "pairs"
-            loss = _pair_loss(model, tokenizer, [pairs[row] for row in next(blocks)], parameters)
-        else:
-            kind = "questions"
-            questions = draw(chance, parameters.questions)
-            loss = _question_loss(model, tokenizer, bank, vectors, questions, encode, parameters)
-        loss = loss + _anchor_loss(
-            model, tokenizer, bank, vectors, chance.sample(anchors, parameters.anchors), parameters
-        )
-        loss.backward()
+        questions = draw(chance, parameters.questions)
+        rows = chance.sample(anchors, parameters.anchors)
+        block = [pairs[row] for row in next(blocks)] if parameters.pairs else []
+        if step < done:
+            # Drawn all the same, so that what follows is what it would have been.
+            continue
+        parts = {
+            "questions": lambda: _question_loss(model, tokenizer, bank, vectors, questions, encode, parameters),
+            "anchors": lambda: _anchor_loss(model, tokenizer, bank, vectors, rows, parameters),
+        }
+        if block:
+            parts["pairs"] = lambda: _pair_loss(model, tokenizer, block, parameters)
+        losses = {}
+        # One part after the other: the memory of only one graph is needed at a time.
+        for name, part in parts.items():
+            loss = part()
+            loss.backward()
+            losses[name] = float(loss.detach())
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         if progress is not None:
-            progress(step + 1, kind, float(loss.detach()))
+            progress(step + 1, losses)
+        if checkpoint is not None and (step + 1) % parameters.checkpoint_steps == 0:
+            _keep(checkpoint, state, parameters, step + 1)
+
+
+def _keep(checkpoint: Path, state: dict[str, Any], parameters: HybridParameters, done: int) -> None:
+    """Write how far a run has come, to a temporary name first."""
+    import torch
+
+    partial = checkpoint.with_name(f"{checkpoint.name}.partial")
+    values: dict[str, Any] = {name: part.state_dict() for name, part in state.items()}
+    torch.save({**values, "parameters": parameters.to_dict(), "done": done}, partial)
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.replace(checkpoint)
+
+
+def _restore(checkpoint: Path | None, state: dict[str, Any], parameters: HybridParameters) -> int:
+    """Put the state of a checkpoint in place, if there is one, and return how many steps were done."""
+    import torch
+
+    if checkpoint is None or not checkpoint.exists():
+        return 0
+    try:
+        found = torch.load(checkpoint, weights_only=True)
+    except Exception as error:  # torch, pickle and zipfile each raise their own
+        raise TrainingError(f"{checkpoint} cannot be read ({error}); remove it to start anew") from error
+    if found["parameters"] != parameters.to_dict():
+        raise TrainingError(f"{checkpoint} is of a run with other parameters; resume with the same or remove it")
+    for name, part in state.items():
+        part.load_state_dict(found[name])
+    return int(found["done"])
 
 
 def _question_loss(
@@ -182,7 +229,7 @@ def _pair_loss(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], par
     import torch
 
     first = encode_with_gradient(model, tokenizer, [pair[0] for pair in pairs], parameters.max_length)
-    second = encode_with_gradient(model, tokenizer, [pair[1] for pair in pairs], parameters.max_length)
+    second = encode_with_gradient(model, tokenizer, [pair[1] for pair in pairs], parameters.pair_length)
     cosines = first @ second.T
     scaled = cosines / parameters.temperature
     labels = torch.arange(len(pairs))

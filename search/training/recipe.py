@@ -1,7 +1,7 @@
 """Teach a small model the hybrid ranking of PubMed articles: what it learns from, and the whole run.
 
-The data folder has `pubmed/records.jsonl.gz` (pmid, title, abstract, mesh), `medquad/pairs.jsonl.gz` (question, topic),
-`scifact/` in BEIR's layout and `pubmedqa/ori_pqal.json`. The last, and of SciFact all but three quarters of its
+The data folder has `pubmed/records.jsonl.gz` (pmid, title, abstract, mesh), `medquad/pairs.jsonl.gz` (question, topic,
+answer), `scifact/` in BEIR's layout and `pubmedqa/ori_pqal.json`. The last, and of SciFact all but three quarters of its
 training claims and their abstracts, serve only to leave out of training what models are judged by. An index of the same
 records holds the base's vectors. All draws come from fixed seeds.
 """
@@ -9,6 +9,7 @@ records holds the base's vectors. All draws come from fixed seeds.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import re
@@ -36,8 +37,14 @@ KINDS = {"lay": 0.25, "topic": 0.1, "mesh": 0.1, "title": 0.23, "sentence": 0.22
 
 HELD_OUT_ARTICLES = 2500
 HELD_OUT_TOPICS = 600
+#: Near neighbours that stand together among the pairs, so that a batch has some that are hard to tell apart.
 GROUP = 8
-PAIRS = 12_000
+#: Pairs of a title and a conclusion, and of a consumer's question and its answer.
+CONCLUSIONS, ANSWERS = 12_000, 2_400
+#: A conclusion is the last sentences of an abstract that have so many words together, four sentences at most.
+CONCLUSION_WORDS, CONCLUSION_SENTENCES = 25, 4
+#: Words of an answer that are kept.
+ANSWER_WORDS = 60
 
 _LABEL = re.compile(
     r"^(?:[A-Z][A-Z &/,\'-]{3,40}|Conclusions?|Results|Methods|Background|Objectives?|Purpose|Aims?|"
@@ -57,14 +64,20 @@ class Record:
 
 
 @dataclass(frozen=True)
-class TrainingTexts:
-    """What the model is trained on, with everything held out taken away.
+class Asked:
+    """A consumer's question, what it is about, and its answer."""
 
-    `questions` are (question, topic) of consumers, `claims` are (claim, row in `abstracts`).
-    """
+    question: str
+    topic: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class TrainingTexts:
+    """What the model is trained on, with everything held out taken away; `claims` are (claim, row in `abstracts`)."""
 
     articles: tuple[Record, ...]
-    questions: tuple[tuple[str, str], ...]
+    questions: tuple[Asked, ...]
     claims: tuple[tuple[str, int], ...]
     abstracts: tuple[str, ...]
 
@@ -77,24 +90,23 @@ def teach_hybrid(
     *,
     parameters: HybridParameters | None = None,
     share: float = 1.0,
-    progress: Callable[[int, str, float], None] | None = None,
+    resume: bool = False,
+    progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> None:
     """Teach the model in the folder `base` and write the result to the folder `output` in float16.
 
     `index` is an index of the records, made with that base. `share` is the part of the trained weights in the result;
-    the rest is the base's. Raises TrainingError: data that is not there, an index of another model, an output that is.
+    the rest is the base's. A run works in `<output>.partial/`; with `resume` one that was stopped goes on from its last
+    checkpoint. Raises TrainingError: data that is not there, an index of another model, an output or an unfinished run
+    that is, no space.
     """
-    if output.exists():
-        raise TrainingError(f"{output} is there already; choose another name or remove it")
+    work = _checked_work_folder(output, resume=resume)
     texts = load_texts(data)
     encoder = Encoder(base)
     vectors = _vectors(index, encoder, texts)
     documents = [f"{record.title} {record.abstract}" for record in texts.articles] + list(texts.abstracts)
     bank = Bank(documents, vectors, BM25(documents))
-    pairs = [
-        (texts.articles[row].title, conclusion(texts.articles[row].sentences))
-        for row in neighbouring(vectors[: len(texts.articles)], PAIRS)
-    ]
+    pairs = draw_pairs(texts, vectors[: len(texts.articles)])
 
     def draw(chance: random.Random, count: int) -> list[Question]:
         return draw_questions(texts, chance, count)
@@ -104,8 +116,27 @@ def teach_hybrid(
 
     model, tokenizer = load_bert(base)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    teach(model, tokenizer, bank, draw, pairs, encode, parameters or HybridParameters(), progress)
-    save_model(base, output, mix_weights(model.state_dict(), before, share))
+    parameters = parameters or HybridParameters()
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        teach(model, tokenizer, bank, draw, pairs, encode, parameters, progress, work / "checkpoint.pt")
+        save_model(base, work / "model", mix_weights(model.state_dict(), before, share))
+    except OSError as error:
+        raise TrainingError(f"training stopped: {error}; put that right and resume, {work} has the rest") from error
+    (work / "model").replace(output)
+    shutil.rmtree(work)
+
+
+def _checked_work_folder(output: Path, *, resume: bool) -> Path:
+    """Return the folder in which a run is to work; raises TrainingError where the output or another run is there."""
+    work = output.with_name(f"{output.name}.partial")
+    if output.exists():
+        raise TrainingError(f"{output} is there already; choose another name or remove it")
+    if work.exists() and not resume:
+        raise TrainingError(f"{work} holds an unfinished run; resume it, or remove the folder to start anew")
+    if resume and not work.exists():
+        raise TrainingError(f"there is no run to resume at {work}; start without resume")
+    return work
 
 
 def load_texts(data: Path) -> TrainingTexts:
@@ -128,11 +159,11 @@ def draw_questions(texts: TrainingTexts, chance: random.Random, count: int) -> l
 
 def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> Question:
     if kind == "lay":
-        text = chance.choice(texts.questions)[0].replace(" ?", "?").replace(" (are)", "").strip()
+        text = _plain(chance.choice(texts.questions).question)
         # People type questions in small letters and without a mark, too.
         return Question(kind, text.lower().rstrip("?") if chance.random() < 0.3 else text)
     if kind == "topic":
-        return Question(kind, chance.choice(texts.questions)[1])
+        return Question(kind, chance.choice(texts.questions).topic)
     if kind == "claim":
         claim, row = chance.choice(texts.claims)
         return Question(kind, claim, answer=len(texts.articles) + row)
@@ -149,10 +180,35 @@ def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> Questio
     return Question("title", record.title, own=row)
 
 
+def draw_pairs(texts: TrainingTexts, vectors: NDArray[np.float32]) -> list[tuple[str, str]]:
+    """Return titles with conclusions, near ones together, and then questions with answers, no two of one topic together.
+
+    `vectors` are those of the articles.
+    """
+    articles = [texts.articles[row] for row in neighbouring(vectors, CONCLUSIONS)]
+    asked = list(texts.questions)
+    random.Random(13).shuffle(asked)
+    by_topic: dict[str, list[Asked]] = defaultdict(list)
+    for entry in asked:
+        by_topic[entry.topic].append(entry)
+    in_turn = [entry for round_ in itertools.zip_longest(*by_topic.values()) for entry in round_ if entry]
+    answers = [(_plain(entry.question), " ".join(entry.answer.split()[:ANSWER_WORDS])) for entry in in_turn[:ANSWERS]]
+    return [(record.title, conclusion(record.sentences)) for record in articles] + answers
+
+
 def conclusion(sentences: Sequence[str]) -> str:
-    """Return the last sentence, with the one before where it is short, without the label of its section."""
-    plain = [_LABEL.sub("", sentence) for sentence in sentences]
-    return plain[-1] if len(plain[-1].split()) >= 12 else " ".join(plain[-2:])
+    """Return the last sentences that have `CONCLUSION_WORDS` together, without the labels of their sections."""
+    found: list[str] = []
+    for sentence in reversed(sentences[-CONCLUSION_SENTENCES:]):
+        found.insert(0, _LABEL.sub("", sentence))
+        if sum(len(text.split()) for text in found) >= CONCLUSION_WORDS:
+            break
+    return " ".join(found)
+
+
+def _plain(question: str) -> str:
+    """Return a question of MedQuAD's templates as people would write it."""
+    return question.replace(" ?", "?").replace(" (are)", "").strip()
 
 
 def neighbouring(vectors: NDArray[np.float32], count: int, seed: int = 11) -> list[int]:
@@ -177,20 +233,18 @@ def save_model(base: Path, output: Path, weights: dict[str, Any]) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    partial = output.with_name(f"{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(output, ignore_errors=True)
     ignored = shutil.ignore_patterns("README.md", "data_config.json", "vocab.txt", ".gitattributes")
-    shutil.copytree(base, partial, ignore=ignored)
+    shutil.copytree(base, output, ignore=ignored)
     names = load_file(base / "model.safetensors")
     halves = {name: weights[name].to(torch.float16).contiguous() for name in names if name in weights}
-    save_file(halves, partial / "model.safetensors", metadata={"format": "pt"})
-    (partial / "model.safetensors").chmod(0o644)
-    config = json.loads((partial / "config.json").read_text(encoding="utf-8"))
+    save_file(halves, output / "model.safetensors", metadata={"format": "pt"})
+    (output / "model.safetensors").chmod(0o644)
+    config = json.loads((output / "config.json").read_text(encoding="utf-8"))
     # A loader that takes the file's type would compute in half precision, which a CPU does slowly and badly.
     config.pop("torch_dtype", None)
     config["dtype"] = "float32"
-    (partial / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    partial.replace(output)
+    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _vectors(index: Path, encoder: Encoder, texts: TrainingTexts) -> NDArray[np.float32]:
@@ -233,7 +287,9 @@ def _articles(data: Path) -> tuple[Record, ...]:
         title = _normal(row["title"])
         sentences = split_sentences(row["abstract"])
         short = len(sentences) < 3 or len(row["abstract"].split()) < 50 or len(title.split()) < 4
-        if row["pmid"] in pmids or title in titles or short or title in seen:
+        # Titles that ask are held out too: with their conclusions they are most like what PubMed QA holds.
+        asks = row["title"].rstrip(" ]").endswith("?")
+        if row["pmid"] in pmids or title in titles or short or asks or title in seen:
             continue
         seen.add(title)
         shown = row["title"].strip().strip("[]") if row["title"].startswith("[") else row["title"].strip()
@@ -242,12 +298,16 @@ def _articles(data: Path) -> tuple[Record, ...]:
     return tuple(records[HELD_OUT_ARTICLES:])
 
 
-def _questions(data: Path) -> tuple[tuple[str, str], ...]:
-    rows = [(row["question"], row["topic"]) for row in _lines(data / "medquad" / "pairs.jsonl.gz") if row["topic"]]
-    topics = sorted({topic for _, topic in rows})
+def _questions(data: Path) -> tuple[Asked, ...]:
+    rows = [
+        Asked(row["question"], row["topic"], row["answer"])
+        for row in _lines(data / "medquad" / "pairs.jsonl.gz")
+        if row["topic"]
+    ]
+    topics = sorted({row.topic for row in rows})
     random.Random(3).shuffle(topics)
     held_out = set(topics[:HELD_OUT_TOPICS])
-    return tuple(row for row in dict.fromkeys(rows) if row[1] not in held_out)
+    return tuple(row for row in dict.fromkeys(rows) if row.topic not in held_out)
 
 
 def _claims(data: Path) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:

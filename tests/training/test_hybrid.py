@@ -87,9 +87,16 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
         return encode_with_gradient(base.eval(), tokenizer, texts, 64).detach().numpy()
 
     bank = Bank(documents, encode(documents), BM25(documents))
-    losses = {"questions": [], "pairs": []}
+    losses = {"questions": [], "pairs": [], "anchors": []}
     parameters = HybridParameters(
-        steps=60, questions=24, pairs=8, learning_rate=5e-3, warmup_steps=4, frozen_layers=0, anchor_length=64
+        steps=60,
+        questions=24,
+        pairs=8,
+        learning_rate=5e-3,
+        warmup_steps=4,
+        frozen_layers=0,
+        anchor_length=64,
+        anchor_weight=60,
     )
     teach(
         model,
@@ -99,9 +106,9 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
         [(pair.anchor, pair.positive) for pair in pairs],
         encode,
         parameters,
-        lambda step, kind, loss: losses[kind].append(loss),
+        lambda step, found: [losses[name].append(loss) for name, loss in found.items()],
     )
-    assert (len(losses["questions"]), len(losses["pairs"])) == (45, 15)
+    assert [len(found) for found in losses.values()] == [60, 60, 60]
     assert np.mean(losses["questions"][-8:]) < 0.8 * np.mean(losses["questions"][:8])
     # On questions it has not seen, the model alone is now nearer to the teacher than the base alone.
     asked = [Question("made", pair.anchor) for pair in made_pairs(120)[96:]]

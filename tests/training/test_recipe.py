@@ -11,7 +11,7 @@ from search import Index
 from search.errors import TrainingError
 from search.training import recipe
 from search.training.hybrid import HybridParameters
-from search.training.recipe import conclusion, draw_questions, load_texts, neighbouring, teach_hybrid
+from search.training.recipe import conclusion, draw_pairs, draw_questions, load_texts, neighbouring, teach_hybrid
 
 SENTENCES = "A trial of {0} in adults with {1}. The {0} was given over ten years and the {1} was counted. "
 TOPICS = ["aspirin", "statin", "insulin", "vaccine", "stroke", "diabetes", "asthma", "cancer"]
@@ -32,8 +32,9 @@ def data(tmp_path, monkeypatch):
         rows.append(
             {"pmid": number, "title": f"Trial {number} of {first} and {second}", "abstract": text, "mesh": ["Risk"]}
         )
+    rows.append({**rows[0], "pmid": 63, "title": "Does a trial of aspirin have an end?"})
     write(folder / "pubmed" / "records.jsonl.gz", rows)
-    asked = [{"question": f"What is (are) {topic} ?", "topic": topic, "answer": "x"} for topic in TOPICS]
+    asked = [{"question": f"What is (are) {topic} ?", "topic": topic, "answer": f"{topic} is x"} for topic in TOPICS]
     write(folder / "medquad" / "pairs.jsonl.gz", asked)
     judged = {"1": {"QUESTION": "Unlike", "LONG_ANSWER": "x"}, "99": {"QUESTION": "Trial 2 of insulin and insulin?"}}
     (folder / "pubmedqa" / "ori_pqal.json").write_text(json.dumps(judged))
@@ -55,9 +56,9 @@ def write(file, rows):
 def test_what_models_are_judged_by_is_left_out(data):
     texts = load_texts(data)
     pmids = {record.pmid for record in texts.articles}
-    # Article 1 is judged by its PMID, article 2 by its title; ten others are held out.
+    # Article 1 is judged by its PMID, article 2 by its title, the title of 63 asks; ten others are held out.
     assert len(pmids) == 50
-    assert pmids.isdisjoint({1, 2})
+    assert pmids.isdisjoint({1, 2, 63})
     assert len(texts.questions) == 6
     # 0, 4 and 8 are the fold that is held out; the document of claim 3 is one that the dev split is judged by.
     assert [claim for claim, _ in texts.claims] == [f"claim {n}" for n in (1, 2, 5, 6, 7, 9, 10)]
@@ -80,11 +81,23 @@ def test_questions_of_every_kind(data):
 
 
 def test_conclusion_has_no_label_and_is_not_short():
-    assert conclusion(["A.", "B is long enough to stand before it.", "CONCLUSIONS: No."]) == (
-        "B is long enough to stand before it. No."
+    assert (
+        conclusion(["A.", "B is one of those before it.", "CONCLUSIONS: No."]) == "A. B is one of those before it. No."
     )
-    long = "Conclusion: aspirin prevents strokes in adults who are at high risk of having one."
+    long = "Conclusion: " + " ".join(f"word{number}" for number in range(recipe.CONCLUSION_WORDS)) + "."
     assert conclusion(["A.", long]) == long.removeprefix("Conclusion: ")
+    assert conclusion([f"{number}." for number in range(9)]) == "5. 6. 7. 8."
+
+
+def test_pairs_are_conclusions_and_then_answers(data, monkeypatch):
+    monkeypatch.setattr(recipe, "CONCLUSIONS", 16)
+    monkeypatch.setattr(recipe, "ANSWER_WORDS", 2)
+    texts = load_texts(data)
+    pairs = draw_pairs(texts, np.eye(len(texts.articles), dtype=np.float32))
+    conclusions = {record.title: conclusion(record.sentences) for record in texts.articles}
+    assert all(conclusions[title] == text for title, text in pairs[:16])
+    answers = {(f"What is {entry.topic}?", f"{entry.topic} is") for entry in texts.questions}
+    assert set(pairs[16:]) == answers
 
 
 def test_neighbours_stand_together():
@@ -112,9 +125,9 @@ def test_a_run_from_folder_to_model(data, tiny_model, tmp_path, monkeypatch):
             tiny_model,
             tmp_path / name,
             parameters=parameters,
-            progress=lambda step, kind, loss: seen.append((step, kind)),
+            progress=lambda step, losses: seen.append((step, list(losses))),
         )
-    assert seen[:4] == [(1, "questions"), (2, "questions"), (3, "questions"), (4, "pairs")]
+    assert seen[:4] == [(step, ["questions", "anchors", "pairs"]) for step in (1, 2, 3, 4)]
     texts = ["aspirin in adults", "stroke"]
     base, one, two = (
         SentenceTransformer(str(folder), device="cpu").encode(texts)
@@ -129,3 +142,38 @@ def test_a_run_from_folder_to_model(data, tiny_model, tmp_path, monkeypatch):
     (data / "medquad" / "pairs.jsonl.gz").unlink()
     with pytest.raises(TrainingError, match=r"cannot be read: .*medquad"):
         teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "three")
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data, tiny_model, tmp_path, monkeypatch):
+    from safetensors.numpy import load_file
+
+    monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
+    with Index.create(tmp_path / "index", model=str(tiny_model)) as index:
+        index.add(data / "pubmed" / "records.jsonl.gz")
+    parameters = HybridParameters(
+        steps=6, questions=8, pairs=8, learning_rate=1e-3, frozen_layers=0, warmup_steps=1, checkpoint_steps=2
+    )
+
+    def run(name, **options):
+        teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / name, **{"parameters": parameters, **options})
+
+    def stop(step, losses):
+        seen.append(step)
+        if seen == [1, 2, 3]:
+            raise KeyboardInterrupt
+
+    seen = []
+    run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", progress=stop)
+    with pytest.raises(TrainingError, match=r"stopped.partial holds an unfinished run"):
+        run("stopped")
+    with pytest.raises(TrainingError, match="other parameters"):
+        run("stopped", resume=True, parameters=HybridParameters(steps=6))
+    run("stopped", resume=True, progress=stop)
+    assert seen == [1, 2, 3, 3, 4, 5, 6]
+    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "stopped"))
+    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
+    assert not (tmp_path / "stopped.partial").exists()
+    with pytest.raises(TrainingError, match="no run to resume"):
+        run("other", resume=True)
