@@ -86,11 +86,8 @@ def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple
 @click.option("--base", default="minilm", show_default=True, help="The model to start from.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-@click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Of the trained weights.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. steps=400.")
-def hybrid(
-    data: Path, folder: Path, base: str, output: Path, resume: bool, share: float, values: tuple[str, ...]
-) -> None:
+def hybrid(data: Path, folder: Path, base: str, output: Path, resume: bool, values: tuple[str, ...]) -> None:
     """Teach a small model, by questions alone, what BM25 adds to its own ranking.
 
     What the data folder holds, and the parameters, are in docs/training.md.
@@ -110,10 +107,22 @@ def hybrid(
         resolve_model(base).document,
         output,
         parameters=parameters,
-        share=share,
         resume=resume,
         progress=report,
     )
+
+
+@train.command()
+@click.argument("trained", type=click.Path(path_type=Path))
+@click.option("--base", default="minilm", show_default=True, help="The model that it was trained from.")
+@click.option("--share", type=click.FloatRange(0, 1), required=True, help="The part of the trained weights.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
+def mix(trained: Path, base: str, share: float, output: Path) -> None:
+    """Mix the weights of a trained model with those of its base."""
+    from search.models.presets import resolve_model
+    from search.training.weights import mix_models
+
+    mix_models(resolve_model(base).document, resolve_model(trained).document, output, share)
 
 
 def _converted(values: tuple[str, ...], kind: type[_Kind]) -> _Kind:

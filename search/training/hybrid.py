@@ -10,12 +10,13 @@ conclusion, a question and its answer) go with each batch too, and are told apar
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from search.errors import TrainingError
 from search.training.bm25 import BM25
 
-__all__ = ["Bank", "HybridParameters", "Question", "encode_with_gradient", "load_bert", "mix_weights", "teach"]
+__all__ = ["Bank", "HybridParameters", "Question", "encode_with_gradient", "load_bert", "teach"]
 
 
 @dataclass(frozen=True)
@@ -126,35 +127,22 @@ def teach(
     import torch
 
     torch.manual_seed(parameters.seed)
-    chance = random.Random(parameters.seed)
     for layer in model.encoder.layer[: parameters.frozen_layers]:
         layer.requires_grad_(False)
     model.embeddings.requires_grad_(False)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=parameters.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, parameters))
-    vectors = torch.from_numpy(bank.vectors)
-    anchors = _short_documents(bank.texts, tokenizer, parameters.anchor_length)
-    blocks = _blocks(len(pairs), parameters.pairs, chance)
     state = {"model": model, "optimizer": optimizer, "schedule": schedule}
     done = _restore(checkpoint, state, parameters)
-    for step in range(parameters.steps):
-        questions = draw(chance, parameters.questions)
-        rows = chance.sample(anchors, parameters.anchors)
-        block = [pairs[row] for row in next(blocks)] if parameters.pairs else []
-        if step < done:
+    anchors = _short_documents(bank.texts, tokenizer, parameters.anchor_length)
+    for step, batch in enumerate(_batches(anchors, draw, pairs, parameters), 1):
+        if step <= done:
             # Drawn all the same, so that what follows is what it would have been.
             continue
-        parts = {
-            "questions": lambda: _question_loss(model, tokenizer, bank, vectors, questions, encode, parameters),
-            "anchors": lambda: _anchor_loss(model, tokenizer, bank, vectors, rows, parameters),
-        }
-        if block:
-            parts["pairs"] = lambda: _pair_loss(model, tokenizer, block, parameters)
         losses = {}
         # One part after the other: the memory of only one graph is needed at a time.
-        for name, part in parts.items():
-            loss = part()
+        for name, loss in _losses(model, tokenizer, bank, batch, encode, parameters):
             loss.backward()
             losses[name] = float(loss.detach())
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -162,9 +150,46 @@ def teach(
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         if progress is not None:
-            progress(step + 1, losses)
-        if checkpoint is not None and (step + 1) % parameters.checkpoint_steps == 0:
-            _keep(checkpoint, state, parameters, step + 1)
+            progress(step, losses)
+        if checkpoint is not None and step % parameters.checkpoint_steps == 0:
+            _keep(checkpoint, state, parameters, step)
+
+
+class _Batch(NamedTuple):
+    """Questions, rows of documents that are held where they are, and pairs."""
+
+    questions: Sequence[Question]
+    anchors: Sequence[int]
+    pairs: Sequence[tuple[str, str]]
+
+
+def _batches(
+    anchors: Sequence[int],
+    draw: Callable[[random.Random, int], Sequence[Question]],
+    pairs: Sequence[tuple[str, str]],
+    parameters: HybridParameters,
+) -> Iterator[_Batch]:
+    """Yield the batches of a run, the same ones for the same seed."""
+    chance = random.Random(parameters.seed)
+    blocks = _blocks(len(pairs), parameters.pairs, chance) if parameters.pairs else itertools.repeat(range(0))
+    for block in itertools.islice(blocks, parameters.steps):
+        questions = draw(chance, parameters.questions)
+        yield _Batch(questions, chance.sample(anchors, parameters.anchors), [pairs[row] for row in block])
+
+
+def _losses(
+    model: Any,
+    tokenizer: Any,
+    bank: Bank,
+    batch: _Batch,
+    encode: Callable[[Sequence[str]], NDArray[np.float32]],
+    parameters: HybridParameters,
+) -> Iterator[tuple[str, Any]]:
+    """Yield the losses of a batch by name, each computed when it is asked for."""
+    yield "questions", _question_loss(model, tokenizer, bank, batch.questions, encode, parameters)
+    yield "anchors", _anchor_loss(model, tokenizer, bank, batch.anchors, parameters)
+    if batch.pairs:
+        yield "pairs", _pair_loss(model, tokenizer, batch.pairs, parameters)
 
 
 def _keep(checkpoint: Path, state: dict[str, Any], parameters: HybridParameters, done: int) -> None:
@@ -200,7 +225,6 @@ def _question_loss(
     model: Any,
     tokenizer: Any,
     bank: Bank,
-    vectors: Any,
     questions: Sequence[Question],
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
@@ -210,18 +234,18 @@ def _question_loss(
 
     texts = [question.text for question in questions]
     target, left_out = bank.teacher(questions, encode(texts), parameters)
-    cosines = encode_with_gradient(model, tokenizer, texts, parameters.max_length) @ vectors.T
+    cosines = encode_with_gradient(model, tokenizer, texts, parameters.max_length) @ torch.from_numpy(bank.vectors).T
     scaled = (cosines / parameters.temperature).masked_fill(torch.from_numpy(left_out), -1e4)
     entropy = -(target * np.log(np.maximum(target, 1e-12))).sum(axis=1).mean()
     return -(torch.from_numpy(target) * scaled.log_softmax(1)).sum(1).mean() - float(entropy)
 
 
-def _anchor_loss(
-    model: Any, tokenizer: Any, bank: Bank, vectors: Any, rows: Sequence[int], parameters: HybridParameters
-) -> Any:
+def _anchor_loss(model: Any, tokenizer: Any, bank: Bank, rows: Sequence[int], parameters: HybridParameters) -> Any:
     """Return how far the documents have moved from where they were, in cosine."""
+    import torch
+
     found = encode_with_gradient(model, tokenizer, [bank.texts[row] for row in rows], parameters.anchor_length)
-    return parameters.anchor_weight * (1 - (found * vectors[list(rows)]).sum(1)).mean()
+    return parameters.anchor_weight * (1 - (found * torch.from_numpy(bank.vectors[list(rows)])).sum(1)).mean()
 
 
 def _pair_loss(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], parameters: HybridParameters) -> Any:
@@ -272,15 +296,6 @@ def _blocks(count: int, size: int, chance: random.Random) -> Iterator[range]:
         chance.shuffle(starts)
         for start in starts:
             yield range(start, start + size)
-
-
-def mix_weights(trained: dict[str, Any], base: dict[str, Any], share: float) -> dict[str, Any]:
-    """Return `share` of the trained weights plus the rest of the base's."""
-    return {
-        name: share * value.float() + (1 - share) * base[name].float()
-        for name, value in trained.items()
-        if value.dtype.is_floating_point
-    }
 
 
 def encode_with_gradient(model: Any, tokenizer: Any, texts: Sequence[str], max_length: int, size: int = 16) -> Any:

@@ -1,9 +1,9 @@
 """Teach a small model the hybrid ranking of PubMed articles: what it learns from, and the whole run.
 
 The data folder has `pubmed/records.jsonl.gz` (pmid, title, abstract, mesh), `medquad/pairs.jsonl.gz` (question, topic,
-answer), `scifact/` in BEIR's layout and `pubmedqa/ori_pqal.json`. The last, and of SciFact all but three quarters of its
-training claims and their abstracts, serve only to leave out of training what models are judged by. An index of the same
-records holds the base's vectors. All draws come from fixed seeds.
+answer), `scifact/` in BEIR's layout and `pubmedqa/ori_pqal.json`. The last, and of SciFact all but three quarters of
+its training claims and their abstracts, serve only to leave out of training what models are judged by. An index of the
+same records holds the base's vectors. All draws come from fixed seeds.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from search.errors import TrainingError
 from search.index import IndexReader
 from search.models import Encoder
 from search.training.bm25 import BM25
-from search.training.hybrid import Bank, HybridParameters, Question, load_bert, mix_weights, teach
+from search.training.hybrid import Bank, HybridParameters, Question, load_bert, teach
 from search.training.pairs import split_sentences
+from search.training.weights import save_model
 
-__all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring", "save_model"]
+__all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring"]
 
 #: The kinds of questions and the part of a batch that each has.
 KINDS = {"lay": 0.25, "topic": 0.1, "mesh": 0.1, "title": 0.23, "sentence": 0.22, "claim": 0.1}
@@ -89,16 +90,14 @@ def teach_hybrid(
     output: Path,
     *,
     parameters: HybridParameters | None = None,
-    share: float = 1.0,
     resume: bool = False,
     progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> None:
     """Teach the model in the folder `base` and write the result to the folder `output` in float16.
 
-    `index` is an index of the records, made with that base. `share` is the part of the trained weights in the result;
-    the rest is the base's. A run works in `<output>.partial/`; with `resume` one that was stopped goes on from its last
-    checkpoint. Raises TrainingError: data that is not there, an index of another model, an output or an unfinished run
-    that is, no space.
+    `index` is an index of the records, made with that base. A run works in `<output>.partial/`; with `resume` one that
+    was stopped goes on from its last checkpoint. Raises TrainingError: data that is not there, an index of another
+    model, an output or an unfinished run that is, no space.
     """
     work = _checked_work_folder(output, resume=resume)
     texts = load_texts(data)
@@ -115,12 +114,11 @@ def teach_hybrid(
         return encoder.encode(list(asked), "query")
 
     model, tokenizer = load_bert(base)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
     parameters = parameters or HybridParameters()
     try:
         work.mkdir(parents=True, exist_ok=True)
         teach(model, tokenizer, bank, draw, pairs, encode, parameters, progress, work / "checkpoint.pt")
-        save_model(base, work / "model", mix_weights(model.state_dict(), before, share))
+        save_model(base, work / "model", model.state_dict())
     except OSError as error:
         raise TrainingError(f"training stopped: {error}; put that right and resume, {work} has the rest") from error
     (work / "model").replace(output)
@@ -181,7 +179,7 @@ def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> Questio
 
 
 def draw_pairs(texts: TrainingTexts, vectors: NDArray[np.float32]) -> list[tuple[str, str]]:
-    """Return titles with conclusions, near ones together, and then questions with answers, no two of one topic together.
+    """Return titles with conclusions, near ones together, and then questions with answers, those of one topic apart.
 
     `vectors` are those of the articles.
     """
@@ -226,25 +224,6 @@ def neighbouring(vectors: NDArray[np.float32], count: int, seed: int = 11) -> li
             free[group] = False
             order.extend(group.tolist())
     return order
-
-
-def save_model(base: Path, output: Path, weights: dict[str, Any]) -> None:
-    """Copy the base's folder with other weights, in float16 and with float32 as the type to compute in."""
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    shutil.rmtree(output, ignore_errors=True)
-    ignored = shutil.ignore_patterns("README.md", "data_config.json", "vocab.txt", ".gitattributes")
-    shutil.copytree(base, output, ignore=ignored)
-    names = load_file(base / "model.safetensors")
-    halves = {name: weights[name].to(torch.float16).contiguous() for name in names if name in weights}
-    save_file(halves, output / "model.safetensors", metadata={"format": "pt"})
-    (output / "model.safetensors").chmod(0o644)
-    config = json.loads((output / "config.json").read_text(encoding="utf-8"))
-    # A loader that takes the file's type would compute in half precision, which a CPU does slowly and badly.
-    config.pop("torch_dtype", None)
-    config["dtype"] = "float32"
-    (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _vectors(index: Path, encoder: Encoder, texts: TrainingTexts) -> NDArray[np.float32]:

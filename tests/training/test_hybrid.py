@@ -11,7 +11,6 @@ from search.training.hybrid import (
     _correlation,
     encode_with_gradient,
     load_bert,
-    mix_weights,
     teach,
 )
 
@@ -96,7 +95,8 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
         warmup_steps=4,
         frozen_layers=0,
         anchor_length=64,
-        anchor_weight=60,
+        anchors=12,
+        anchor_weight=20,
     )
     teach(
         model,
@@ -125,9 +125,6 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
     assert divergence(taught) < 0.9 * divergence(encode(texts))
     moved = (encode_with_gradient(model, tokenizer, documents, 64).detach().numpy() * bank.vectors).sum(1)
     assert moved.min() > 0.95
-    # Word embeddings stay as they were; a mixture lies between.
+    # Word embeddings stay as they were.
     after = model.state_dict()
     assert bool((after["embeddings.word_embeddings.weight"] == before["embeddings.word_embeddings.weight"]).all())
-    layer = "encoder.layer.1.output.dense.weight"
-    half = mix_weights(after, before, 0.5)
-    np.testing.assert_allclose(half[layer], (before[layer] + after[layer]) / 2, atol=1e-6)
