@@ -24,17 +24,17 @@ def mix_models(base: Path, trained: Path, output: Path, share: float) -> None:
     """
     if output.exists():
         raise TrainingError(f"{output} is there already; choose another name or remove it")
-    weights = [_load_weights(folder) for folder in (trained, base)]
+    new, old = _load_weights(trained), _load_weights(base)
     different = sorted(
         name
-        for name in weights[0].keys() | weights[1].keys()
-        if getattr(weights[0].get(name), "shape", None) != getattr(weights[1].get(name), "shape", None)
+        for name in new.keys() | old.keys()
+        if getattr(new.get(name), "shape", None) != getattr(old.get(name), "shape", None)
     )
     if different:
         raise TrainingError(f"{trained} was not trained from {base}: they differ in the shape of {different[0]}")
     partial = output.with_name(f"{output.name}.partial")
     try:
-        save_model(base, partial, mix_weights(*weights, share))
+        save_model(base, partial, mix_weights(new, old, share))
         partial.replace(output)
     except OSError as error:
         raise TrainingError(f"{output} cannot be written: {error}") from error
