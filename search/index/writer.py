@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from search.errors import IndexFolderError
 from search.index import ann
@@ -157,7 +158,7 @@ class IndexWriter:
             replaced = manifest.vector_segments[len(kept) :]
             since = 0 if anew else replaced[0].since if replaced else manifest.vector_change
             segment = write_segment(self.folder, number, reader, since, change)
-            changed = reader.vectors_changed_since(manifest.vector_change)
+            changed = reader.vectors_changed_since(manifest.vector_change) if kept else np.empty(0, np.int64)
             base = None if anew else manifest.lexical_part
             lexical = _build_lexical(self.folder, number, reader, change, base)
             segments = [with_outdated(self.folder, number, part, changed) for part in kept]

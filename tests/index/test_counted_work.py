@@ -117,3 +117,16 @@ def test_opening_reads_a_sample_of_a_large_file(held, monkeypatch, tmp_path):
     monkeypatch.setattr(type(path), "open", lambda self, mode: Counting(real(self, mode)))
     assert sample_checksum(path) == sample_checksum(path)
     assert sum(read) <= 2 * 64 * (1 << 16) and np.all(np.array(read) <= 1 << 16)
+
+
+def test_what_changed_is_found_without_going_through_what_did_not(held, encoder):
+    put(held, encoder, article(1, "w1 again", revised="2025-01-01"), article(1001, "w1 new"))
+    store = StoreReader(held / "articles.db")
+    since = store.change() - 1
+    for found in (store.vectors_changed_since, store.changed_since, lambda change: store.vectors_since(change)[0]):
+        steps = []
+        store.connection.set_progress_handler(lambda steps=steps: steps.append(1), 1)
+        assert found(since).tolist() == [1, 1001]
+        store.connection.set_progress_handler(None, 1)
+        assert len(steps) < HELD
+    store.close()
