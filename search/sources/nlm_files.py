@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Protocol
@@ -153,11 +154,12 @@ class FileServer:
 
     def fetch(self, file: NlmFile, stop: threading.Event) -> tuple[Path, str]:
         """Download a file, or what is missing of it, and check its MD5."""
-        self._downloads.mkdir(parents=True, exist_ok=True)
         patience = self._patience
         if patience.sleep is time.sleep:
             patience = msgspec.structs.replace(patience, sleep=stop.wait)
-        return persist(file.name, lambda: self._fetch(file, stop), patience)
+        with _failures_told():
+            self._downloads.mkdir(parents=True, exist_ok=True)
+            return persist(file.name, lambda: self._fetch(file, stop), patience)
 
     def _fetch(self, file: NlmFile, stop: threading.Event) -> tuple[Path, str]:
         if stop.is_set():
@@ -210,7 +212,18 @@ class FileServer:
     def release(self, path: Path) -> None:
         """Remove a file that was applied, unless files are kept."""
         if not self._keep:
-            path.unlink(missing_ok=True)
+            with _failures_told():
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"{error.filename}: {error.strerror}; what was downloaded and applied is kept, the same command goes on"
+        ) from error
 
 
 class FileFolder:

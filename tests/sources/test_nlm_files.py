@@ -1,7 +1,10 @@
 """Files come whole or not at all, whatever the server does, and a name from a list stays a name."""
 
+import errno
 import hashlib
+import os
 import threading
+from pathlib import Path
 
 import pytest
 from nlm_server import Fault, NlmServer, article_xml, packed
@@ -203,3 +206,15 @@ def test_a_flat_folder_has_its_first_numbers_as_baseline(tmp_path):
     for number in (1, 2, 4):
         (tmp_path / f"pubmed26n{number:04d}.xml.gz").write_bytes(b"")
     assert [file.baseline for file in FileFolder(tmp_path).list_files()] == [True, True, False]
+
+
+@pytest.mark.parametrize("call", ["mkdir", "replace", "unlink"])
+def test_a_disk_that_fails_beside_the_download_itself_is_told(origin, monkeypatch, call):
+    def fails(path, *arguments, **named):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    if call == "unlink":
+        path, _ = fetch(origin)
+    monkeypatch.setattr(Path, call, fails)
+    with pytest.raises(SourceError, match="Input/output error; what was downloaded and applied is kept"):
+        origin.release(path) if call == "unlink" else fetch(origin)
