@@ -178,7 +178,7 @@ def ask(folder: Path) -> dict[str, Any]:
 
 def open_from_disk(folder: Path) -> dict[str, Any]:
     """Open and ask once, when the system has nothing of the files in its memory."""
-    for path in folder.iterdir():
+    for path in filter(Path.is_file, folder.rglob("*")):
         with path.open("rb") as stream:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     reader, found = _opened(folder, np.load(folder / "questions.npy"))
