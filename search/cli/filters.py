@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     pass
 
-__all__ = ["filter_options", "read_pmids"]
+__all__ = ["filter_options", "is_pmid", "read_pmids"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -109,6 +109,11 @@ def filter_options(function: _Function) -> _Function:
     return result
 
 
+def is_pmid(word: str) -> bool:
+    """Whether a word is a number that may be a PMID."""
+    return word.isascii() and word.isdigit() and len(word) <= 20
+
+
 def read_pmids(stream: Any) -> list[int]:
     """Read PMIDs from a file: digits separated by white space, commas or semicolons.
 
@@ -119,7 +124,7 @@ def read_pmids(stream: Any) -> list[int]:
     found = []
     for number, line in enumerate(stream, start=1):
         for word in re.split(r"[\s,;]+", line.strip()):
-            if word and not (word.isascii() and word.isdigit() and len(word) <= 20 and int(word) > 0):
+            if word and not (is_pmid(word) and int(word) > 0):
                 raise QueryError(f"{Path(stream.name).name} line {number}: {word[:40]!r} is no PMID")
             found += [int(word)] if word else []
     return found

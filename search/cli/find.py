@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from search.cli.filters import filter_options
+from search.cli.filters import filter_options, is_pmid
 from search.cli.options import common, format_option, open_index
 from search.errors import QueryError
 
@@ -113,15 +113,11 @@ def similar(
     """Find the articles most like some articles or texts: PMIDs, text files, - for standard input."""
     from search.cli.output import print_searches
 
-    pmids = [int(like) for like in likes if _is_pmid(like)]
-    texts = [_read_text(like) for like in likes if not _is_pmid(like)]
+    pmids = [int(like) for like in likes if is_pmid(like)]
+    texts = [_read_text(like) for like in likes if not is_pmid(like)]
     with open_index(config_file, folder) as index:
         hits = index.similar(pmids, limit or index.config.results, unlike=unlike, texts=texts, filters=filters)
     print_searches([None], [hits], style)
-
-
-def _is_pmid(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) <= 20
 
 
 def _read_text(name: str) -> str:

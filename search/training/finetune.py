@@ -22,6 +22,7 @@ from search.errors import TrainingError
 from search.training.card import model_card
 from search.training.pairs import Pair, read_pairs
 from search.training.parameters import TrainingParameters, TrainingProgress, TrainingReport
+from search.training.weights import refuse_existing
 
 __all__ = ["split_pairs", "train_model"]
 
@@ -124,8 +125,7 @@ class _Run:
 
     def prepare(self, *, resume: bool) -> None:
         """Look at what is there, and make the working folder."""
-        if self.output.exists():
-            raise TrainingError(f"{self.output} is there already; choose another name or remove it")
+        refuse_existing(self.output)
         run_file = self.work / "run.json"
         if resume:
             self._check_same_run(run_file)

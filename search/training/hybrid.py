@@ -10,6 +10,7 @@ conclusion, a question and its answer) go with each batch too, and are told apar
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import random
@@ -198,9 +199,13 @@ def _keep(checkpoint: Path, state: dict[str, Any], parameters: HybridParameters,
 
     partial = checkpoint.with_name(f"{checkpoint.name}.partial")
     values: dict[str, Any] = {name: part.state_dict() for name, part in state.items()}
-    torch.save({**values, "parameters": parameters.to_dict(), "done": done}, partial)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
+    # Written by Python, whose errors of a full disk are OSErrors; torch has others.
+    content = io.BytesIO()
+    torch.save({**values, "parameters": parameters.to_dict(), "done": done}, content)
+    with partial.open("wb") as stream:
+        stream.write(content.getbuffer())
+        stream.flush()
+        os.fsync(stream.fileno())
     partial.replace(checkpoint)
 
 

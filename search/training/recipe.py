@@ -29,7 +29,7 @@ from search.models import Encoder
 from search.training.bm25 import BM25
 from search.training.hybrid import Bank, HybridParameters, Question, load_bert, teach
 from search.training.pairs import split_sentences
-from search.training.weights import save_model
+from search.training.weights import refuse_existing, save_model
 
 __all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring"]
 
@@ -128,8 +128,7 @@ def teach_hybrid(
 def _checked_work_folder(output: Path, *, resume: bool) -> Path:
     """Return the folder in which a run is to work; raises TrainingError where the output or another run is there."""
     work = output.with_name(f"{output.name}.partial")
-    if output.exists():
-        raise TrainingError(f"{output} is there already; choose another name or remove it")
+    refuse_existing(output)
     if work.exists() and not resume:
         raise TrainingError(f"{work} holds an unfinished run; resume it, or remove the folder to start anew")
     if resume and not work.exists():

@@ -10,7 +10,7 @@ from typing import Any
 
 from search.errors import TrainingError
 
-__all__ = ["mix_models", "mix_weights", "save_model"]
+__all__ = ["mix_models", "mix_weights", "refuse_existing", "save_model"]
 
 _WEIGHTS = "model.safetensors"
 
@@ -22,8 +22,7 @@ def mix_models(base: Path, trained: Path, output: Path, share: float) -> None:
     less (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Raises TrainingError: a folder without
     weights, two models that are not of one shape, an output that is there.
     """
-    if output.exists():
-        raise TrainingError(f"{output} is there already; choose another name or remove it")
+    refuse_existing(output)
     new, old = _load_weights(trained), _load_weights(base)
     different = sorted(
         name
@@ -45,18 +44,24 @@ def mix_weights(trained: Mapping[str, Any], base: Mapping[str, Any], share: floa
     return {name: share * value.float() + (1 - share) * base[name].float() for name, value in trained.items()}
 
 
+def refuse_existing(output: Path) -> None:
+    """Raise TrainingError where a new model would replace something."""
+    if output.exists():
+        raise TrainingError(f"{output} is there already; choose another name or remove it")
+
+
 def save_model(base: Path, output: Path, weights: Mapping[str, Any]) -> None:
     """Copy the base's folder with other weights, in float16 and with float32 as the type to compute in."""
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
     shutil.rmtree(output, ignore_errors=True)
-    ignored = shutil.ignore_patterns("README.md", "data_config.json", "vocab.txt", ".gitattributes")
+    ignored = shutil.ignore_patterns("README.md", "data_config.json", "vocab.txt", ".gitattributes", _WEIGHTS)
     shutil.copytree(base, output, ignore=ignored)
     names = load_file(base / _WEIGHTS)
     halves = {name: weights[name].to(torch.float16).contiguous() for name in names if name in weights}
-    save_file(halves, output / _WEIGHTS, metadata={"format": "pt"})
-    (output / _WEIGHTS).chmod(0o644)
+    # Written by Python, whose errors of a full disk are OSErrors; the libraries have others.
+    (output / _WEIGHTS).write_bytes(save(halves, metadata={"format": "pt"}))
     config = json.loads((output / "config.json").read_text(encoding="utf-8"))
     # A loader that takes the file's type would compute in half precision, which a CPU does slowly and badly.
     config.pop("torch_dtype", None)

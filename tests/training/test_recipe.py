@@ -177,3 +177,25 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data, tiny_model, 
     assert not (tmp_path / "stopped.partial").exists()
     with pytest.raises(TrainingError, match="no run to resume"):
         run("other", resume=True)
+
+
+@pytest.mark.parametrize("file", ["checkpoint.pt.partial", "model.safetensors"])
+def test_a_full_disk_is_told_and_the_run_goes_on(data, tiny_model, tmp_path, monkeypatch, file):
+    from pathlib import Path
+
+    monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
+    with Index.create(tmp_path / "index", model=str(tiny_model)) as index:
+        index.add(data / "pubmed" / "records.jsonl.gz")
+    parameters = HybridParameters(steps=2, questions=4, pairs=8, frozen_layers=0, warmup_steps=1, checkpoint_steps=1)
+    opened = Path.open
+
+    def full(path, mode="r", *rest, **options):
+        # /dev/full takes nothing: what a disk without space does.
+        return opened(Path("/dev/full") if path.name == file and "w" in mode else path, mode, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(TrainingError, match=r"training stopped: .*No space left.* put that right and resume"):
+            teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "new", parameters=parameters)
+    teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "new", parameters=parameters, resume=True)
+    assert (tmp_path / "new" / "model.safetensors").stat().st_size > 10_000
