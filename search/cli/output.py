@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from search.article import Article
 from search.export.csv import defuse
-from search.export.parts import NOTICE_NAMES
+from search.export.parts import NOTICE_NAMES, UNSAFE, escaped
 from search.query.facets import Facets
 from search.query.records import as_json, explanation, hit_record, hit_records, search_records
 from search.query.search import Hit
@@ -21,24 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["marks", "plain", "print_article", "print_facets", "print_json", "print_searches"]
 
-# C0 and C1 control characters but tab and newline could steer a terminal; bidirectional marks and overrides could
-# reorder it; line separators, the byte order mark, annotations and tags (U+E0000) are not seen and are no text.
-_CONTROL = {
-    code: None
-    for first, last in (
-        (0, 0x1F), (0x7F, 0x9F), (0x61C, 0x61C), (0x200E, 0x200F), (0x2028, 0x202E), (0x2066, 0x2069),
-        (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F),
-    )
-    for code in range(first, last + 1)
-    if chr(code) not in "\t\n"
-}  # fmt: skip
-
-_ESCAPED = {code: json.dumps(chr(code))[1:-1] for code in _CONTROL if code >= 0x7F}
-
 
 def plain(text: str) -> str:
     """Return the text without anything that a terminal would obey."""
-    return text.encode("utf-8", "replace").decode().translate(_CONTROL)
+    readable = text.encode("utf-8", "replace").decode()
+    return UNSAFE.sub(lambda match: match[0] if match[0] in "\t\n" else "", readable)
 
 
 def marks(article: Article) -> list[str]:
@@ -74,8 +60,8 @@ def print_searches(
 
 def print_json(value: Any, indent: int = 0) -> None:
     """Print a value as one line of JSON, or indented."""
-    # JSON leaves control characters above U+007F as they are; in escapes they say the same and steer nothing.
-    sys.stdout.write(as_json(value, indent).decode().translate(_ESCAPED))
+    # JSON leaves control characters above U+007F as they are; in escapes they steer nothing.
+    sys.stdout.write(escaped(as_json(value, indent).decode()))
 
 
 def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import msgspec
 
 from search.article import Article, to_json
 from search.errors import ExportError
-from search.export.parts import UNSAFE, marks
+from search.export.parts import escaped, marks
 
 __all__ = ["render"]
 
@@ -26,4 +24,4 @@ def render(article: Article) -> str:
     found = [str(mark) for mark in marks(article)]
     if found:
         line = line[:-1] + ',"marks":' + msgspec.json.encode(found).decode() + "}"
-    return UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], line) + "\n"
+    return escaped(line) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ __all__ = [
     "Mark",
     "abstract_line",
     "clean",
+    "escaped",
     "expand_pages",
     "given_name",
     "journal_name",
@@ -67,6 +69,11 @@ def clean(text: str | None) -> str:
     if not _UNTIDY.search(text):
         return text.strip()
     return _BREAKS.sub(" ", UNSAFE.sub("", _BREAKS.sub(" ", text))).strip()
+
+
+def escaped(text: str) -> str:
+    r"""Return JSON with what is unsafe in its strings as `\u` escapes, which say the same; its line ends stay."""
+    return UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text)
 
 
 def given_name(author: Author) -> str:

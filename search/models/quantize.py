@@ -33,7 +33,9 @@ def quantize_model(folder: Path, spec: CompiledSpec, target: Path) -> None:
     try:
         import nncf
     except ImportError as error:
-        raise ModelError("the precision int8 needs the Python package nncf: pip install nncf.") from error
+        raise ModelError(
+            "the precision int8 needs the Python package nncf: pip install 'pubmed-semantic-search[int8]'."
+        ) from error
     import openvino
 
     texts = calibration_texts(_CALIBRATION_TEXTS + _CHECKED_TEXTS)
