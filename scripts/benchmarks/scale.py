@@ -124,7 +124,8 @@ def fill(folder: Path, real: Path, count: int) -> dict[str, Any]:
             nearest[name].take(pmids[keep[pmids]], scores[:, keep[pmids]])
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    np.savez(folder / "truth.npz", **{name or "all": found.ids for name, found in nearest.items()})
+    truth = {name or "all": found.ids for name, found in nearest.items()}
+    np.savez(folder / "truth.npz", scores=nearest[""].scores, **truth)
     return {"median_cosine": nearest[""].curve(), "database_mb": _megabytes(folder / "articles.db")}
 
 
@@ -249,6 +250,7 @@ def update(folder: Path, real: Path, count: int) -> dict[str, Any]:
     thread.join()
     writer.close()
     reader.close()
+    _learn(folder, pmids[REVISED:], rows[REVISED:])
     return {
         "records": UPDATE,
         "found_before_the_merge": bool(found[0] == pmids[-1]),
@@ -259,6 +261,15 @@ def update(folder: Path, real: Path, count: int) -> dict[str, Any]:
         "segments": [part.count for part in read_manifest(folder).vector_segments],
         "while_merging": {**quantiles(asked), "questions": len(asked)} if asked else {},
     }
+
+
+def _learn(folder: Path, pmids: Pmids, rows: Rows) -> None:
+    """Put new vectors among the true answers, so that what is asked afterwards is held against what is true then."""
+    truth = dict(np.load(folder / "truth.npz"))
+    nearest = Nearest(np.load(folder / "questions.npy"))
+    nearest.ids, nearest.scores = truth["all"], truth["scores"]
+    nearest.see(pmids, rows)
+    np.savez(folder / "truth.npz", **{**truth, "all": nearest.ids, "scores": nearest.scores})
 
 
 def _written() -> int:
