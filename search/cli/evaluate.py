@@ -17,7 +17,11 @@ format_option = click.option(
     "--format", "style", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True
 )
 models_option = click.option(
-    "--model", "models", multiple=True, metavar="MODEL", help="builtin, a preset, a folder or a hub name; repeatable."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="builtin, a preset, a folder or a hub name; repeatable. MODEL@int8 computes it in that precision.",
 )
 
 
@@ -123,9 +127,15 @@ def retrieval(
 
 
 def _encoders(names: Sequence[str]) -> list[tuple[str, Callable[..., Any]]]:
-    from search.models import load_encoder
+    from search.models import PRECISIONS, load_encoder
 
-    return [(name, load_encoder(name).encode) for name in names or ("builtin",)]
+    found = []
+    for name in names or ("builtin",):
+        model, _, precision = name.rpartition("@")
+        if not model or precision not in PRECISIONS:
+            model, precision = name, "auto"
+        found.append((name, load_encoder(model, precision=precision).encode))
+    return found
 
 
 def _comparisons(results: list[RetrievalResult], names: tuple[str, str]) -> list[Any]:

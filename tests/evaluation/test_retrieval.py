@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from search.errors import EvaluationError
+from search.cli.evaluate import evaluate
+from search.errors import EvaluationError, ModelError
 from search.evaluation.collection import load_collection
 from search.evaluation.pairs import PairScores
 from search.evaluation.report import (
@@ -55,6 +57,27 @@ def encode(texts, kind):
         [[0.1 + ("aspirin" in text.lower()), 0.1 + ("cholesterol" in text.lower()), 0.2] for text in texts], np.float32
     )
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_the_command_compares_a_model_with_itself_in_another_precision(tmp_path):
+    folder = write(tmp_path / "small")
+    found = CliRunner().invoke(
+        evaluate,
+        ["retrieval", "--collection", str(folder), "--mode", "semantic", "--format", "json"]
+        + ["--compare", "builtin", "builtin@fp32"],
+    )
+    rows = json.loads(found.output)
+    assert [row["model"] for row in rows[:2]] == ["builtin", "builtin@fp32"]
+    assert rows[0]["intervals"]["nDCG@10"] == rows[1]["intervals"]["nDCG@10"]
+
+
+def test_what_is_no_precision_is_part_of_the_name(tmp_path):
+    with pytest.raises(ModelError, match="half"):
+        CliRunner().invoke(
+            evaluate,
+            ["retrieval", "--collection", str(write(tmp_path / "small")), "--model", str(tmp_path / "model@half")],
+            catch_exceptions=False,
+        )
 
 
 def test_load_collection(collection):
