@@ -21,6 +21,8 @@ TYPES: dict[str, tuple[str, np.dtype[Any]]] = {
 
 # A tsvector keeps no more places of a word than this.
 _MOST_PLACES = 255
+#: The number of a word's places and the places 1, 2, 3, ..., for each number.
+_PLACES = [struct.pack(f">H{number}H", number, *range(1, number + 1)) for number in range(_MOST_PLACES + 1)]
 
 
 def pack_vectors(vectors: Vectors, stored: str) -> list[bytes]:
@@ -47,9 +49,7 @@ def pack_words(counts: Mapping[str, int]) -> bytes:
     The places are no positions in the text. They carry the number of times, which BM25 needs (`words.py`).
     """
     parts = [struct.pack(">i", len(counts))]
-    for word, times in counts.items():
-        places = min(times, _MOST_PLACES)
-        parts.append(word.encode() + b"\0" + struct.pack(f">H{places}H", places, *range(1, places + 1)))
+    parts += [word.encode() + b"\0" + _PLACES[min(times, _MOST_PLACES)] for word, times in counts.items()]
     return b"".join(parts)
 
 

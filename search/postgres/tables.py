@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
@@ -156,10 +157,8 @@ class ArticleTables:
 
 
 def _words(row: ArticleRow, change: int) -> tuple[int, int, int, int, bytes]:
-    counts: dict[str, int] = {}
-    for word in words(lexical_text(unpack(row.document))):
-        counts[word] = counts.get(word, 0) + 1
-    length = sum(counts.values())
+    counts = Counter(words(lexical_text(unpack(row.document))))
+    length = counts.total()
     return row.pmid, change, length, rounded_length(length), pack_words(counts)
 
 
