@@ -20,8 +20,10 @@ from search.store import ArticleRow, prepare
 
 __all__ = ["encode_on_cluster", "ray_cluster"]
 
-#: Articles in one task: some seconds of work on a core, and a fraction of one on a GPU.
+#: Articles in one task: some seconds of work on a core, and a fraction of one on a GPU. Where few are stale a task has
+#: fewer, down to the least that is worth one, so that each worker has some and all end at about the same time.
 BATCH = 256
+_LEAST, _TASKS_EACH = 32, 4
 
 #: How often a worker that died is started again, and the texts are tried again that it had.
 _RESTARTS, _RETRIES = 100, 5
@@ -42,6 +44,8 @@ def ray_cluster(address: str) -> Iterator[Any]:
     _check_reachable(address)
     # Ray would otherwise install this process's packages anew on every worker that `uv run` starts.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # Ray starts workers as the least urgent (15), so that anything else that runs on this machine all but stops them.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         import ray
     except ImportError as error:
@@ -100,9 +104,10 @@ def encode_on_cluster(
     actors = _start(ray, load, workers)
     report = IngestReport()
     total = max(writer.store.counts()["stale"], 1)
+    size = min(BATCH, max(_LEAST, total // (_TASKS_EACH * len(actors))))
     while True:
         before = report.encoded
-        for rows, vectors in _encoded(ray, actors, _stale(writer)):
+        for rows, vectors in _encoded(ray, actors, _stale(writer, size)):
             report.encoded += writer.store.put_vectors([(row.pmid, row.text_hash) for row in rows], vectors)
             report.merged |= writer.merge_if_due()
             if progress is not None:
@@ -124,10 +129,10 @@ def _start(ray: Any, load: Callable[[], Encodes], workers: int | None) -> list[A
     return [kind.remote(load, place, 0 if gpus else each) for place in range(number)]
 
 
-def _stale(writer: Writer) -> Iterator[list[ArticleRow]]:
-    """Yield all stale articles, in order of PMID."""
+def _stale(writer: Writer, size: int) -> Iterator[list[ArticleRow]]:
+    """Yield all stale articles, in order of PMID, `size` at a time."""
     after = 0
-    while articles := writer.store.stale(BATCH, after=after):
+    while articles := writer.store.stale(size, after=after):
         after = articles[-1].pmid
         yield [prepare(article) for article in articles]
 

@@ -97,6 +97,23 @@ def test_all_that_is_stale_is_encoded_and_a_killed_worker_costs_nothing(ray, wri
     assert clusters.encode_on_cluster(writer, ray, load, workers=1).encoded == 0
 
 
+def test_few_texts_are_shared_out_too(ray, writer, encoder, monkeypatch):
+    monkeypatch.setattr(clusters, "BATCH", 256)
+    done = []
+    clusters.encode_on_cluster(writer, ray, WordEncoder, workers=2, progress=lambda state: done.append(state.encoded))
+    # 100 articles: no worker is given all of them while the other has none.
+    assert len(done) == 4 and done[-1] == 100
+    assert check_vectors(writer.store, encoder) == 100
+
+
+def test_workers_are_as_urgent_as_the_command_that_starts_them(ray):
+    @ray.remote
+    def urgency():
+        return os.nice(0)
+
+    assert ray.get(urgency.remote()) == os.nice(0)
+
+
 def test_a_text_that_changes_meanwhile_gets_the_vector_of_what_it_is_now(ray, writer, encoder):
     revised = []
 
