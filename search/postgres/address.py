@@ -18,11 +18,15 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class PgAddress(NamedTuple):
-    """What libpq connects to, the schema that holds the index, and the address as it is shown: without a password."""
+    """What libpq connects to, the schema that holds the index, and the address as it is shown: without a password.
+
+    `several` says whether it names more than one host, a primary and its replicas.
+    """
 
     conninfo: str
     schema: str
     name: str
+    several: bool
 
 
 def is_postgres(address: str | Path) -> TypeGuard[str]:
@@ -48,12 +52,14 @@ def parse_address(address: str) -> PgAddress:
         raise ConfigError(f"{schema!r} is no name for a schema: use small letters, digits and _")
     user, at, hosts = parts.netloc.rpartition("@")
     shown = [(key, value) for key, value in options if key not in ("password", "sslpassword")]
+    named = [hosts, *(value for key, value in options if key in ("host", "hostaddr"))]
     return PgAddress(
         _joined(parts.netloc, parts.path, [(key, value) for key, value in options if key != "schema"]),
         schema,
         _joined(user.partition(":")[0] + at + hosts, parts.path, shown),
+        any("," in hosts for hosts in named),
     )
 
 
 def _joined(netloc: str, path: str, options: list[tuple[str, str]]) -> str:
-    return urlunsplit(("postgresql", netloc, path, urlencode(options, safe="/", quote_via=quote), ""))
+    return urlunsplit(("postgresql", netloc, path, urlencode(options, safe="/,", quote_via=quote), ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -17,7 +17,16 @@ from search.config import PostgresConfig
 from search.errors import IndexFolderError, StoreError
 from search.postgres.address import PgAddress
 
-__all__ = ["Connection", "connect", "is_lost", "may_try_again", "open_pool", "patiently", "refusals"]
+__all__ = [
+    "Connection",
+    "await_replica",
+    "connect",
+    "is_lost",
+    "may_try_again",
+    "open_pool",
+    "patiently",
+    "refusals",
+]
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
@@ -29,6 +38,11 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
 #: What the server says while it starts, stops, or takes no more connections for now.
 _SERVER_AWAY = {"57P01", "57P02", "57P03", "53300"}
 
+_ONLY_READS = (
+    "what answers is a replica, which only reads; bring the primary back or promote the replica "
+    "(`SELECT pg_promote()`), and run the same command again"
+)
+
 _ADVICE = {
     "53100": "free some space on the server and run the same command again, what was committed is kept",
     "53300": "close some connections, or raise max_connections on the server",
@@ -36,6 +50,7 @@ _ADVICE = {
     "28000": "check user and pg_hba.conf",
     "42501": "the user lacks a privilege; the owner of the database can grant it",
     "25006": "this server only reads (a replica); write to the primary",
+    "40001": "run it again; if a replica keeps giving up long searches, set hot_standby_feedback = on there",
     "55P03": "another process has been writing or merging for too long, try again",
     "57014": "the server's time limit for a statement (statement_timeout) is too short for this",
     "42P01": "a table is missing: restore the database from a copy",
@@ -71,6 +86,22 @@ def open_pool(address: PgAddress, config: PostgresConfig) -> ConnectionPool[Conn
         num_workers=1,
         name=f"search {address.schema}",
     )
+
+
+def await_replica(address: PgAddress, config: PostgresConfig, change: int) -> None:
+    """Wait until what is read from has a change, where the address has replicas: they are behind by moments.
+
+    So a program finds what it has written. A replica that is far behind is waited for no longer than for a connection.
+    """
+    deadline = time.monotonic() + config.timeout
+    while address.several and time.monotonic() < deadline:
+        with suppress(psycopg.Error), connect(address, config, writable=False) as connection:
+            while time.monotonic() < deadline:
+                row = connection.execute("SELECT change FROM counter").fetchone()
+                if row and row[0] >= change:
+                    return
+                time.sleep(_FIRST_WAIT)
+        time.sleep(_FIRST_WAIT)
 
 
 def _options(config: PostgresConfig, *, writable: bool) -> dict[str, Any]:
@@ -152,6 +183,8 @@ def refusals(name: str) -> Iterator[None]:
         if state == "3D000" or (not state and "does not exist" in text):
             raise IndexFolderError(f"{name}: {text}; make it with `createdb`, or correct the address") from error
         advice = _ADVICE.get(state)
+        if "session is read-only" in str(error):
+            advice = _ONLY_READS
         if advice is None and is_lost(error):
             advice = "the server cannot be reached or went away; run the same command again, what was committed is kept"
         raise StoreError(f"{name}: {text}{'; ' + advice if advice else ''}") from error

@@ -13,7 +13,7 @@ from search.errors import IndexFolderError, SearchError
 from search.index import Manifest
 from search.index.verify import check_articles, check_vectors
 from search.postgres.address import PgAddress
-from search.postgres.connection import Connection, connect, open_pool, refusals
+from search.postgres.connection import Connection, await_replica, connect, open_pool, refusals
 from search.postgres.reader import PgStoreReader
 from search.postgres.saved import SavedTable
 from search.postgres.schema import MIGRATIONS
@@ -58,6 +58,7 @@ def create_schema(address: PgAddress, config: PostgresConfig, manifest: Manifest
             writer.put_setting("manifest", msgspec.json.encode(manifest).decode())
 
         writer.transact(work)
+        await_replica(address, config, writer.change())
     finally:
         writer.close()
 
@@ -123,6 +124,7 @@ class PgIndexWriter:
     """A writer of an index; others may write at the same time."""
 
     def __init__(self, address: PgAddress, config: PostgresConfig) -> None:
+        self._address, self._config = address, config
         self.store = PgStoreWriter(address, config)
         try:
             with refusals(address.name):
@@ -161,8 +163,10 @@ class PgIndexWriter:
         self._structures.update(anew=anew)
 
     def close(self, *, wait: bool = True) -> None:
-        """Close the connection; nothing runs aside that could be waited for."""
+        """Close the connection; with `wait`, once a replica that is read from has what was written."""
         self.store.close()
+        if wait and self.store.last_change is not None:
+            await_replica(self._address, self._config, self.store.last_change)
 
 
 def verify_database(address: PgAddress, config: PostgresConfig) -> Iterator[str]:

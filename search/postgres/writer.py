@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from search.config import PostgresConfig
+from search.errors import StoreError
 from search.postgres.address import PgAddress
 from search.postgres.conditions import clean
 from search.postgres.connection import connect, patiently, refusals
@@ -36,7 +37,8 @@ class PgStoreWriter(PgStoreReader):
 
     Transactions of several writers follow one another, since each begins with the counter of changes: a reader that
     sees a change sees all before it. Work whose connection is lost, or that meets a deadlock, is done anew, once: a
-    token tells whether a transaction was committed whose answer never came.
+    token tells whether a transaction was committed whose answer never came, and whether a server that answers anew
+    has what was committed before: a replica that took the place of its primary may lack the last of it.
     """
 
     def __init__(self, address: PgAddress, config: PostgresConfig) -> None:
@@ -46,6 +48,14 @@ class PgStoreWriter(PgStoreReader):
             super().__init__(connect(address, config, writable=True))
         self._in_transaction = False
         self._tables = ArticleTables(self)
+        #: The token and the number of the last change of this writer's, and whether it is to be looked for.
+        self._last: tuple[str, int] | None = None
+        self._made_anew = False
+
+    @property
+    def last_change(self) -> int | None:
+        """The number of the last change that was committed here; None if there was none."""
+        return self._last[1] if self._last else None
 
     def close(self) -> None:
         """Close the connection."""
@@ -113,6 +123,7 @@ class PgStoreWriter(PgStoreReader):
                     self._in_transaction = True
                     change = self._begin()
                     if not (done and self._was_committed(token)):
+                        self._check_nothing_was_lost(change)
                         done.clear()
                         self._connection.execute("INSERT INTO changes VALUES (%s, %s)", [token, change])
                         done.append(work(change))
@@ -121,6 +132,7 @@ class PgStoreWriter(PgStoreReader):
                 raise
             finally:
                 self._in_transaction = False
+            self._last, self._made_anew = (token, change), False
             return done[-1]
 
         with refusals(self.address.name):
@@ -137,9 +149,22 @@ class PgStoreWriter(PgStoreReader):
     def _was_committed(self, token: str) -> bool:
         return bool(self._connection.execute("SELECT 1 FROM changes WHERE token = %s", [token]).fetchone())
 
+    def _check_nothing_was_lost(self, change: int) -> None:
+        """After a connection was made anew: see whether the server has the last change of this writer's."""
+        if not self._made_anew or self._last is None or self._was_committed(self._last[0]):
+            return
+        if change - self._last[1] < _TOKENS_KEPT:
+            raise StoreError(
+                f"{self.address.name}: the server that answers now lacks what was committed last, as a replica may "
+                "that took the primary's place; run the same command again, which adds what is missing"
+            )
+
     def _ensure_connection(self) -> None:
         if self._connection.closed or self._connection.broken:
             self._connection.close()
+            # Another server may answer now, with other numbers for the terms that were last.
+            self._tables.forget()
+            self._made_anew = True
             self._connection = connect(self.address, self._config, writable=True)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:

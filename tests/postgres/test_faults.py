@@ -1,7 +1,5 @@
 """Servers that are killed, connections that drop, writers in each other's way: nothing is lost, nothing doubled."""
 
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -9,14 +7,14 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from helpers import article, put, state, words_manifest
-from postgres_server import new_address, running_server
+from helpers import Disturbed, article, put, state, words_manifest
+from postgres_server import kill, new_address, running_server, session
 
 from search import backend, ingest
+from search.article import MeshHeading
 from search.config import Config, PostgresConfig
 from search.errors import IndexFolderError, StoreError
 from search.postgres import writer as writer_module
-from search.postgres.address import parse_address
 from search.postgres.schema import MIGRATIONS
 
 ARTICLES = [article(number, f"text {number}", "word " * (number % 5)) for number in range(1, 41)]
@@ -52,28 +50,6 @@ def add(address, encoder, config=None):
         writer.close()
 
 
-class Disturbed:
-    """An encoder at whose nth call something happens."""
-
-    def __init__(self, encoder, at, event):
-        self.encoder, self.at, self.event, self.calls = encoder, at, event, 0
-
-    def encode(self, texts, kind="document"):
-        self.calls += 1
-        if self.calls == self.at:
-            self.event()
-        return self.encoder.encode(texts, kind)
-
-
-@contextmanager
-def session(address):
-    """A connection of someone else's."""
-    parsed = parse_address(address)
-    with psycopg.connect(parsed.conninfo, autocommit=True) as connection:
-        connection.execute(f'SET search_path TO "{parsed.schema}", public')
-        yield connection
-
-
 def drop_connections(address):
     """End every connection of this program's, as a server or a network does."""
     with session(address) as other:
@@ -87,10 +63,6 @@ def mortal_server():
     """A server that may be killed."""
     with running_server() as server:
         yield server
-
-
-def kill(server):
-    os.kill(server.get_pid(), signal.SIGKILL)
 
 
 def start_again(server):
@@ -177,6 +149,43 @@ def test_a_commit_whose_answer_is_lost_is_not_done_twice(address, encoder, expec
         assert other.execute("SELECT count(*), count(DISTINCT change) FROM changes").fetchone() == (15, 15)
     writer.close()
     assert {**stored_in(address), "vectors": None} == {**expected, "vectors": None}
+
+
+def test_a_server_that_lacks_what_was_committed_is_told(address, encoder, expected, monkeypatch):
+    """A replica that takes the place of its primary may not have the last changes: a run must not end as if it had."""
+    put_articles = writer_module.ArticleTables.put
+    calls = []
+
+    def losing(self, plan, change, waiting):
+        put_articles(self, plan, change, waiting)
+        calls.append(change)
+        if len(calls) == 5:
+            with session(address) as other:
+                for table in ("articles", "vectors", "words"):
+                    other.execute(f"DELETE FROM {table} WHERE change = %s", [change - 1])
+                other.execute("DELETE FROM documents WHERE NOT EXISTS (SELECT 1 FROM articles AS a "
+                              "WHERE a.pmid = documents.pmid)")  # fmt: skip
+                other.execute("DELETE FROM changes WHERE change = %s", [change - 1])
+            drop_connections(address)
+
+    monkeypatch.setattr(writer_module.ArticleTables, "put", losing)
+    with pytest.raises(StoreError, match=r"lacks what was committed last.*run the same command again"):
+        add(address, encoder)
+    assert add(address, encoder).counts == {"unchanged": 12, "added": 28}
+    assert stored_in(address) == expected
+
+
+def test_after_a_lost_connection_terms_are_looked_up_anew(address, encoder):
+    aspirin = (MeshHeading("Aspirin", "D001241", True),)
+    writer = backend.open_writer(address)
+    writer.store.apply(writer.store.plan([ingest.prepare(article(1, "one", mesh_headings=aspirin))]))
+    with session(address) as other:
+        # The server that answers next has other terms, and gives their numbers to others.
+        other.execute("UPDATE terms SET name = 'Ibuprofen', ui = 'D007052'")
+    drop_connections(address)
+    writer.store.apply(writer.store.plan([ingest.prepare(article(2, "two", mesh_headings=aspirin))]))
+    assert {name for _, name, _, pmid, _ in state(writer.store)["terms"] if pmid == 2} == {"aspirin"}
+    writer.close()
 
 
 def test_a_deadlock_is_got_out_of_and_the_work_done_anew(address, encoder, expected, monkeypatch):
