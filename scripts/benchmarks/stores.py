@@ -1,23 +1,30 @@
 """A folder and PostgreSQL with the same articles: adding, merging, disk, and answers with and without filters.
 
 scripts/benchmark stores INDEX COPIES ADDRESS...: each address is filled with COPIES variants of every article of an
-index, their vectors turned a little, and is then asked. No text is encoded.
+index, their vectors turned a little, and is then asked. No text is encoded. An address that is there is only asked.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import statistics
-import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from scripts.benchmarks.timing import quantiles, report
 from search import backend
-from search.config import Config
+from search.config import Config, PostgresConfig
 from search.copying import BATCH, read_articles
 from search.models.vectors import normalize
+from search.postgres.address import is_postgres
 from search.query.engine import Engine, Question
 from search.query.filters import Filters, MeshTerm
 from search.store import ArticleRow, prepare, unpack
@@ -33,31 +40,142 @@ _FILTERS = {
     "since 2015": Filters(year_from=2015),
     "mesh Aspirin": Filters(mesh=(MeshTerm("Aspirin"),)),
 }
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def main(source: str, copies: str, *addresses: str) -> None:
+def main() -> None:
     """Fill and ask each address."""
-    for address in addresses:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", help="an index of real articles")
+    parser.add_argument("copies", type=int)
+    parser.add_argument("addresses", nargs="+")
+    parser.add_argument("--build-memory", default=PostgresConfig().build_memory, help="for PostgreSQL's HNSW index")
+    parser.add_argument("--json", help="write the figures to this file too")
+    options = parser.parse_args()
+    config = Config(postgres=PostgresConfig(build_memory=options.build_memory))
+    figures: dict[str, Any] = {"copies": options.copies, "build_memory": options.build_memory}
+    for address in options.addresses:
+        found: dict[str, Any] = {}
         if not backend.exists(address):
-            _fill(source, int(copies), address)
-        _ask(source, address)
+            found |= _fill(options.source, options.copies, address, config)
+        figures[backend.name_of(address)] = found | _ask(options.source, address)
+    report("stores", figures)
 
 
-def _fill(source: str, copies: int, address: str) -> None:
-    config = Config()
+# What a step takes ---------------------------------------------------------------------------------------------------
+
+
+class Server(NamedTuple):
+    """The processes of a PostgreSQL server of this machine; None of them where it is another's, or for a folder."""
+
+    postmaster: int | None
+
+    @classmethod
+    def of(cls, address: str) -> Server:
+        """Find the server that answers at an address."""
+        if not is_postgres(address):
+            return cls(None)
+        reader = backend.open_reader(address)
+        with reader.view() as view:
+            ((pid,),) = view.store.rows("SELECT pg_backend_pid()")
+        found = _stat(pid)
+        reader.close()
+        return cls(int(found[1]) if found else None)
+
+    def processes(self) -> list[int]:
+        """Return their numbers."""
+        if self.postmaster is None:
+            return []
+        children = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+        return [self.postmaster, *(pid for pid in children if (_stat(pid) or ["", "0"])[1] == str(self.postmaster))]
+
+    def seconds(self) -> float:
+        """Return what they have had of the processor so far; those that have ended count for the first of them."""
+        ticks = 0
+        for pid in self.processes():
+            ticks += sum(map(int, (_stat(pid) or ["0"] * 15)[11 : 15 if pid == self.postmaster else 13]))
+        return ticks / _TICKS
+
+    def megabytes(self) -> float:
+        """Return the memory they take together, what they share counted once."""
+        total = 0
+        for pid in self.processes():
+            with suppress(OSError):
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total / 1024
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return what the system says of a process, from its state on; None where it is not there."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return None
+
+
+@contextmanager
+def _measured(server: Server) -> Iterator[dict[str, float]]:
+    """Yield what is there in the end: seconds, those of the processor here and there, and the memory there."""
+    figures: dict[str, float] = {}
+    most, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(5):
+            most.append(server.megabytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    passed, own, theirs = time.perf_counter(), time.process_time(), server.seconds()
+    try:
+        yield figures
+    finally:
+        figures["seconds"] = round(time.perf_counter() - passed, 1)
+        figures["processor_s"] = round(time.process_time() - own, 1)
+        done.set()
+        watcher.join()
+        if server.postmaster is not None:
+            figures["server_processor_s"] = round(server.seconds() - theirs, 1)
+            figures["server_memory_mb"] = round(max(most))
+
+
+# Filling -------------------------------------------------------------------------------------------------------------
+
+
+def _fill(source: str, copies: int, address: str, config: Config) -> dict[str, Any]:
     reader = backend.open_reader(source)
     manifest = msgspec.structs.replace(reader.manifest, vector_change=0, vector_segments=(), lexical_part=None)
     backend.create(address, manifest, config)
+    server = Server.of(address)
     writer = backend.open_writer(address, config)
+    with _measured(server) as fill:
+        shares = list(_add_variants(reader, writer, copies))
+    number = sum(articles for articles, _ in shares)
+    fill |= {"articles": number, "per_second": round(number / fill["seconds"], 1)}
+    # What is filled may slow what comes after: the first and the last tenth, article by article.
+    tenth = max(len(shares) // 10, 1)
+    for name, some in (("first_tenth", shares[:tenth]), ("last_tenth", shares[-tenth:])):
+        fill[f"per_second_{name}"] = round(sum(n for n, _ in some) / sum(seconds for _, seconds in some), 1)
+    print(f"{backend.name_of(address)}: filled {fill}", flush=True)
+    with _measured(server) as merge:
+        writer.merge()
+    print(f"{backend.name_of(address)}: merged {merge}", flush=True)
+    writer.close()
+    reader.close()
+    return {"fill": fill, "merge": merge}
+
+
+def _add_variants(reader: backend.Reader, writer: backend.Writer, copies: int) -> Iterator[tuple[int, float]]:
+    """Add variants of every article, and yield of each transaction how many there were and the seconds it took."""
     random = np.random.default_rng(0)
-    started, number, after = time.perf_counter(), 0, 0
+    number, after = 0, 0
     while True:
         with reader.view() as view:
             articles, vectors = read_articles(view.store, after, BATCH)
         if not articles:
-            break
+            return
         after = articles[-1].row.pmid
         for _ in range(copies):
+            begun = time.perf_counter()
             noise = _NOISE * normalize(random.standard_normal(vectors.shape).astype(np.float32))
             variants = [
                 msgspec.structs.replace(article, row=_renumbered(article.row, number + place))
@@ -66,21 +184,17 @@ def _fill(source: str, copies: int, address: str) -> None:
             number += len(articles)
             turned = normalize(vectors + noise)
             writer.store.transact(lambda _, v=variants, t=turned: writer.store.put_copied(v, t))
-    added = time.perf_counter() - started
-    started = time.perf_counter()
-    writer.merge()
-    merged = time.perf_counter() - started
-    writer.close()
-    reader.close()
-    rate = number / added
-    print(f"{backend.name_of(address)}: {number:,} articles, {rate:,.0f} added a second, merged in {merged:.1f} s")
+            yield len(articles), time.perf_counter() - begun
 
 
 def _renumbered(row: ArticleRow, pmid: int) -> ArticleRow:
     return prepare(msgspec.structs.replace(unpack(row.document), pmid=pmid))
 
 
-def _ask(source: str, address: str) -> None:
+# Asking --------------------------------------------------------------------------------------------------------------
+
+
+def _ask(source: str, address: str) -> dict[str, Any]:
     reader, original = backend.open_reader(address), backend.open_reader(source)
     with original.view() as view:
         pmids = view.store.pmids()
@@ -90,13 +204,13 @@ def _ask(source: str, address: str) -> None:
         questions = [found[int(pmid)].title for pmid in places]
     original.close()
     vector_of = dict(zip(questions, vectors, strict=True))
-    print(f"{backend.name_of(address)}: {sum(reader.sizes().values()) / 1e6:,.0f} MB")
+    server, searches = Server.of(address), dict[str, Any]()
     for name, filters in _FILTERS.items():
-        engine = Engine()
         with reader.view() as view:
-            allowed = engine.allowed(view, filters)
-            passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
+            allowed = Engine().allowed(view, filters)
+            searches[name] = {"passing": view.store.counts()["articles"] if allowed is None else view.count(allowed)}
         for mode in ("semantic", "lexical", "hybrid"):
+            engine = Engine()
 
             def ask(question: str, mode: str = mode, filters: Filters = filters, engine: Engine = engine) -> None:
                 with reader.view() as view:
@@ -109,19 +223,31 @@ def _ask(source: str, address: str) -> None:
                         fold=False,
                     )
 
-            print(f"  {name} ({passing:,} pass), {mode}: {_milliseconds(ask, questions)}")
-    print(f"  recall of the ten nearest: {_recall(reader, vectors):.3f}")
+            searches[name][mode] = _times(ask, questions, server)
+            print(f"  {name}, {mode}: {searches[name][mode]}", flush=True)
+    sizes = {name: round(size / 1e6, 1) for name, size in reader.sizes().items()}
+    recall = _recall(reader, vectors)
     reader.close()
+    memory = {"server_memory_mb": round(server.megabytes())} if server.postmaster else {}
+    return {
+        "disk_mb": round(sum(sizes.values()), 1),
+        "sizes_mb": sizes,
+        "searches": searches,
+        "recall@10": recall,
+    } | memory
 
 
-def _milliseconds(ask: Callable[[str], None], questions: list[str]) -> str:
+def _times(ask: Callable[[str], None], questions: list[str], server: Server) -> dict[str, float]:
+    """Ask all, and return how long each took and what it took of the processor, here and at the server."""
     ask(questions[0])
-    times = []
+    seconds = []
+    busy = time.process_time() + server.seconds()
     for question in questions:
         started = time.perf_counter()
         ask(question)
-        times.append((time.perf_counter() - started) * 1000)
-    return f"median {statistics.median(times):,.1f} ms, slowest {max(times):,.1f} ms"
+        seconds.append(time.perf_counter() - started)
+    busy = time.process_time() + server.seconds() - busy
+    return {**quantiles(seconds), "processor_ms": round(busy / len(questions) * 1000, 2)}
 
 
 def _recall(reader: backend.Reader, vectors: np.ndarray) -> float:
@@ -129,9 +255,7 @@ def _recall(reader: backend.Reader, vectors: np.ndarray) -> float:
     with reader.view() as view:
         found = view.nearest(vectors, _LIMIT)
         best: list[list[tuple[float, int]]] = [[] for _ in vectors]
-        pmids = view.store.pmids()
-        for start in range(0, len(pmids), 10_000):
-            some, rows = view.store.vectors(pmids[start : start + 10_000].tolist())
+        for some, rows in view.store.vector_batches(10_000):
             for kept, scores in zip(best, vectors @ rows.T, strict=True):
                 top = np.argsort(-scores)[:_LIMIT]
                 kept += zip(scores[top].tolist(), some[top].tolist(), strict=True)
@@ -139,8 +263,8 @@ def _recall(reader: backend.Reader, vectors: np.ndarray) -> float:
             len({pmid for _, pmid in sorted(kept, reverse=True)[:_LIMIT]} & set(answer.tolist())) / _LIMIT
             for kept, (answer, _) in zip(best, found, strict=True)
         ]
-    return statistics.mean(hits)
+    return round(statistics.mean(hits), 4)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
