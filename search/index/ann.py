@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from search.errors import IndexCorruptError
+from search.index.members import are_among
 from search.store import Pmids, Vectors
 
 __all__ = ["EXACT_UP_TO", "TIES", "VectorIndex", "build", "choose"]
@@ -117,10 +118,7 @@ class VectorIndex:
         """Return those of some PMIDs (ascending) that it holds, ascending."""
         if not len(pmids):
             return pmids
-        found = [np.empty(0, np.int64)]
-        for some in self._id_lists():
-            places = np.minimum(np.searchsorted(pmids, some), len(pmids) - 1)
-            found.append(some[pmids[places] == some])
+        found = [np.empty(0, np.int64), *(some[are_among(some, pmids)] for some in self._id_lists())]
         return np.unique(np.concatenate(found))
 
     def _id_lists(self) -> Iterator[Pmids]:

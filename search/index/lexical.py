@@ -20,6 +20,7 @@ import numpy as np
 
 from search.article import Article
 from search.errors import IndexCorruptError
+from search.index.members import are_among
 from search.store import Pmids, Vectors
 
 __all__ = ["MOST_WORDS", "LexicalIndex", "LexicalWriter", "PendingLexical", "lexical_text", "matched_words", "words"]
@@ -208,9 +209,9 @@ def _restricted(query: Any, pmids: Pmids) -> Any:
 def _kept(pmids: Pmids, allowed: Pmids | None, excluded: Pmids | None) -> Any:
     keep = np.ones(len(pmids), bool)
     if allowed is not None:
-        keep &= np.isin(pmids, allowed)
-    if excluded is not None and len(excluded):
-        keep &= ~np.isin(pmids, excluded)
+        keep &= are_among(pmids, allowed)
+    if excluded is not None:
+        keep &= ~are_among(pmids, excluded)
     return keep
 
 

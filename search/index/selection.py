@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from search.index.members import are_among
 from search.store import CandidateConditions, Condition, Conditions, Pmids, StoreReader
 
 __all__ = ["Selection"]
@@ -47,7 +48,7 @@ class Selection:
     def passing(self, pmids: Pmids) -> Pmids:
         """Return those of some PMIDs that are among them, in the order given."""
         if self.is_listed:
-            return pmids[np.isin(pmids, self.pmids)]
+            return pmids[are_among(pmids, self.pmids)]
         found = self._store.passing(pmids.tolist(), *self._condition(_ONE_BY_ONE))
         return pmids[[pmid in found for pmid in pmids.tolist()]]
 

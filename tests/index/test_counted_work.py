@@ -1,6 +1,7 @@
 """What a search, an update and an opening cost, counted and not timed: rows read, vectors compared, bytes written."""
 
 import builtins
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from search.index import IndexReader, IndexWriter
 from search.index import ann as ann_module
 from search.index import segments as segments_module
 from search.index import writer as writer_module
+from search.index.selection import Selection
 from search.store import StoreReader
 
 HELD = 600
@@ -54,6 +56,18 @@ def test_a_search_reads_the_candidates_and_what_is_pending_and_no_more(held, enc
         view.nearest(question, 10)
     assert sum(rows_read) <= candidates + 10
     reader.close()
+
+
+def test_what_passes_a_long_list_is_looked_up_and_the_list_not_gone_through():
+    listed = np.arange(1, 2_000_001, 2)
+    some = np.array([4, 5, 1_999_999, 9_000_001, 1])
+    tracemalloc.start()
+    passing = Selection.of(listed).passing(some)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert passing.tolist() == [5, 1_999_999, 1]
+    assert most < 100_000, "as much memory was taken as for a copy of the list"
+    assert Selection.of(listed[:0]).passing(some).tolist() == []
 
 
 def test_a_search_compares_the_cells_it_looks_into(held, encoder):
