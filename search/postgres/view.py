@@ -28,8 +28,9 @@ _TIES = 16
 #: Where bits are compared, so many times the candidates are taken; their exact cosines decide.
 _BINARY_OVERSAMPLING = 10
 _LEAST_BINARY = 200
-#: pgvector's bounds of hnsw.ef_search, and the one used at the least.
-_LEAST_EF, _MOST_EF = 100, 1000
+#: The hnsw.ef_search used at the least, and pgvector's bound. Of a million, 100 finds .965 of the ten nearest and 200
+#: finds .988, in nearly the same time.
+_LEAST_EF, _MOST_EF = 200, 1000
 #: How many vectors an index scan may look at for one question, before all that pass are compared.
 _MOST_SCANNED = 200_000
 
