@@ -37,9 +37,9 @@ def ray():
 
 
 @pytest.fixture
-def writer(folder, monkeypatch):
+def writer(address, monkeypatch):
     monkeypatch.setattr(clusters, "BATCH", 8)
-    found = backend.open_writer(folder)
+    found = backend.open_writer(address)
     records = [prepare(article(number, f"text {number}")) for number in range(1, 101)]
     found.store.apply(found.store.plan(records))
     yield found
@@ -120,7 +120,9 @@ def test_a_text_that_changes_meanwhile_gets_the_vector_of_what_it_is_now(ray, wr
     def revise(state):
         if not revised:
             revised.append(prepare(article(90, "quite another text", revised="2025-01-01")))
+            # What has its vector, what a worker is at, and what no worker has had yet.
             revised.append(prepare(article(2, "another too", revised="2025-01-01")))
+            revised.append(prepare(article(12, "and another", revised="2025-01-01")))
             writer.store.apply(writer.store.plan(revised))
             writer.store.delete([91])
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from helpers import article, put
 
+from search import backend
 from search.errors import IndexMismatchError, SourceError
-from search.index import IndexReader, IndexWriter, read_manifest, verify
 from search.store import prepare
 from search.vectors import import_vectors
 
@@ -15,12 +15,12 @@ TEXTS = {pmid: f"aspirin word{pmid} cancer" for pmid in range(1, 40)}
 
 
 @pytest.fixture
-def stored(folder):
+def stored(address):
     """An index of articles without vectors."""
-    writer = IndexWriter(folder)
+    writer = backend.open_writer(address)
     writer.store.apply(writer.store.plan([prepare(article(pmid, text)) for pmid, text in TEXTS.items()]))
     writer.close()
-    return folder
+    return address
 
 
 def write(folder, pmids, rows, name="mine"):
@@ -29,16 +29,16 @@ def write(folder, pmids, rows, name="mine"):
     return [folder / f"{name}.npy"], folder / f"{name}.json"
 
 
-def run(folder, paths, pmids=None, **options):
-    writer = IndexWriter(folder)
+def run(address, paths, pmids=None, **options):
+    writer = backend.open_writer(address)
     try:
-        return import_vectors(writer, read_manifest(folder), paths, pmids=pmids, **options)
+        return import_vectors(writer, writer.manifest, paths, pmids=pmids, **options)
     finally:
         writer.close()
 
 
-def nearest(folder, encoder, question):
-    reader = IndexReader(folder)
+def nearest(address, encoder, question):
+    reader = backend.open_reader(address)
     with reader.view() as view:
         found = view.nearest(encoder.encode([question]), 3)[0]
         stale = view.store.counts()["stale"]
@@ -53,8 +53,11 @@ def test_imported_vectors_are_found_as_encoded_ones_are(stored, encoder, tmp_pat
     assert dict(report.counts) == {"imported": 39, "not in the index": 1} and report.read == 40
     found, scores, stale = nearest(stored, encoder, TEXTS[17])
     assert found[0] == 17 and scores[0] == pytest.approx(1, abs=1e-3) and stale == 0
-    assert read_manifest(stored).vector_segments[0].count == 39
-    assert list(verify(stored)) == []
+    reader = backend.open_reader(stored)
+    with reader.view() as view:
+        assert view.pending() == 0
+    reader.close()
+    assert list(backend.verify(stored)) == []
 
 
 def test_what_has_a_vector_keeps_it_unless_it_is_to_be_replaced(stored, encoder, tmp_path):

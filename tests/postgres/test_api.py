@@ -170,7 +170,7 @@ def test_an_index_that_is_not_there_is_told(postgres_server):
         Index.open(new_address(postgres_server))
 
 
-def test_the_rest_api_serves_it_too(built_demo, copied):
+def test_the_page_and_the_rest_api_serve_it_too(built_demo, copied):
     answers = []
     for address in (built_demo, copied):
         service = Service(address, Config())
@@ -182,6 +182,7 @@ def test_the_rest_api_serves_it_too(built_demo, copied):
             answers.append(client.get("/api/articles/990000067").json())
             assert client.post("/api/similar", json={"pmids": [990000067], "limit": 3}).status_code == 200
             assert client.get("/api/status").json()["articles"] == service.index.status().articles
+            assert "<form" in client.get("/").text
     hits = [[hit["pmid"] for hit in (found if isinstance(found, list) else found["hits"])] for found in answers[::2]]
     assert hits[0] == hits[1] and len(hits[0]) == 3
     assert answers[1] == answers[3]
