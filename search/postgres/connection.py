@@ -35,6 +35,9 @@ _Result = TypeVar("_Result")
 #: The first wait before something is tried again, in seconds; each further one is twice as long, up to the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
 
+#: What a search may take of the server's memory at the least for each of its steps.
+_WORK_MEMORY = "32MB"
+
 #: What the server says while it starts, stops, or takes no more connections for now.
 _SERVER_AWAY = {"57P01", "57P02", "57P03", "53300"}
 
@@ -126,6 +129,12 @@ def _configure(connection: Connection, address: PgAddress, *, writable: bool) ->
     connection.execute("SET jit = off")
     connection.execute("SET client_min_messages = warning")
     if not writable:
+        # Less of it is too little to note which rows of a million a word or a filter finds, and not only their pages.
+        connection.execute(
+            "SELECT set_config('work_mem', %s, false) WHERE pg_size_bytes(current_setting('work_mem')) < "
+            "pg_size_bytes(%s)",
+            [_WORK_MEMORY] * 2,
+        )
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -19,9 +19,14 @@ from search.index.lexical import MOST_WORDS, words
 from search.postgres.reader import PgStoreReader
 from search.store import Condition, Pmids, Vectors
 
-__all__ = ["WordSearch", "WordStatistics"]
+__all__ = ["WordSearch", "WordStatistics", "reaching"]
 
 _K1, _B = 1.2, 0.75
+
+#: The first bound, as a share of what all words of a question can give, and what it is lowered by.
+_FIRST_BOUND, _LOWERED = 0.5, 0.5
+#: Up to how many words a query says which three of them an article must have, which two, or which one.
+_DEPTHS = ((8, 3), (24, 2), (MOST_WORDS, 1))
 
 #: The ranks half way between those of n - 1 and of n places; more than so many make no difference to BM25.
 _RANKS = np.cumsum(1 / np.arange(1, 65) ** 2.0) / (math.pi**2 / 6)
@@ -54,19 +59,21 @@ class WordSearch:
     def nearest(self, question: str, limit: int, allowed: Condition | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first.
 
-        Common words decide little and match much. So articles are looked up by the rarest words first, and by more of
-        them until what the others can add at the most no longer brings any other article among the best.
+        Common words decide little and match much, and what costs time is to read an article and to score it. So only
+        those are read whose words can add up to a bound, which the GIN index tells. The bound begins high and is
+        lowered until the last of the best reaches it: then no article that was not read can be among them.
         """
         weights = self._weights(question)
-        rarest = sorted(weights, key=lambda word: -weights[word])
         found: list[tuple[int, float]] = []
-        used = 0
-        while used < len(rarest):
-            threshold = found[limit - 1][1] if len(found) >= limit else 0.0
-            used = _next([weights[word] for word in rarest], used, threshold)
-            found = self._scored(weights, rarest[:used], allowed, limit)
-            if len(found) >= limit and found[limit - 1][1] > sum(weights[word] for word in rarest[used:]):
+        bound, asked = _FIRST_BOUND * sum(weights.values()), ""
+        while weights:
+            needed = reaching(weights, bound)
+            if needed != asked:
+                found, asked = self._scored(weights, needed, allowed, limit), needed
+            last = found[limit - 1][1] if len(found) >= limit else 0.0
+            if last >= bound or bound <= min(weights.values()):
                 break
+            bound = max(last, bound * _LOWERED)
         return np.array([pmid for pmid, _ in found], np.int64), np.array([score for _, score in found], np.float32)
 
     def scores(self, question: str, pmids: Iterable[int]) -> dict[int, float]:
@@ -75,7 +82,8 @@ class WordSearch:
         weights = self._weights(question)
         if not weights or not wanted:
             return {}
-        return dict(self._scored(weights, list(weights), ("w.pmid = ANY(%s)", [wanted]), len(wanted), joined=False))
+        any_word = reaching(weights, 0.0)
+        return dict(self._scored(weights, any_word, ("w.pmid = ANY(%s)", [wanted]), len(wanted), joined=False))
 
     def _weights(self, question: str) -> dict[str, float]:
         """Return the most that each word of a question can give: its inverse document frequency times k1 + 1."""
@@ -96,38 +104,54 @@ class WordSearch:
     def _scored(
         self,
         weights: dict[str, float],
-        needed: list[str],
+        needed: str,
         condition: Condition | None,
         limit: int,
         *,
         joined: bool = True,
     ) -> list[tuple[int, float]]:
-        """Return the best of the articles that have one of the words that are needed, and pass a condition."""
+        """Return the best of the articles that a query of full text finds, and that pass a condition."""
         # times / (times + norm), said so that the times need be computed only once.
         part = f"%s::float8 * (1 - b.norm / ({_TIMES} + b.norm))"
         text, values = condition or ("true", [])
+        # OFFSET 0 keeps the planner from sorting all that have the words, their words with them, before it filters.
         sql = (
-            f"SELECT w.pmid, {' + '.join([part] * len(weights))} AS score "
+            f"SELECT pmid, score FROM (SELECT w.pmid, {' + '.join([part] * len(weights))} AS score "
             "FROM (SELECT %s::float8[] AS bounds, %s AS fixed, %s AS per_word) AS c CROSS JOIN words AS w "
             "CROSS JOIN LATERAL (SELECT c.bounds, c.fixed + c.per_word * w.length AS norm) AS b "
             f"{'JOIN articles AS a ON a.pmid = w.pmid ' if condition and joined else ''}"
-            f"WHERE w.words @@ %s::tsquery AND ({text}) ORDER BY score DESC, w.pmid DESC LIMIT %s"
+            f"WHERE w.words @@ %s::tsquery AND ({text}) OFFSET 0) AS scored "
+            "ORDER BY score DESC, pmid DESC LIMIT %s"
         )
         scored = [value for word, weight in weights.items() for value in (weight, _lexeme(word))]
         norms = [_BOUNDS, _K1 * (1 - _B), _K1 * _B / self._mean]
-        needed_query = " | ".join(map(_lexeme, needed))
-        return [
-            (pmid, score) for pmid, score in self._store.query(sql, [*scored, *norms, needed_query, *values, limit])
-        ]
+        return [(pmid, score) for pmid, score in self._store.query(sql, [*scored, *norms, needed, *values, limit])]
 
 
-def _next(weights: list[float], used: int, threshold: float) -> int:
-    """Return how many of the words, the rarest first, to look up next, so that the rest cannot matter."""
-    if not threshold:
-        return min(max(2, 2 * used), len(weights))
-    while used < len(weights) and sum(weights[used:]) >= threshold:
-        used += 1
-    return used
+def reaching(weights: Mapping[str, float], bound: float) -> str:
+    """Return a query of full text that finds every article whose words can add up to a bound, and few others.
+
+    `weights` tells the most that each word can add. With many words the query would be very long: it then says only
+    which one word or two an article must have, for the rest to be within reach.
+
+    >>> reaching({"a": 3.0, "b": 2.0, "c": 1.0}, 4.0)
+    "'a' & ('b' | 'c')"
+    """
+    rarest = sorted(weights.items(), key=lambda item: -item[1])
+    depth = next(depth for most, depth in _DEPTHS if len(rarest) <= most)
+    return _reaching(rarest, bound, depth)
+
+
+def _reaching(rarest: Sequence[tuple[str, float]], bound: float, depth: int) -> str:
+    parts, left = [], sum(weight for _, weight in rarest)
+    for place, (word, weight) in enumerate(rarest, start=1):
+        # A little less is asked for, since sums are rounded.
+        if left < bound * (1 - 1e-9):
+            break
+        left -= weight
+        more = _reaching(rarest[place:], bound - weight, depth - 1) if weight < bound and depth > 1 else ""
+        parts.append(f"{_lexeme(word)} & ({more})" if more else _lexeme(word))
+    return " | ".join(parts)
 
 
 def _lexeme(word: str) -> str:

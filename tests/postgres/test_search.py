@@ -1,5 +1,6 @@
 """pgvector's index and full text find what comparing everything finds, whatever the filter."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -16,6 +17,7 @@ from search.config import Config, PostgresConfig
 from search.index.lexical import words as words_of
 from search.postgres import structures, view
 from search.postgres.formats import LENGTHS, pack_vectors, rounded_length, unpack_vectors
+from search.postgres.words import reaching
 from search.query.filters import Filters
 from search.query.selection import condition_of
 
@@ -181,6 +183,31 @@ def test_leaving_common_words_out_at_first_loses_nothing(shared_index, asked, li
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))[:limit]
     assert found[0].tolist() == [pmid for pmid, _ in best]
     assert found[1] == pytest.approx([score for _, score in best], rel=1e-6)
+
+
+@settings(deadline=None)
+@given(
+    weights=st.dictionaries(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), st.floats(0.1, 9.0), min_size=1),
+    share=st.floats(0, 1),
+    data=st.data(),
+)
+def test_no_article_that_can_reach_a_bound_is_left_out(weights, share, data):
+    bound = share * sum(weights.values())
+    needed = reaching(weights, bound)
+    has = re.sub("'([a-z])'", r"('\1' in has)", needed).replace("&", "and").replace("|", "or")
+    for _ in range(20):
+        found = data.draw(st.sets(st.sampled_from(sorted(weights)), min_size=1))
+        if sum(weights[word] for word in found) >= bound:
+            assert eval(has, {"has": found}), needed
+
+
+def test_what_cannot_reach_a_bound_is_mostly_left_out():
+    weights = {"rare": 9.0, "some": 5.0, "often": 2.0, "common": 1.0}
+    assert reaching(weights, 17.0) == "'rare' & ('some' & ('often'))"
+    assert reaching(weights, 9.0) == "'rare'"
+    assert reaching(weights, 7.0) == "'rare' | 'some' & ('often')"
+    assert reaching(weights, 0.0) == "'rare' | 'some' | 'often' | 'common'"
+    assert reaching({"it's": 1.0}, 0.5) == "'it''s'"
 
 
 @pytest.fixture(scope="module")
