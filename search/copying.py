@@ -27,10 +27,11 @@ BATCH = 900
 
 _MARK = "copy"
 
+#: The articles are chosen before they are joined: PostgreSQL would else read the other tables from their beginning.
 _ARTICLES = (
     "SELECT d.document, a.sequence, a.added, a.added_change, a.stale, v.text_hash, p.pmid IS NOT NULL "
-    "FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid LEFT JOIN vectors AS v ON v.pmid = a.pmid "
-    "LEFT JOIN part_articles AS p ON p.pmid = a.pmid "
+    "FROM (SELECT * FROM articles WHERE {}) AS a JOIN documents AS d ON d.pmid = a.pmid "
+    "LEFT JOIN vectors AS v ON v.pmid = a.pmid LEFT JOIN part_articles AS p ON p.pmid = a.pmid ORDER BY a.pmid"
 )
 _CHANGED = (
     "SELECT pmid FROM articles WHERE change > ? UNION SELECT pmid FROM vectors WHERE change > ? "
@@ -126,7 +127,7 @@ def _note(store: WritableStore, mark: Mark) -> None:
 
 def read_articles(store: Store, after: int, limit: int) -> tuple[list[Copied], Vectors]:
     """Read up to `limit` articles that come after a PMID and, in their order, the vectors of those that have one."""
-    return _articles(store, f"{_ARTICLES} WHERE a.pmid > ? ORDER BY a.pmid LIMIT ?", after, limit)
+    return _articles(store, _ARTICLES.format("pmid > ? ORDER BY pmid LIMIT ?"), after, limit)
 
 
 def _articles(store: Store, sql: str, *parameters: object) -> tuple[list[Copied], Vectors]:
@@ -156,7 +157,7 @@ def _finish(view: View, store: WritableStore, since: int) -> None:
     changed = [pmid for (pmid,) in source.rows(_CHANGED, [since] * 3)]
     for some in _batches(changed):
         marks = ", ".join("?" for _ in some)
-        _put(store, _articles(source, f"{_ARTICLES} WHERE a.pmid IN ({marks}) ORDER BY a.pmid", *some))
+        _put(store, _articles(source, _ARTICLES.format(f"pmid IN ({marks})"), *some))
     if view.change > since:
         # A file of NLM's that holds an article unchanged leaves no change, but its place in their order.
         for some in _pages(source, "articles"):

@@ -115,9 +115,10 @@ class PgStoreReader:
 
     def stale(self, limit: int, *, after: int = 0) -> list[Article]:
         """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
+        # Chosen before they are joined: the documents would else be read from their beginning.
         rows = self.query(
-            "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.stale "
-            "AND a.pmid > %s ORDER BY a.pmid LIMIT %s",
+            "SELECT d.document FROM (SELECT pmid FROM articles WHERE stale AND pmid > %s ORDER BY pmid LIMIT %s) AS a "
+            "JOIN documents AS d ON d.pmid = a.pmid ORDER BY a.pmid",
             [after, limit],
         )
         return [unpack(document) for (document,) in rows]
