@@ -11,18 +11,18 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
+from search.article import embedding_text, text_hash
 from search.backend import Writer
 from search.errors import ConfigError, ModelError
 from search.ingest import Encodes, IngestReport, Progress
-from search.store import ArticleRow, prepare
 
 __all__ = ["encode_on_cluster", "ray_cluster"]
 
-#: Articles in one task: some seconds of work on a core, and a fraction of one on a GPU. Where few are stale a task has
+#: Articles in one task: some seconds of work on a core, and about half of one on a GPU. Where few are stale a task has
 #: fewer, down to the least that is worth one, so that each worker has some and all end at about the same time.
-BATCH = 256
+BATCH, GPU_BATCH = 256, 1024
 _LEAST, _TASKS_EACH = 32, 4
 
 #: How often a worker that died is started again, and the texts are tried again that it had.
@@ -33,6 +33,9 @@ _PATIENCE = 10.0
 
 #: Tasks that wait at each worker, so that it never waits for the index.
 _WAITING = 2
+
+#: Texts, and the PMID and the hash of each.
+Batch: TypeAlias = tuple[list[str], list[tuple[int, bytes]]]
 
 
 @contextmanager
@@ -101,14 +104,15 @@ def encode_on_cluster(
     There is a worker for each GPU of the cluster, or else `workers` of them, or one for each four cores. Raises
     ModelError if the model cannot be loaded there, or texts cannot be encoded; what was committed stays.
     """
-    actors = _start(ray, load, workers)
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    actors = _start(ray, load, gpus, workers)
     report = IngestReport()
     total = max(writer.store.counts()["stale"], 1)
-    size = min(BATCH, max(_LEAST, total // (_TASKS_EACH * len(actors))))
+    size = min(GPU_BATCH if gpus else BATCH, max(_LEAST, total // (_TASKS_EACH * len(actors))))
     while True:
         before = report.encoded
-        for rows, vectors in _encoded(ray, actors, _stale(writer, size)):
-            report.encoded += writer.store.put_vectors([(row.pmid, row.text_hash) for row in rows], vectors)
+        for hashes, vectors in _encoded(ray, actors, _stale(writer, size)):
+            report.encoded += writer.store.put_vectors(hashes, vectors)
             report.merged |= writer.merge_if_due()
             if progress is not None:
                 progress(Progress("", report.read, report.encoded, min(report.encoded / total, 1.0)))
@@ -117,9 +121,8 @@ def encode_on_cluster(
             return report
 
 
-def _start(ray: Any, load: Callable[[], Encodes], workers: int | None) -> list[Any]:
-    resources = ray.cluster_resources()
-    gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+def _start(ray: Any, load: Callable[[], Encodes], gpus: int, workers: int | None) -> list[Any]:
+    cores = int(ray.cluster_resources().get("CPU", 1))
     number = gpus or workers or max(1, cores // 4)
     each = 1 if gpus else max(1, cores // number)
     # Killed workers come back, and what they were at is done anew; not for ever, for a text may be what kills them.
@@ -129,35 +132,34 @@ def _start(ray: Any, load: Callable[[], Encodes], workers: int | None) -> list[A
     return [kind.remote(load, place, 0 if gpus else each) for place in range(number)]
 
 
-def _stale(writer: Writer, size: int) -> Iterator[list[ArticleRow]]:
-    """Yield all stale articles, in order of PMID, `size` at a time."""
+def _stale(writer: Writer, size: int) -> Iterator[Batch]:
+    """Yield the texts of all stale articles, in order of PMID, `size` at a time."""
     after = 0
     while articles := writer.store.stale(size, after=after):
         after = articles[-1].pmid
-        yield [prepare(article) for article in articles]
+        texts = [embedding_text(article) for article in articles]
+        yield texts, [(article.pmid, text_hash(text)) for article, text in zip(articles, texts, strict=True)]
 
 
-def _encoded(
-    ray: Any, actors: list[Any], batches: Iterator[list[ArticleRow]]
-) -> Iterator[tuple[list[ArticleRow], Any]]:
-    """Yield batches with their vectors as they come, every worker kept busy."""
-    waiting: dict[Any, tuple[list[ArticleRow], Any]] = {}
+def _encoded(ray: Any, actors: list[Any], batches: Iterator[Batch]) -> Iterator[tuple[list[tuple[int, bytes]], Any]]:
+    """Yield of each batch the PMIDs and hashes, and the vectors, as they come; every worker is kept busy."""
+    waiting: dict[Any, tuple[list[tuple[int, bytes]], Any]] = {}
 
     def give(actor: Any) -> None:
-        rows = next(batches, None)
-        if rows is not None:
-            waiting[actor.encode.remote([row.text for row in rows])] = (rows, actor)
+        batch = next(batches, None)
+        if batch is not None:
+            waiting[actor.encode.remote(batch[0])] = (batch[1], actor)
 
     for _ in range(_WAITING):
         for actor in actors:
             give(actor)
     while waiting:
         (done, *_), _ = ray.wait(list(waiting))
-        rows, actor = waiting.pop(done)
+        hashes, actor = waiting.pop(done)
         try:
             vectors = ray.get(done)
         except ray.exceptions.RayError as error:
             text = str(error).strip().splitlines()
             raise ModelError(f"a worker of the cluster could not encode: {text[-1] if text else error!r}") from error
         give(actor)
-        yield rows, vectors
+        yield hashes, vectors

@@ -18,13 +18,13 @@ from typing import NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from search.article import Article, Deletion
+from search.article import Article, Deletion, embedding_text, text_hash
 from search.backend import Writer
 from search.errors import InvalidRecordError, SourceError
 from search.models import Kind
 from search.reading import NotOfPart, Prepared, Reader
 from search.sources import Record, Rejection, expand_paths, open_source
-from search.store import ArticleRow, Outside, Plan, PlanOutdatedError, Vectors, prepare
+from search.store import ArticleRow, Outside, Plan, PlanOutdatedError, Vectors
 
 __all__ = [
     "Encodes",
@@ -297,9 +297,10 @@ def encode_stale(
     report = IngestReport()
     total = writer.store.counts()["stale"]
     while stale := writer.store.stale(BATCH):
-        rows = [prepare(article) for article in stale]
-        vectors = encoder.encode([row.text for row in rows], kind="document")
-        report.encoded += writer.store.put_vectors([(row.pmid, row.text_hash) for row in rows], vectors)
+        texts = [embedding_text(article) for article in stale]
+        vectors = encoder.encode(texts, kind="document")
+        hashes = [(article.pmid, text_hash(text)) for article, text in zip(stale, texts, strict=True)]
+        report.encoded += writer.store.put_vectors(hashes, vectors)
         report.merged |= writer.merge_if_due()
         if progress is not None:
             progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1)))

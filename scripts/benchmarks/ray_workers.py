@@ -25,6 +25,9 @@ from search.clusters import encode_on_cluster, ray_cluster
 from search.ingest import encode_stale
 from search.models import Encoder, load_encoder
 
+#: Letters beyond what any model reads of a text, and articles in PubMed.
+_LONGEST, _PUBMED = 8_000, 37_000_000
+
 
 def main() -> None:
     """Encode copies of one index by each path, each time in a new process."""
@@ -32,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--articles", type=int, default=1_024)
     parser.add_argument("--workers", type=int, default=2, help="where there are no GPUs; there is one for each GPU")
+    parser.add_argument("--longest", action="store_true", help="make every text as long as the model reads")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", help="write the figures to this file too")
     options = parser.parse_args()
@@ -42,7 +46,7 @@ def main() -> None:
     runs: dict[str, list[dict[str, float]]] = {"built-in": [], "ray": []}
     with tempfile.TemporaryDirectory() as folder:
         stale = Path(folder) / "stale"
-        make(stale, options.model, options.articles)
+        make(stale, options.model, options.articles, longest=options.longest)
         for turn, (name, path) in itertools.product(range(options.runs), (("built-in", built_in), ("ray", by_ray))):
             copy = Path(shutil.copytree(stale, Path(folder) / "copy"))
             with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -56,6 +60,7 @@ def main() -> None:
             "backend": found.backend,
             "precision": found.precision,
             "articles": options.articles,
+            "longest_texts": options.longest,
             "workers": options.workers,
             "cores": len(os.sched_getaffinity(0)),
             **{name: summary(some, options.articles) for name, some in runs.items()},
@@ -67,12 +72,15 @@ def main() -> None:
     )
 
 
-def make(folder: Path, model: str, count: int) -> None:
+def make(folder: Path, model: str, count: int, *, longest: bool) -> None:
     """Make an index of titles with abstracts, drawn from the real records, without any vector."""
     with gzip.open(data_folder() / "pubmed" / "records.jsonl.gz", "rt") as stream:
-        lines = random.Random(0).sample([line for line in stream if json.loads(line)["abstract"]], count)
+        records = [record for record in map(json.loads, stream) if record["abstract"]]
+    chosen = random.Random(0).sample(records, count)
+    for record in chosen if longest else ():
+        record["abstract"] = " ".join([record["abstract"]] * (_LONGEST // len(record["abstract"]) + 1))
     source = folder.with_suffix(".jsonl")
-    source.write_text("".join(lines))
+    source.write_text("".join(json.dumps(record) + "\n" for record in chosen))
     with Index.create(folder, model=model) as index:
         index.add(source, encode=False)
 
@@ -126,8 +134,10 @@ def finished(writer: backend.Writer, begun: float, started: float, ready: float)
 def summary(runs: list[dict[str, float]], articles: int) -> dict[str, Any]:
     """Return medians, and the rate of each run."""
     rates = [round(articles / run["encode_s"], 1) for run in runs]
+    rate = statistics.median(rates)
     medians = {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
-    return {**medians, "articles_per_second": round(statistics.median(rates), 1), "rates": rates}
+    hours = round(_PUBMED / rate / 3600, 1)
+    return {**medians, "articles_per_second": round(rate, 1), "rates": rates, "hours_for_pubmed_extrapolated": hours}
 
 
 if __name__ == "__main__":

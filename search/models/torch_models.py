@@ -23,8 +23,8 @@ __all__ = [
     "quiet",
 ]
 
-#: Texts in a batch, on a GPU and on a CPU.
-_GPU_BATCH = 256
+#: Texts in a batch: at the most on a GPU, where it is halved until it fits; and on a CPU.
+_GPU_BATCH = 1024
 _CPU_BATCH = 16
 
 
@@ -133,7 +133,23 @@ class TorchBackend:
         self.max_length = int(self._model.max_seq_length or 0)
 
     def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
-        """Return the vectors of the texts as the model gives them, float32 (texts, dimension)."""
+        """Return the vectors of the texts as the model gives them, float32 (texts, dimension).
+
+        Raises ModelError if not even one text fits the GPU's memory.
+        """
+        import torch
+
+        while True:
+            try:
+                return self._embedded(texts, kind)
+            except torch.OutOfMemoryError as error:
+                if self._batch_size == 1:
+                    raise ModelError(f"one text and the model do not fit the GPU's memory: {error}") from error
+                # The longest texts come first, so a batch that fits once fits all that follow.
+                self._batch_size //= 2
+                torch.cuda.empty_cache()
+
+    def _embedded(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
         import torch
 
         encode = self._model.encode_query if kind == "query" else self._model.encode_document

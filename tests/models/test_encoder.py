@@ -264,3 +264,28 @@ def test_small_jobs_come_in_few_shapes(build_model, monkeypatch, kind):
     assert {size for size, _ in shapes} <= {1, 2, 4, 8, 16, 32}
     assert all(length % 8 == 0 or length == longest for _, length in shapes)
     assert max(length for _, length in shapes) == longest
+
+
+def test_a_batch_that_does_not_fit_the_memory_of_a_gpu_is_halved_until_it_does(minilm, monkeypatch):
+    import torch
+
+    encoder = Encoder(minilm, backend="torch")
+    expected = encoder.encode(TEXTS)
+    model = encoder._document_backend._model
+    encode, sizes = model.encode_document, []
+
+    def scarce(texts, batch_size, **options):
+        sizes.append(batch_size)
+        if batch_size > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(texts, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(model, "encode_document", scarce)
+    most = 5
+    assert np.allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+    assert np.allclose(encoder.encode(TEXTS[:2]), expected[:2], atol=1e-5)
+    # What fits is remembered.
+    assert sizes == [16, 8, 4, 4]
+    most = 0
+    with pytest.raises(ModelError, match="one text and the model do not fit"):
+        encoder.encode(TEXTS)

@@ -16,6 +16,7 @@ from search.config import Config, PostgresConfig
 from search.errors import IndexFolderError, StoreError
 from search.postgres import writer as writer_module
 from search.postgres.schema import MIGRATIONS
+from search.store import prepare
 
 ARTICLES = [article(number, f"text {number}", "word " * (number % 5)) for number in range(1, 41)]
 
@@ -144,7 +145,7 @@ def test_a_commit_whose_answer_is_lost_is_not_done_twice(address, encoder, expec
     assert next(answers, None) is None
     put(address, encoder)
     writer = backend.open_writer(address)
-    writer.store.apply(writer.store.plan([ingest.prepare(ARTICLES[-1])], restore=True), encoder.encode(["text 40"]))
+    writer.store.apply(writer.store.plan([prepare(ARTICLES[-1])], restore=True), encoder.encode(["text 40"]))
     with session(address) as other:
         assert other.execute("SELECT count(*), count(DISTINCT change) FROM changes").fetchone() == (15, 15)
     writer.close()
@@ -178,12 +179,12 @@ def test_a_server_that_lacks_what_was_committed_is_told(address, encoder, expect
 def test_after_a_lost_connection_terms_are_looked_up_anew(address, encoder):
     aspirin = (MeshHeading("Aspirin", "D001241", True),)
     writer = backend.open_writer(address)
-    writer.store.apply(writer.store.plan([ingest.prepare(article(1, "one", mesh_headings=aspirin))]))
+    writer.store.apply(writer.store.plan([prepare(article(1, "one", mesh_headings=aspirin))]))
     with session(address) as other:
         # The server that answers next has other terms, and gives their numbers to others.
         other.execute("UPDATE terms SET name = 'Ibuprofen', ui = 'D007052'")
     drop_connections(address)
-    writer.store.apply(writer.store.plan([ingest.prepare(article(2, "two", mesh_headings=aspirin))]))
+    writer.store.apply(writer.store.plan([prepare(article(2, "two", mesh_headings=aspirin))]))
     assert {name for _, name, _, pmid, _ in state(writer.store)["terms"] if pmid == 2} == {"aspirin"}
     writer.close()
 
