@@ -293,8 +293,13 @@ class IndexReader:
         return SavedFolder(self.folder)
 
     def sizes(self) -> dict[str, int]:
-        """Return the bytes of each file."""
-        return {path.name: path.stat().st_size for path in sorted(self.folder.iterdir()) if path.is_file()}
+        """Return the bytes of each file, and of each folder with all that is in it."""
+        sizes = dict[str, int]()
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(self.folder).parts[0]
+                sizes[name] = sizes.get(name, 0) + path.stat().st_size
+        return sizes
 
     @contextmanager
     def view(self) -> Iterator[View]:

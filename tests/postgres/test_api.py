@@ -67,7 +67,7 @@ def test_searches_give_the_same(both, mode, filters):
         assert [hit.article for hit in one] == [hit.article for hit in other]
 
 
-def test_all_else_gives_the_same(both, tmp_path):
+def test_all_else_gives_the_same(both, built_demo, tmp_path):
     folder, database = both
     assert folder.facets(QUESTIONS[0], depth=50) == database.facets(QUESTIONS[0], depth=50)
     pmids = [hit.pmid for hit in folder.search(QUESTIONS[0], 3)]
@@ -80,6 +80,7 @@ def test_all_else_gives_the_same(both, tmp_path):
     ours, theirs = folder.status(), database.status()
     for name in ("articles", "vectors", "stale", "deleted", "model", "fingerprint", "dimension", "files"):
         assert getattr(ours, name) == getattr(theirs, name), name
+    assert sum(ours.bytes.values()) == sum(path.stat().st_size for path in built_demo.rglob("*") if path.is_file())
     assert "vectors" in theirs.bytes and theirs.folder.startswith("postgresql://")
     assert folder.export_txtai(tmp_path / "a") == database.export_txtai(tmp_path / "b") == ours.articles
 
