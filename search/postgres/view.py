@@ -200,7 +200,9 @@ class PgView:
 
     def words_nearest(self, question: str, limit: int, *, allowed: PgSelection | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
-        return self._words.nearest(question, limit, allowed.condition if allowed is not None else None)
+        if allowed is None:
+            return self._words.nearest(question, limit)
+        return self._words.nearest(question, limit, allowed.condition, few=self._are_few(allowed, limit))
 
     def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for a question; one that shares no word with it is left out."""

@@ -56,16 +56,19 @@ class WordSearch:
         self._articles = counted.articles + number
         self._mean = max((counted.tokens + tokens) / max(self._articles, 1), 1e-9)
 
-    def nearest(self, question: str, limit: int, allowed: Condition | None = None) -> tuple[Pmids, Vectors]:
+    def nearest(
+        self, question: str, limit: int, allowed: Condition | None = None, *, few: bool = False
+    ) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first.
 
         Common words decide little and match much, and what costs time is to read an article and to score it. So only
         those are read whose words can add up to a bound, which the GIN index tells. The bound begins high and is
-        lowered until the last of the best reaches it: then no article that was not read can be among them.
+        lowered until the last of the best reaches it: then no article that was not read can be among them. Where `few`
+        are allowed it is simpler to read all of these that have a word.
         """
         weights = self._weights(question)
         found: list[tuple[int, float]] = []
-        bound, asked = _FIRST_BOUND * sum(weights.values()), ""
+        bound, asked = 0.0 if few else _FIRST_BOUND * sum(weights.values()), ""
         while weights:
             needed = reaching(weights, bound)
             if needed != asked:
