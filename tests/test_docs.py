@@ -76,7 +76,7 @@ def test_the_commands_of_the_searching_page_run(built_demo, tmp_path, monkeypatc
 
 def test_every_script_and_benchmark_named_is_there():
     text = "".join(page.read_text() for page in PAGES)
-    for name in re.findall(r"scripts/benchmark ([a-z]+)", text):
+    for name in re.findall(r"scripts/benchmark ([a-z_]+)", text):
         assert (ROOT / "scripts" / "benchmarks" / f"{name}.py").exists(), name
     for name in re.findall(r"`scripts/([a-z]+)`", text):
         assert (ROOT / "scripts" / name).exists(), name
