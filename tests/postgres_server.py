@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def running_server():
         server.psql("SELECT pg_reload_conf()")
         yield server
     finally:
-        server.cleanup()
+        _stop(server)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -58,8 +58,19 @@ def running_standby(primary):
     try:
         yield standby
     finally:
-        standby.cleanup()
+        _stop(standby)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(server):
+    """Stop a server and remove its data; one that a test has killed is not waited for."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        if server.get_postmaster_info().process.status() == psutil.STATUS_ZOMBIE:
+            # `pg_ctl stop` would wait a minute for it to be buried.
+            (server.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        server.cleanup()
 
 
 def new_address(server):

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -284,6 +284,11 @@ class LexicalWriter:
             document.add_integer("pmid", article.pmid)
             document.add_text("text", lexical_text(article))
             self._writer.add_document(document)
+
+    def stop(self) -> None:
+        """Give up: end tantivy's threads, which could else write into the folder while it is removed."""
+        with suppress(Exception):  # what has failed before may fail again
+            self._writer.wait_merging_threads()
 
     def finish(self) -> int:
         """Commit, wait for tantivy's own merging, make it durable, and return how many articles there are."""

@@ -278,12 +278,16 @@ def _build_lexical(
 ) -> LexicalPart:
     path = folder / f"lexical-{generation}"
     writer = LexicalWriter(path, folder / base.folder if base else None)
-    if base is None:
-        writer.add(store.articles())
-    else:
-        writer.remove(store.changed_since(base.change).tolist())
-        writer.add(store.articles_since(base.change))
-    count = writer.finish()
+    try:
+        if base is None:
+            writer.add(store.articles())
+        else:
+            writer.remove(store.changed_since(base.change).tolist())
+            writer.add(store.articles_since(base.change))
+        count = writer.finish()
+    except BaseException:
+        writer.stop()
+        raise
     fsync_folder(path)
     fsync_folder(folder)
     files = sorted(file for file in path.iterdir() if file.suffix != ".lock")

@@ -52,6 +52,30 @@ def test_a_merge_that_fails_is_told_in_words_and_gives_its_space_back(folder, en
     assert list(verify(folder)) == []
 
 
+def test_a_merge_that_fails_ends_the_threads_that_write_words(folder, encoder, monkeypatch):
+    put(folder, encoder, article(1, "one"), merge=True)
+    put(folder, encoder, *[article(number, f"words {number}") for number in range(2, 200)])
+
+    def threads():
+        names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+        return sum(name.startswith(("thrd-tantivy", "merge_thread", "segment_updater")) for name in names)
+
+    seen = []
+
+    def fail(self):
+        seen.append(threads())
+        raise RuntimeError("tantivy")
+
+    before = threads()
+    monkeypatch.setattr(LexicalWriter, "finish", fail)
+    holder = IndexWriter(folder)
+    with pytest.raises(IndexFolderError) as failure:
+        holder.merge()
+    assert seen[0] > before
+    assert threads() == before, f"still there while the failure is told: {failure.value}"
+    holder.close()
+
+
 def test_what_a_manifest_in_force_names_is_kept_though_it_could_not_be_synced(folder, encoder, monkeypatch):
     put(folder, encoder, article(1, "one"), merge=True)
     real = os.fsync
