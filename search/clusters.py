@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from search.article import embedding_text, text_hash
 from search.backend import Writer
 from search.errors import ConfigError, ModelError
-from search.ingest import Encodes, IngestReport, Progress
+from search.ingest import Encodes, IngestReport, Progress, texts_and_hashes
 
 __all__ = ["encode_on_cluster", "ray_cluster"]
 
@@ -104,8 +103,9 @@ def encode_on_cluster(
     There is a worker for each GPU of the cluster, or else `workers` of them, or one for each four cores. Raises
     ModelError if the model cannot be loaded there, or texts cannot be encoded; what was committed stays.
     """
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    actors = _start(ray, load, gpus, workers)
+    resources = ray.cluster_resources()
+    gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+    actors = _start(ray, load, gpus, cores, workers)
     report = IngestReport()
     total = max(writer.store.counts()["stale"], 1)
     size = min(GPU_BATCH if gpus else BATCH, max(_LEAST, total // (_TASKS_EACH * len(actors))))
@@ -121,8 +121,7 @@ def encode_on_cluster(
             return report
 
 
-def _start(ray: Any, load: Callable[[], Encodes], gpus: int, workers: int | None) -> list[Any]:
-    cores = int(ray.cluster_resources().get("CPU", 1))
+def _start(ray: Any, load: Callable[[], Encodes], gpus: int, cores: int, workers: int | None) -> list[Any]:
     number = gpus or workers or max(1, cores // 4)
     each = 1 if gpus else max(1, cores // number)
     # Killed workers come back, and what they were at is done anew; not for ever, for a text may be what kills them.
@@ -137,8 +136,7 @@ def _stale(writer: Writer, size: int) -> Iterator[Batch]:
     after = 0
     while articles := writer.store.stale(size, after=after):
         after = articles[-1].pmid
-        texts = [embedding_text(article) for article in articles]
-        yield texts, [(article.pmid, text_hash(text)) for article, text in zip(articles, texts, strict=True)]
+        yield texts_and_hashes(articles)
 
 
 def _encoded(ray: Any, actors: list[Any], batches: Iterator[Batch]) -> Iterator[tuple[list[tuple[int, bytes]], Any]]:

@@ -34,6 +34,7 @@ __all__ = [
     "add_articles",
     "add_files",
     "encode_stale",
+    "texts_and_hashes",
 ]
 
 #: Articles that are encoded and committed together: some seconds of work on two cores.
@@ -297,14 +298,18 @@ def encode_stale(
     report = IngestReport()
     total = writer.store.counts()["stale"]
     while stale := writer.store.stale(BATCH):
-        texts = [embedding_text(article) for article in stale]
-        vectors = encoder.encode(texts, kind="document")
-        hashes = [(article.pmid, text_hash(text)) for article, text in zip(stale, texts, strict=True)]
-        report.encoded += writer.store.put_vectors(hashes, vectors)
+        texts, hashes = texts_and_hashes(stale)
+        report.encoded += writer.store.put_vectors(hashes, encoder.encode(texts, kind="document"))
         report.merged |= writer.merge_if_due()
         if progress is not None:
             progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1)))
     return report
+
+
+def texts_and_hashes(articles: Sequence[Article]) -> tuple[list[str], list[tuple[int, bytes]]]:
+    """Return the texts of articles as they are encoded, and the PMID and the text's hash of each."""
+    texts = [embedding_text(article) for article in articles]
+    return texts, [(article.pmid, text_hash(text)) for article, text in zip(articles, texts, strict=True)]
 
 
 def _batches(source: Iterable[Prepared], size: int) -> Iterator[tuple[list[Prepared], SourceError | None]]:

@@ -208,8 +208,7 @@ class StoreReader:
 
     def vector_pmids(self, since: int = 0, upto: int | None = None) -> Pmids:
         """Return the PMIDs, ascending, whose vectors were stored after a change number, and not after `upto`."""
-        rows = self.rows("SELECT pmid FROM vectors WHERE change > ? AND change <= ?", [since, _last(upto)])
-        return np.sort(np.fromiter((pmid for (pmid,) in rows), np.int64))
+        return self._sorted_pmids("SELECT pmid FROM vectors WHERE change > ? AND change <= ?", [since, _last(upto)])
 
     def integrity_problems(self) -> list[str]:
         """Return what SQLite's own check finds wrong; nothing if the file is whole."""
@@ -231,14 +230,12 @@ class StoreReader:
 
         An article that was deleted and came back without being encoded has lost its vector too.
         """
-        # Asked for an order, SQLite would go through all vectors in that order, and not by the index of changes.
-        rows = self.rows(
+        return self._sorted_pmids(
             "SELECT pmid FROM vectors WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? "
             "UNION SELECT a.pmid FROM articles AS a WHERE a.change > ? AND a.stale "
             "AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.pmid = a.pmid)",
             [change, change, change],
         )
-        return np.sort(np.fromiter((pmid for (pmid,) in rows), np.int64))
 
     def count_articles_since(self, change: int) -> int:
         """Return how many articles were written after a change number."""
@@ -246,11 +243,10 @@ class StoreReader:
 
     def changed_since(self, change: int) -> Pmids:
         """Return the PMIDs, ascending, that were written or deleted after a change number."""
-        rows = self.rows(
+        return self._sorted_pmids(
             "SELECT pmid FROM articles WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ?",
             [change, change],
         )
-        return np.sort(np.fromiter((pmid for (pmid,) in rows), np.int64))
 
     def added_since(self, change: int) -> Pmids:
         """Return the PMIDs, ascending, of the articles that were first added after a change number."""
@@ -298,6 +294,13 @@ class StoreReader:
         """Return the one number that a query gives; 0 for none."""
         row = self.rows(sql, parameters).fetchone()
         return 0 if row is None else int(row[0])
+
+    def _sorted_pmids(self, sql: str, parameters: Sequence[object]) -> Pmids:
+        """Return the PMIDs of a query, ascending.
+
+        Asked for that order, SQLite would go through a whole table in it, and not by the index of changes.
+        """
+        return np.sort(np.fromiter((pmid for (pmid,) in self.rows(sql, parameters)), np.int64))
 
     def _matrix(self, rows: list[tuple[int, bytes]]) -> tuple[Pmids, Vectors]:
         pmids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
