@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from search.article import Article, Deletion
     from search.config import Config, load_config
     from search.errors import SearchError
-    from search.query.filters import Filters
-    from search.query.search import Hit
+    from search.retrieval.filters import Filters
+    from search.retrieval.ranking import Hit
 
 __all__ = ["Article", "Config", "Deletion", "Filters", "Hit", "Index", "SearchError", "Status", "load_config"]
 
@@ -25,8 +25,8 @@ _HOME = {
     "Article": "search.article",
     "Config": "search.config",
     "Deletion": "search.article",
-    "Filters": "search.query.filters",
-    "Hit": "search.query.search",
+    "Filters": "search.retrieval.filters",
+    "Hit": "search.retrieval.ranking",
     "Index": "search.api",
     "SearchError": "search.errors",
     "Status": "search.api",

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from search import backend
 from search.article import TEXT_RULE, Article
 from search.config import Config
 from search.errors import IndexFolderError, IndexMismatchError
 from search.finding import SearchableIndex
-from search.index import Manifest
-from search.query.engine import Engine
-from search.query.mesh_tree import MeshTree
+from search.retrieval.engine import Engine
+from search.retrieval.mesh_tree import MeshTree
+from search.storage import backend
+from search.storage.manifest import Manifest
 from search.writing import WritableIndex
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Index(SearchableIndex, WritableIndex):
         >>> index.close()
         """
         from search.errors import ExportError
-        from search.export.txtai import write_txtai
+        from search.integrations.txtai_export import write_txtai
         from search.models.presets import resolve_model
 
         folders = resolve_model(self.manifest.model)
@@ -307,7 +307,7 @@ class Index(SearchableIndex, WritableIndex):
             )
 
     def _nlm_files(self) -> NlmFiles | None:
-        from search.sync.part import chosen_part
+        from search.pubmed.subset import chosen_part
 
         with backend.ledger_state(self.address, self.config) as ledger:
             applied = list(ledger.files().values())

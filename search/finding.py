@@ -10,17 +10,17 @@ import msgspec
 
 from search.errors import QueryError
 from search.opened import OpenedIndex
-from search.query.engine import RERANKED, read_question, reranked, with_evidence
-from search.query.facets import Facets, facets_of
-from search.query.filters import Filters
-from search.query.saved import Run, SavedSearch, read_saved, write_saved
-from search.query.search import Hit, Mode, check_question, hits_of, nearest
+from search.retrieval.engine import RERANKED, read_question, reranked, with_evidence
+from search.retrieval.facets import Facets, facets_of
+from search.retrieval.filters import Filters
+from search.retrieval.ranking import Hit, Mode, check_question, hits_of, nearest
+from search.retrieval.saved_searches import Run, SavedSearch, read_saved, write_saved
 
 if TYPE_CHECKING:
     from search.models import Reranker
-    from search.query.context import Context, Retracted
-    from search.query.landscape import Landscape
-    from search.store import Vectors
+    from search.retrieval.context import Context, Retracted
+    from search.retrieval.landscape import Landscape
+    from search.storage.rows import Vectors
 
 __all__ = ["SearchableIndex"]
 
@@ -63,7 +63,7 @@ class SearchableIndex(OpenedIndex):
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
         `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of
-        the words; `hybrid` by both (`search.query.fusion`). Where the config has `rerank`, that cross-encoder puts
+        the words; `hybrid` by both (`search.retrieval.fusion`). Where the config has `rerank`, that cross-encoder puts
         the first 100 in its own order, and its score is the hits'. `filters` and PubMed field tags inside a question
         restrict the search before the cut: if `limit` articles pass, so many come back. A question of tags alone
         gives the newest articles that pass. `evidence` sentences of each abstract are found, those nearest to the
@@ -221,7 +221,7 @@ class SearchableIndex(OpenedIndex):
         5
         >>> index.close()
         """
-        from search.query.similar import similar
+        from search.retrieval.similar import similar
 
         liked = [pmids] if isinstance(pmids, int) else list(pmids)
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
@@ -241,7 +241,7 @@ class SearchableIndex(OpenedIndex):
         (40, 40)
         >>> index.close()
         """
-        from search.query.landscape import landscape_of
+        from search.retrieval.landscape import landscape_of
 
         with self._reader.view() as view:
             pmids, vectors = view.store.vectors([hit.pmid for hit in hits])
@@ -272,7 +272,7 @@ class SearchableIndex(OpenedIndex):
         (True, 990000025, '[1] ')
         >>> index.close()
         """
-        from search.query.context import context_of
+        from search.retrieval.context import context_of
 
         if tokens < 1:
             raise QueryError(f"the number of tokens must be at least 1, not {tokens}")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.config import Config
-from search.index import Manifest
-from search.query.engine import Engine
+from search.retrieval.engine import Engine
+from search.storage.manifest import Manifest
 
 if TYPE_CHECKING:
-    from search.backend import Reader
     from search.models import Encoder
+    from search.storage.backend import Reader
 
 __all__ = ["OpenedIndex"]
 

@@ -9,15 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search import backend
 from search.article import Article, Deletion
 from search.opened import OpenedIndex
+from search.storage import backend
 
 if TYPE_CHECKING:
-    from search.backend import Writer
-    from search.ingest import IngestReport, Progress
-    from search.sync import Part, SyncPlan, SyncReport
-    from search.vectors import ImportReport
+    from search.ingest.pipeline import IngestReport, Progress
+    from search.ingest.published_vectors import ImportReport
+    from search.pubmed.subset import Part
+    from search.pubmed.sync import SyncReport
+    from search.pubmed.sync_plan import SyncPlan
+    from search.storage.backend import Writer
 
 __all__ = ["WritableIndex"]
 
@@ -51,7 +53,7 @@ class WritableIndex(OpenedIndex):
         1
         >>> index.close()
         """
-        from search import ingest
+        from search.ingest import pipeline as ingest
 
         encoder = self.encoder if encode else None
         paths, articles = _sort_out(sources)
@@ -80,9 +82,9 @@ class WritableIndex(OpenedIndex):
         >>> report = index.add_pubmed("aspirin[majr] AND colorectal neoplasms[mh]", limit=500)  # doctest: +SKIP
         >>> index.close()
         """
-        from search.models.cache import cache_folder
-        from search.sources.eutils import Eutils
-        from search.sync import add_query
+        from search.files import cache_folder
+        from search.pubmed.add_query import add_query
+        from search.pubmed.eutils import Eutils
 
         encoder = self.encoder if encode else None
         settings = self.config.eutils
@@ -114,17 +116,18 @@ class WritableIndex(OpenedIndex):
         """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
 
         `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
-        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.sync.Part`) and is
+        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.pubmed.Part`) and is
         remembered; another one later is refused unless `change_part` is set. A run that was stopped goes on where it
         was. Raises SourceError if a file cannot be had or read, IndexFolderError if another part is kept, or if a new
         year's baseline would remove very many articles and `accept_removals` is not set.
 
-        >>> from search.sync import Part
+        >>> from search.pubmed import Part
         >>> index = Index.open("indexes/demo")
         >>> report = index.sync(part=Part(since=2015, mesh=("Asthma",)))  # doctest: +SKIP
         >>> index.close()
         """
-        from search.sync import nlm_origin, synchronize
+        from search.pubmed.origin import nlm_origin
+        from search.pubmed.sync import synchronize
 
         encoder = self.encoder if encode else None
         with nlm_origin(self.config.nlm, self.address, folder, keep=keep) as origin, self._writing() as writer:
@@ -147,7 +150,7 @@ class WritableIndex(OpenedIndex):
         >>> print(index.plan_sync().records)  # doctest: +SKIP
         >>> index.close()
         """
-        from search.sync import preview
+        from search.pubmed.origin import preview
 
         return preview(self.config, self.address, folder, part=part, change_part=change_part)
 
@@ -168,13 +171,13 @@ class WritableIndex(OpenedIndex):
         0
         >>> index.close()
         """
-        from search import ingest
+        from search.ingest import pipeline as ingest
 
         encoder = self.encoder
         if ray is None:
             with self._writing() as writer:
                 return ingest.encode_stale(writer, encoder, progress=progress)
-        from search.clusters import encode_on_cluster, ray_cluster
+        from search.ingest.ray_cluster import encode_on_cluster, ray_cluster
         from search.models import load_encoder
 
         load = partial(load_encoder, self.manifest.model, precision=self.config.precision)
@@ -200,7 +203,7 @@ class WritableIndex(OpenedIndex):
         >>> report = index.import_vectors(["embeddings"], model="medcpt")  # doctest: +SKIP
         >>> index.close()
         """
-        from search.vectors import import_vectors
+        from search.ingest.published_vectors import import_vectors
 
         with self._writing() as writer:
             return import_vectors(
@@ -219,7 +222,7 @@ class WritableIndex(OpenedIndex):
         True
         >>> index.close()
         """
-        from search.query.filters import check_pmids
+        from search.retrieval.filters import check_pmids
 
         wanted = set(pmids)
         check_pmids(wanted)
@@ -241,7 +244,7 @@ class WritableIndex(OpenedIndex):
         True
         >>> index.close()
         """
-        from search.copying import copy_index
+        from search.storage.copy import copy_index
 
         return copy_index(self._reader, target, self.config, progress)
 

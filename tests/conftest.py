@@ -8,7 +8,7 @@ import pytest
 from helpers import WordEncoder, wipe, words_manifest
 from postgres_server import new_address, running_server
 
-from search import backend
+from search.storage import backend
 
 SAMPLE = Path(__file__).parents[1] / "search" / "sample"
 

@@ -15,7 +15,7 @@ from search.article import (
     PublicationType,
 )
 from search.errors import QueryError
-from search.query.filters import And, Filters, MeshTerm, Not, Or, Term
+from search.retrieval.filters import And, Filters, MeshTerm, Not, Or, Term
 
 PROPERTY = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 _years = st.integers(2000, 2004)

@@ -5,10 +5,12 @@ from datetime import date
 
 import numpy as np
 
-from search import backend
 from search.article import TEXT_RULE, AbstractSection, Article
-from search.index import Manifest
-from search.store import StoreReader, StoreWriter, prepare
+from search.storage import backend
+from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.manifest import Manifest
+from search.storage.rows import prepare
 
 
 class WordEncoder:

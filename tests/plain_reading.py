@@ -1,4 +1,4 @@
-"""A plain reading of NLM XML with the standard library, to hold the reader of `search.sources` against.
+"""A plain reading of NLM XML with the standard library, to hold the reader of `search.formats` against.
 
 It shares no code with it: one element at a time, `find` and `findall`, and plain dictionaries of what an Article
 should say. Formulas are written out here once more, for the few kinds that the real files hold.

@@ -84,7 +84,7 @@ def session(address):
     """A connection of someone else's."""
     import psycopg
 
-    from search.postgres.address import parse_address
+    from search.storage.postgres.address import parse_address
 
     parsed = parse_address(address)
     with psycopg.connect(parsed.conninfo, autocommit=True) as connection:

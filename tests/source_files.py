@@ -4,7 +4,7 @@ import pytest
 
 from search.article import Article
 from search.errors import SourceError
-from search.sources import open_source
+from search.formats.open import open_source
 
 
 def read(tmp_path, xml, name="records.xml"):

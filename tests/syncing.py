@@ -13,10 +13,11 @@ from helpers import WordEncoder, words_manifest
 from helpers import state as state_of
 
 import search
-from search import backend, ingest
-from search.sources.nlm_files import FileServer
-from search.sources.web import Patience
-from search.sync import synchronize
+from search.ingest import pipeline as ingest
+from search.pubmed.http import Patience
+from search.pubmed.nlm_files import FileServer
+from search.pubmed.sync import synchronize
+from search.storage import backend
 
 QUICK = Patience(attempts=4, first=0.001)
 

@@ -48,7 +48,7 @@ class Candidate(NamedTuple):
 def build_ours(rows: Rows, folder: Path) -> None:
     """Build an index folder of the program."""
     from scripts.benchmarks.scale import insert, new_folder
-    from search.index import IndexWriter
+    from search.storage.folder.folder_writer import IndexWriter
 
     new_folder(folder, rows.shape[1])
     writer = IndexWriter(folder)
@@ -61,7 +61,7 @@ def build_ours(rows: Rows, folder: Path) -> None:
 
 def load_ours(folder: Path, dimension: int) -> Ask:
     """Ask as a search does: candidates, then exact cosines from SQLite."""
-    from search.index import IndexReader
+    from search.storage.folder.folder_reader import IndexReader
 
     reader = IndexReader(folder)
 
@@ -176,7 +176,7 @@ def load_usearch(folder: Path, dimension: int) -> Ask:
 
 
 CANDIDATES = {
-    "this program": Candidate(build_ours, load_ours, "search.index"),
+    "this program": Candidate(build_ours, load_ours, "search.storage"),
     "txtai, Faiss": Candidate(build_txtai, load_txtai, "txtai.ann"),
     "usearch": Candidate(build_usearch, load_usearch, "usearch.index"),
     "hnswlib": Candidate(build_hnswlib, load_hnswlib, "hnswlib"),

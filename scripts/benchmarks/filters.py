@@ -12,11 +12,13 @@ import numpy as np
 
 from scripts.benchmarks.timing import quantiles, report
 from search.article import Article, MeshHeading
-from search.backend import Selection, View
-from search.index import IndexReader, IndexWriter, Manifest, create_folder
-from search.query.engine import Engine, Question
-from search.query.filters import Filters, MeshTerm
-from search.store import Vectors, prepare
+from search.retrieval.engine import Engine, Question
+from search.retrieval.filters import Filters, MeshTerm
+from search.storage.backend import Selection, View
+from search.storage.folder.folder_reader import IndexReader
+from search.storage.folder.folder_writer import IndexWriter, create_folder
+from search.storage.manifest import Manifest
+from search.storage.rows import Vectors, prepare
 
 SHARES = (2, 10, 100, 1_000, 10_000, 100_000)
 DIMENSION, TOPICS, BATCH, QUESTIONS, LIMIT = 384, 2_000, 5_000, 60, 10

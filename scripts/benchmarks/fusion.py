@@ -10,7 +10,7 @@ from scripts.benchmarks.timing import data_folder, report
 from search.evaluation.collection import Collection, load_collection
 from search.evaluation.retrieval import Run, compare, judge, rank_lexical, rank_semantic
 from search.models import load_encoder
-from search.query.fusion import fuse
+from search.retrieval.fusion import fuse
 
 Scores = dict[str, float]
 

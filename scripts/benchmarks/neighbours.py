@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.benchmarks.timing import report
-from search.store import StoreReader
+from search.storage.folder.sqlite_reader import StoreReader
 
 __all__ = ["Generator", "Nearest", "read_real"]
 

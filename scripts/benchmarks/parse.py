@@ -13,8 +13,8 @@ from pathlib import Path
 import pubmed_parser
 
 from scripts.benchmarks.timing import data_folder, ratio, report
-from search.sources import open_source
-from search.sources.xml_parts import forget
+from search.formats.open import open_source
+from search.formats.pubmed_xml.parts import forget
 
 _RECORD = re.compile(rb"<PubmedArticle>.*?</PubmedArticle>|(?<=>\n)<MedlineCitation .*?</MedlineCitation>", re.DOTALL)
 

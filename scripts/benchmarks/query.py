@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.benchmarks.timing import data_folder, quantiles, report
 from search import Filters, Index
-from search.query.engine import Engine, Question
+from search.retrieval.engine import Engine, Question
 
 QUESTIONS = 200
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _asthma() -> Filters:
-    from search.query.filters import MeshTerm
+    from search.retrieval.filters import MeshTerm
 
     return Filters(mesh=(MeshTerm("Asthma"),))
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.timing import data_folder, ratio, report
-from search import Index, backend
-from search.clusters import encode_on_cluster, ray_cluster
-from search.ingest import encode_stale
+from search import Index
+from search.ingest.pipeline import encode_stale
+from search.ingest.ray_cluster import encode_on_cluster, ray_cluster
 from search.models import Encoder, load_encoder
+from search.storage import backend
 
 #: Letters beyond what any model reads of a text, and articles in PubMed.
 _LONGEST, _PUBMED = 8_000, 37_000_000

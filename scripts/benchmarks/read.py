@@ -13,10 +13,11 @@ from pathlib import Path
 
 from scripts.benchmarks.parse import records_of
 from scripts.benchmarks.timing import data_folder, ratio, report
-from search.ingest import BATCH
-from search.reading import Reader
-from search.sources import open_source
-from search.store import ArticleRow, StoreWriter
+from search.formats.open import open_source
+from search.ingest.pipeline import BATCH
+from search.ingest.prepare import Reader
+from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.rows import ArticleRow
 
 _PMID = re.compile(rb'(<PMID Version="\d+">)\d+')
 _FILES = 4

@@ -19,9 +19,11 @@ import numpy as np
 from scripts.benchmarks.neighbours import Generator, Nearest, Rows, read_real
 from scripts.benchmarks.timing import quantiles, report
 from search.article import TEXT_RULE
-from search.index import IndexReader, IndexWriter, Manifest, create_folder, read_manifest
-from search.index.selection import Selection
-from search.store import Pmids
+from search.storage.folder.folder_reader import IndexReader
+from search.storage.folder.folder_writer import IndexWriter, create_folder
+from search.storage.folder.selection import Selection
+from search.storage.manifest import Manifest, read_manifest
+from search.storage.rows import Pmids
 
 QUESTIONS = 500
 UPDATE, REVISED = 5_000, 1_000

@@ -11,7 +11,8 @@ import numpy as np
 
 from scripts.benchmarks.timing import in_turn, ratio, report
 from search.article import AbstractSection, Article, MeshHeading
-from search.store import ArticleRow, StoreWriter, prepare
+from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.rows import ArticleRow, prepare
 
 COUNT, BATCH, DIMENSION = 20_000, 2_000, 384
 

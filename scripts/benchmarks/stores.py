@@ -20,14 +20,14 @@ import msgspec
 import numpy as np
 
 from scripts.benchmarks.timing import quantiles, report
-from search import backend
 from search.config import Config, PostgresConfig
-from search.copying import BATCH, read_articles
 from search.models.vectors import normalize
-from search.postgres.address import is_postgres
-from search.query.engine import Engine, Question
-from search.query.filters import Filters, MeshTerm
-from search.store import ArticleRow, prepare, unpack
+from search.retrieval.engine import Engine, Question
+from search.retrieval.filters import Filters, MeshTerm
+from search.storage import backend
+from search.storage.copy import BATCH, read_articles
+from search.storage.postgres.address import is_postgres
+from search.storage.rows import ArticleRow, prepare, unpack
 
 _QUESTIONS = 40
 _LIMIT = 10

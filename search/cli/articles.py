@@ -12,7 +12,7 @@ from search.cli.options import common, open_index, settings
 
 if TYPE_CHECKING:
     from search.api import Index
-    from search.ingest import IngestReport
+    from search.ingest.pipeline import IngestReport
 
 __all__ = ["add", "delete", "encode", "open_or_create", "print_report"]
 
@@ -92,7 +92,7 @@ def delete(pmids: tuple[int, ...], folder: str | None, config_file: Path | None)
 def open_or_create(config_file: Path | None, folder: str | None, model: str | None) -> Index:
     """Open the index that is meant, or make it if it is not there."""
     from search.api import Index
-    from search.backend import name_of
+    from search.storage.backend import name_of
 
     config, address = settings(config_file, folder)
     if Index.exists(address, config=config):

@@ -22,7 +22,7 @@ def copy(source: str, target: str, config_file: Path | None) -> None:
     """
     from search.cli.options import open_index
     from search.cli.progress import Meter
-    from search.ingest import Progress
+    from search.ingest.pipeline import Progress
 
     with open_index(config_file, source) as index, Meter() as meter:
         total = index.status().articles

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from search.api import Index
     from search.article import Article
-    from search.query.filters import Filters
-    from search.query.search import Mode
+    from search.retrieval.filters import Filters
+    from search.retrieval.ranking import Mode
 
 __all__ = ["export"]
 
@@ -90,7 +90,7 @@ def _articles(
 
 def _write(articles: Iterable[Article], style: str, output: Path | None) -> int:
     from search.errors import ExportError
-    from search.export import write
+    from search.formats.export import write
 
     if output is None:
         return write(articles, sys.stdout, style)

@@ -78,7 +78,7 @@ def filter_options(function: _Function) -> _Function:
         not_pmids: Any,
         **rest: Any,
     ) -> Any:
-        from search.query.filters import Filters, MeshTerm
+        from search.retrieval.filters import Filters, MeshTerm
 
         first, last = dates or (None, None)
         filters = Filters(

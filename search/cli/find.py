@@ -13,8 +13,8 @@ from search.cli.options import common, format_option, open_index
 from search.errors import QueryError
 
 if TYPE_CHECKING:
-    from search.query.filters import Filters
-    from search.query.search import Mode
+    from search.retrieval.filters import Filters
+    from search.retrieval.ranking import Mode
 
 __all__ = ["facets", "query", "show", "similar"]
 

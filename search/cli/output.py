@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from search.article import Article
-from search.export.csv import defuse
-from search.export.parts import NOTICE_NAMES, UNSAFE, escaped
-from search.query.facets import Facets
-from search.query.records import as_json, explanation, hit_record, hit_records, search_records
-from search.query.search import Hit
+from search.formats.citation_fields import NOTICE_NAMES, UNSAFE, escaped
+from search.formats.csv import defuse
+from search.presentation.hit_record import as_json, explanation, hit_record, hit_records, search_records
+from search.retrieval.facets import Facets
+from search.retrieval.ranking import Hit
 
 if TYPE_CHECKING:
     from rich.text import Text

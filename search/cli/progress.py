@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from search.ingest import Progress
+    from search.ingest.pipeline import Progress
 
 __all__ = ["Meter", "RowMeter"]
 

@@ -20,7 +20,7 @@ def saved(name: str | None, folder: str | None, config_file: Path | None, style:
     import msgspec
 
     from search.cli.output import plain, print_json
-    from search.query.saved import methods
+    from search.retrieval.saved_searches import methods
 
     with open_index(config_file, folder) as index:
         found = [index.saved_search(name)] if name else index.saved_searches()

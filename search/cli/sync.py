@@ -11,7 +11,8 @@ from search.cli.articles import open_or_create, print_report
 from search.cli.options import common, settings
 
 if TYPE_CHECKING:
-    from search.sync import SyncPlan, SyncReport
+    from search.pubmed.sync import SyncReport
+    from search.pubmed.sync_plan import SyncPlan
 
 __all__ = ["sync"]
 
@@ -60,7 +61,8 @@ def sync(
     interrupted run goes on where it was when the command is given again; given daily, it keeps the index current. The
     part that is kept (--since, --mesh, --language, --query-terms; all of them must hold) is remembered.
     """
-    from search.sync import make_part, preview
+    from search.pubmed.origin import preview
+    from search.pubmed.subset import make_part
 
     part = make_part(since, mesh, language, terms)
     if dry_run:

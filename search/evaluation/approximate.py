@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import EvaluationError
-from search.index import ann
+from search.storage.folder import faiss_index as ann
 
 __all__ = ["IndexRecall", "index_recall", "neighbour_recall"]
 

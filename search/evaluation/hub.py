@@ -8,7 +8,7 @@ from typing import Any
 
 from search.errors import EvaluationError
 from search.evaluation.pairs import PAIR_SETS, PairColumns
-from search.models.cache import cache_folder
+from search.files import cache_folder
 
 __all__ = ["fetch_pair_set"]
 

@@ -24,8 +24,8 @@ from search.evaluation.metrics import (
     reciprocal_rank,
 )
 from search.evaluation.pairs import Encode
-from search.index.lexical import LexicalIndex, LexicalWriter
-from search.query.fusion import DEFAULT_WEIGHT, fuse
+from search.retrieval.fusion import DEFAULT_WEIGHT, fuse
+from search.storage.folder.tantivy_index import LexicalIndex, LexicalWriter
 
 __all__ = [
     "MEASURES",
@@ -147,7 +147,7 @@ def rank_lexical(collection: Collection, depth: int = 100) -> Run:
 
 
 def rank_hybrid(collection: Collection, encode: Encode, *, weight: float = DEFAULT_WEIGHT, depth: int = 100) -> Run:
-    """Rank by `cosine + weight * bm25 / max bm25` (`search.query.fusion`)."""
+    """Rank by `cosine + weight * bm25 / max bm25` (`search.retrieval.fusion`)."""
     lexical = _bm25(collection, len(collection.document_ids))
     return _hybrid(collection, _cosines(collection, encode), lexical, weight, depth)
 

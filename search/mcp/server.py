@@ -20,10 +20,10 @@ from search.api import Index
 from search.article import Article
 from search.config import Config
 from search.errors import SearchError
-from search.query.context import citation, warnings
-from search.query.filters import Filters, filters_from_dict
-from search.query.records import article_record
-from search.query.search import Hit, Mode
+from search.presentation.hit_record import article_record
+from search.retrieval.context import citation, warnings
+from search.retrieval.filters import Filters, filters_from_dict
+from search.retrieval.ranking import Hit, Mode
 from search.web.guard import Guard
 from search.web.metrics import Metrics
 from search.web.server import run

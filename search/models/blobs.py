@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from search.models.cache import write_atomically
+from search.files import write_atomically
 
 __all__ = ["blob_folder"]
 

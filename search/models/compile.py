@@ -18,9 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import ModelError
-from search.models.cache import new_folder
+from search.files import new_folder
 from search.models.probes import PROBES
-from search.models.spec import GRAPH, TOKENIZER, CompiledSpec, compiled_folder, read_spec, write_spec
+from search.models.spec import (
+    GRAPH,
+    TOKENIZER,
+    CompiledSpec,
+    compiled_folder,
+    read_spec,
+    write_spec,
+)
 
 __all__ = ["compile_encoder", "compile_reranker", "compiled_encoder", "compiled_reranker"]
 

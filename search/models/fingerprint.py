@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from search.errors import ModelError
-from search.models.cache import cache_folder, write_atomically
+from search.files import cache_folder, write_atomically
 
 __all__ = ["WEIGHT_SUFFIXES", "model_fingerprint"]
 

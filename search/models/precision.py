@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from search.models.cache import cache_folder, write_atomically
+from search.files import cache_folder, write_atomically
 
 __all__ = ["Choice", "choose", "measure", "processor", "recall", "remember"]
 

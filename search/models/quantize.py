@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import ModelError
-from search.models.cache import new_folder
+from search.files import new_folder
 from search.models.probes import calibration_texts
 from search.models.spec import GRAPH, TOKENIZER, CompiledSpec, write_spec
 from search.models.tokens import TextTokenizer, pad_batch

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from search.models.cache import cache_folder
+from search.files import cache_folder
 
 __all__ = ["GRAPH", "SPEC", "TOKENIZER", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
 

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import TrainingError
-from search.index import IndexReader
 from search.models import Encoder
+from search.storage.folder.folder_reader import IndexReader
 from search.training.bm25 import BM25
 from search.training.hybrid import Bank, HybridParameters, Question, load_bert, teach
 from search.training.pairs import split_sentences

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from search.article import MAX_PMID
 from search.errors import QueryError
-from search.query.filters import Filters, filters_from_dict
-from search.query.search import Mode
+from search.retrieval.filters import Filters, filters_from_dict
+from search.retrieval.ranking import Mode
 
 __all__ = [
     "MEDIA_TYPES",

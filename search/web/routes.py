@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from search.article import MAX_PMID
 from search.errors import QueryError
-from search.export import FORMATS
+from search.formats.export import FORMATS
 from search.web.app import Application
 from search.web.guard import token_refusal
 from search.web.requests import (

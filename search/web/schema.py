@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from search.api import Status
 from search.article import Article
-from search.query.facets import Facets
-from search.query.landscape import Landscape
-from search.query.saved import SavedSearch
+from search.retrieval.facets import Facets
+from search.retrieval.landscape import Landscape
+from search.retrieval.saved_searches import SavedSearch
 from search.web import requests
 from search.web.failures import ErrorAnswer
 

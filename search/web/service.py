@@ -13,14 +13,14 @@ from search.api import Index
 from search.article import Article, to_dict
 from search.config import Config
 from search.errors import QueryError
-from search.export import write
-from search.query.engine import read_question, with_evidence
-from search.query.facets import facets_of
-from search.query.filters import Filters
-from search.query.records import as_json, hit_records, search_records
-from search.query.saved import methods
-from search.query.search import Hit, Mode
-from search.store import Vectors
+from search.formats.export import write
+from search.presentation.hit_record import as_json, hit_records, search_records
+from search.retrieval.engine import read_question, with_evidence
+from search.retrieval.facets import facets_of
+from search.retrieval.filters import Filters
+from search.retrieval.ranking import Hit, Mode
+from search.retrieval.saved_searches import methods
+from search.storage.rows import Vectors
 from search.web.batching import KeepingEncoder
 from search.web.guard import is_open
 from search.web.metrics import resident_bytes

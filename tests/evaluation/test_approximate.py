@@ -5,7 +5,7 @@ import pytest
 
 from search.errors import EvaluationError
 from search.evaluation.approximate import index_recall, neighbour_recall
-from search.index import ann
+from search.storage.folder import faiss_index as ann
 
 
 def unit(rng, count, dimension=16):

@@ -20,8 +20,8 @@ from search.evaluation.report import (
     to_json,
 )
 from search.evaluation.retrieval import compare, evaluate_retrieval, judge, rank_hybrid, rank_lexical
-from search.index.lexical import words
-from search.query.fusion import fuse
+from search.retrieval.fusion import fuse
+from search.storage.folder.tantivy_index import words
 
 DOCUMENTS = [
     {"_id": "a", "title": "Aspirin", "text": "prevents strokes in adults"},

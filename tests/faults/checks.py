@@ -31,7 +31,7 @@ class Expected:
 
 def state_of(folder):
     """Return the change number and what the store of an index holds."""
-    from search.store import StoreReader
+    from search.storage.folder.sqlite_reader import StoreReader
 
     store = StoreReader(Path(folder) / "articles.db")
     try:

@@ -33,8 +33,8 @@ KINDS = ("kill", "tear", "full", "fail", "power-strict", "power-named")
 _LOADED = (
     "faiss", "h11", "httpcore", "lxml.etree", "rich.progress", "rich.table", "sqlite_utils", "tantivy", "search.api",
     "search.cli.articles", "search.cli.index", "search.cli.main", "search.cli.output", "search.cli.progress",
-    "search.cli.sync", "search.ingest", "search.models", "search.sources.eutils", "search.sources.jsonl",
-    "search.sources.medline_xml", "search.store.schema", "search.sync", "encodings.idna", "yaml",
+    "search.cli.sync", "search.ingest.pipeline", "search.models", "search.pubmed.eutils", "search.formats.jsonl",
+    "search.formats.pubmed_xml.source", "search.storage.folder.sqlite_schema", "search.pubmed.sync", "encodings.idna", "yaml",
 )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ _SCENARIO = Scenario("flips", _MADE_BY, "", small=0)
 def answers(index):
     """Everything that a user can see of an index, as text."""
     from search.api import Index
-    from search.query.filters import Filters, MeshTerm
+    from search.retrieval.filters import Filters, MeshTerm
 
     with Index.open(index) as opened:
         articles = list(opened.articles())

@@ -30,8 +30,10 @@ def gone_in(number):
 
 
 def _prepare():
-    from search import api, ingest
-    from search.index import segments, writer
+    from search import api
+    from search.ingest import pipeline as ingest
+    from search.storage.folder import folder_writer as writer
+    from search.storage.folder import segments
 
     api._load_encoder = lambda model, config: WordEncoder()
     # Merges and compactions all the time.
@@ -42,8 +44,8 @@ def _prepare():
 def write(folder, until, counts):
     """Commit rounds until the time is up."""
     Index = _prepare()
-    from search.index import IndexWriter
-    from search.ingest import add_articles
+    from search.ingest.pipeline import add_articles
+    from search.storage.folder.folder_writer import IndexWriter
 
     number = 0
     with Index.open(folder) as index:

@@ -172,9 +172,11 @@ def command(scenario, line, index, around, report=None, *, states=False) -> Call
 def patch(scenario, report=None, *, states=False):
     """Set up a process that is forked for one command; nothing is set back."""
     import search.api
-    from search import ingest
-    from search.index import ann, segments, writer
-    from search.sources import eutils
+    from search.ingest import pipeline as ingest
+    from search.pubmed import eutils
+    from search.storage.folder import faiss_index as ann
+    from search.storage.folder import folder_writer as writer
+    from search.storage.folder import segments
 
     search.api._load_encoder = lambda model, config: WordEncoder()
     ingest.BATCH = _BATCH
@@ -186,7 +188,7 @@ def patch(scenario, report=None, *, states=False):
 
 
 def _report_commits(report, states):
-    from search.store import StoreWriter
+    from search.storage.folder.sqlite_writer import StoreWriter
 
     transaction = StoreWriter.transaction
 
@@ -225,7 +227,7 @@ def take_back(database, schema):
 
 def to_first_format(index):
     """Rewrite the manifest of an index with one segment as format 1 had it."""
-    from search.index.checksum import folder_checksum
+    from search.files import folder_checksum
 
     path = index / "manifest.json"
     manifest = json.loads(path.read_text())

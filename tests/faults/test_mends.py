@@ -13,10 +13,16 @@ from helpers import article, put
 from search.api import Index
 from search.article import Journal, MeshHeading
 from search.errors import IndexCorruptError, IndexFolderError, StoreError
-from search.index import IndexReader, IndexWriter, ann, create_folder, lock, verify, writer
-from search.index.lexical import LexicalWriter
-from search.index.manifest import read_manifest
-from search.store import SavedFolder, StoreReader
+from search.storage.folder import faiss_index as ann
+from search.storage.folder import folder_writer as writer
+from search.storage.folder import lock
+from search.storage.folder.folder_reader import IndexReader
+from search.storage.folder.folder_verify import verify
+from search.storage.folder.folder_writer import IndexWriter, create_folder
+from search.storage.folder.saved_files import SavedFolder
+from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.folder.tantivy_index import LexicalWriter
+from search.storage.manifest import read_manifest
 
 
 def refuse(*arguments, **named):

@@ -7,17 +7,17 @@ import re
 import tempfile
 from pathlib import Path
 
+import search.formats.jsonl
+import search.formats.medline.lines  # noqa: F401
+
 # What is loaded where it is needed is loaded here, so that whoever instruments this module instruments them too.
-import search.query.tags
-import search.sources.jsonl
-import search.sources.medline_xml
-import search.sources.nbib  # noqa: F401
 from search.article import Article, Deletion, from_json, to_json
 from search.config import load_config
 from search.errors import ConfigError, QueryError, SourceError
-from search.query.tags import parse_question
-from search.sources import Rejection, open_source
-from search.store import prepare
+from search.formats.base import Rejection
+from search.formats.open import open_source
+from search.retrieval.tags import parse_question
+from search.storage.rows import prepare
 
 __all__ = ["KEPT", "TARGETS", "kept", "seeds"]
 
@@ -94,7 +94,7 @@ def seeds(name):
         found += ['<!DOCTYPE a SYSTEM "x"><PubmedArticle><!-- c --><![CDATA[x]]></PubmedArticle>', "<a>&lt;&#65;</a>"]
         return [text.encode() for text in found]
     if name in ("nbib", "jsonl"):
-        from search.export import render
+        from search.formats.export import render
 
         articles = [record for record in open_source(_SAMPLE / "sample-a.xml") if isinstance(record, Article)][:12]
         found = [render(article, name).encode() for article in articles]

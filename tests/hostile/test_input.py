@@ -12,9 +12,10 @@ from source_files import a_set, read, read_until_problem, record
 
 from search.article import Article
 from search.errors import QueryError, SourceError
-from search.query.tags import parse_question
-from search.sources import Rejection, open_source
-from search.sources.byte_stream import ByteStream
+from search.formats.base import Rejection
+from search.formats.byte_stream import ByteStream
+from search.formats.open import open_source
+from search.retrieval.tags import parse_question
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_very_many_members_of_gzip_are_read_in_a_time_that_grows_with_the_file(t
         def __getattr__(self, name):
             return getattr(self._inner, name)
 
-    monkeypatch.setattr("search.sources.byte_stream.zlib.decompressobj", Counting)
+    monkeypatch.setattr("search.formats.byte_stream.zlib.decompressobj", Counting)
     assert b"".join(ByteStream(path).pieces()) == b"x"
     assert copied < 60 * path.stat().st_size
 

@@ -7,9 +7,9 @@ from helpers import article, put
 
 from search.api import Index
 from search.errors import IndexFolderError, QueryError
-from search.query.filters import Filters
-from search.query.saved import SavedSearch, write_saved
-from search.store import SavedFolder
+from search.retrieval.filters import Filters
+from search.retrieval.saved_searches import SavedSearch, write_saved
+from search.storage.folder.saved_files import SavedFolder
 
 
 @pytest.fixture

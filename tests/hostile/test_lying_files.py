@@ -13,10 +13,12 @@ from helpers import article, put
 
 from search.api import Index
 from search.errors import IndexCorruptError, StoreError
-from search.index import IndexReader, IndexWriter, verify
-from search.index.checksum import checksum, sample_checksum
-from search.index.lexical import LexicalIndex
-from search.store import StoreReader
+from search.files import checksum, sample_checksum
+from search.storage.folder.folder_reader import IndexReader
+from search.storage.folder.folder_verify import verify
+from search.storage.folder.folder_writer import IndexWriter
+from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.folder.tantivy_index import LexicalIndex
 
 
 def seal(folder):
@@ -101,7 +103,7 @@ def test_a_tantivy_folder_that_makes_it_panic_is_told(whole, monkeypatch):
 
 def test_a_pmid_that_only_the_words_know_is_told(whole, encoder, tmp_path, monkeypatch):
     from search import api
-    from search.store import StoreWriter
+    from search.storage.folder.sqlite_writer import StoreWriter
 
     monkeypatch.setattr(api, "_load_encoder", lambda model, config: encoder)
     store = StoreWriter(whole / "articles.db")

@@ -11,8 +11,8 @@ from nlm_server import Fault, NlmServer, article_xml
 from search import api
 from search.cli import main as command_line
 from search.errors import IndexLockedError
-from search.index.lock import WriterLock
-from search.sources import web
+from search.pubmed import http as web
+from search.storage.folder.lock import WriterLock
 
 KEY = "0123456789abcdef0123456789abcdef0123"
 

@@ -9,10 +9,11 @@ from hostile.limits import processor_seconds
 from nlm_server import Fault, NlmServer, article_xml, packed
 
 from search.errors import SourceError
-from search.sources import nlm_files, web
-from search.sources.eutils import Eutils
-from search.sources.nlm_files import FileFolder, FileServer, NlmFile, parse_listing
-from search.sources.web import Patience
+from search.pubmed import http as web
+from search.pubmed import nlm_files
+from search.pubmed.eutils import Eutils
+from search.pubmed.http import Patience
+from search.pubmed.nlm_files import FileFolder, FileServer, NlmFile, parse_listing
 
 NAME = "pubmed26n0001.xml.gz"
 

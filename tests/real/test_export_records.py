@@ -12,10 +12,17 @@ import pytest
 import rispy
 from export_articles import unescaped
 
-from search import export
-from search.article import AbstractSection, Article, Journal, MeshHeading, PartialDate, from_json
-from search.export.bibtex import citation_key
-from search.export.parts import clean
+from search.article import (
+    AbstractSection,
+    Article,
+    Journal,
+    MeshHeading,
+    PartialDate,
+    from_json,
+)
+from search.formats import export
+from search.formats.bibtex import citation_key
+from search.formats.citation_fields import clean
 
 
 @pytest.fixture(scope="module", params=[15, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])

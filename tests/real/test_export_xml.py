@@ -9,10 +9,10 @@ import rispy
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
 from export_articles import unescaped
 
-from search import export
 from search.article import Article, from_json
-from search.export.parts import clean, expand_pages, given_name, marks
-from search.sources import open_source
+from search.formats import export
+from search.formats.citation_fields import clean, expand_pages, given_name, marks
+from search.formats.open import open_source
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import gzip
 import json
 
 from search.article import Article, PartialDate
-from search.sources import open_source
+from search.formats.open import open_source
 
 
 def test_all_json_lines_are_read(shared_data):

@@ -7,10 +7,19 @@ from datetime import date
 
 import pytest
 
-from search.article import AbstractSection, Article, ArticleId, Author, Journal, MeshHeading, MeshQualifier, PartialDate
-from search.export.nbib import render
-from search.sources.byte_stream import ByteStream
-from search.sources.nbib import NbibSource
+from search.article import (
+    AbstractSection,
+    Article,
+    ArticleId,
+    Author,
+    Journal,
+    MeshHeading,
+    MeshQualifier,
+    PartialDate,
+)
+from search.formats.byte_stream import ByteStream
+from search.formats.medline.lines import NbibSource
+from search.formats.medline.write import render
 
 
 @pytest.fixture(scope="module")

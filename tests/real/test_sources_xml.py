@@ -12,7 +12,7 @@ from plain_reading import records_of, without_empty
 
 from search.article import Article, Deletion, to_json
 from search.errors import SourceError
-from search.sources import open_source
+from search.formats.open import open_source
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,14 @@ from lxml import etree
 from nlm_server import NlmServer
 from syncing import QUICK, TextEncoder, make_index, start_process, store_state, sync
 
-from search import ingest
 from search.article import Article
-from search.index import IndexWriter
-from search.sources import open_source
-from search.sources.eutils import Eutils
-from search.store import StoreReader
-from search.sync import Part, add_query
+from search.formats.open import open_source
+from search.ingest import pipeline as ingest
+from search.pubmed.add_query import add_query
+from search.pubmed.eutils import Eutils
+from search.pubmed.subset import Part
+from search.storage.folder.folder_writer import IndexWriter
+from search.storage.folder.sqlite_reader import StoreReader
 
 
 @pytest.fixture

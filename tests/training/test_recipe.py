@@ -11,7 +11,14 @@ from search import Index
 from search.errors import TrainingError
 from search.training import recipe
 from search.training.hybrid import HybridParameters
-from search.training.recipe import conclusion, draw_pairs, draw_questions, load_texts, neighbouring, teach_hybrid
+from search.training.recipe import (
+    conclusion,
+    draw_pairs,
+    draw_questions,
+    load_texts,
+    neighbouring,
+    teach_hybrid,
+)
 
 SENTENCES = "A trial of {0} in adults with {1}. The {0} was given over ten years and the {1} was counted. "
 TOPICS = ["aspirin", "statin", "insulin", "vaccine", "stroke", "diabetes", "asthma", "cancer"]

@@ -1,0 +1,1 @@
+"""Read and write the formats of bibliographic records, one format a file."""

@@ -1,0 +1,89 @@
+"""CSV that is safe to open in a spreadsheet: no cell is ever read as a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+
+from search.article import Article
+from search.formats.citation_fields import abstract_line, clean, journal_name, keyword_term, marks, mesh_term
+
+__all__ = ["COLUMNS", "header", "render"]
+
+#: The columns, in order.
+COLUMNS = (
+    "pmid",
+    "title",
+    "authors",
+    "journal",
+    "year",
+    "date",
+    "volume",
+    "issue",
+    "pages",
+    "doi",
+    "pmcid",
+    "issn",
+    "languages",
+    "publication_types",
+    "mesh",
+    "keywords",
+    "abstract",
+    "retracted",
+    "notices",
+    "url",
+)
+
+# What makes a spreadsheet take a cell for a formula, also in the full-width forms that some of them fold.
+_FORMULA = re.compile("[=+@\uff1d\uff0b\uff20\uff0d-]")
+# Where a semicolon parts the cells, a spreadsheet cuts ours there: what follows must not be a formula either.
+_INNER_FORMULA = re.compile(f";(?=[\"']*{_FORMULA.pattern})")
+
+
+def header() -> str:
+    """Return the line of column names."""
+    return _line(COLUMNS)
+
+
+def render(article: Article) -> str:
+    """Return the article as one line; lists are joined by `; `, line breaks are spaces."""
+    cells = {
+        "title": clean(article.title or (article.book.title if article.book is not None else "")),
+        "authors": _joined(map(str, article.authors)),
+        "journal": journal_name(article.journal) or clean(article.book.title if article.book is not None else ""),
+        "date": str(article.publication_date),
+        "volume": clean(article.volume),
+        "issue": clean(article.issue),
+        "pages": clean(article.pages),
+        "doi": clean(article.doi),
+        "pmcid": clean(article.pmcid),
+        "issn": clean(article.journal.issn or article.journal.issn_linking),
+        "languages": _joined(article.languages),
+        "publication_types": _joined(kind.name for kind in article.publication_types),
+        "mesh": _joined(map(mesh_term, article.mesh_headings)),
+        "keywords": _joined(map(keyword_term, article.keywords)),
+        "abstract": abstract_line(article),
+        "retracted": "yes" if article.is_retracted else "",
+        "notices": _joined(map(str, marks(article))),
+        "url": article.url,
+    }
+    numbers = {"pmid": str(article.pmid), "year": str(article.year or "")}
+    return _line(numbers[column] if column in numbers else defuse(cells[column]) for column in COLUMNS)
+
+
+def defuse(cell: str) -> str:
+    """Return the cell with an apostrophe before whatever a spreadsheet would run as a formula."""
+    line = _INNER_FORMULA.sub("; ", clean(cell))
+    return "'" + line if _FORMULA.match(line) else line
+
+
+def _line(cells: Iterable[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()
+
+
+def _joined(values: Iterable[str]) -> str:
+    return "; ".join(value for value in map(clean, values) if value)

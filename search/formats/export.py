@@ -1,0 +1,86 @@
+"""Writing articles in the formats that other tools read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TextIO
+
+import msgspec
+
+from search.article import Article
+from search.errors import ExportError
+from search.formats import bibtex, csv, markdown, ris
+from search.formats import jsonl_write as jsonl
+from search.formats.medline import write as nbib
+
+__all__ = ["FORMATS", "Format", "render", "write"]
+
+
+class Format(NamedTuple):
+    """A format: what it is called, the usual ending of its files, and how one article is written in it."""
+
+    title: str
+    suffix: str
+    render: Callable[..., str]
+    header: str = ""
+    numbered: bool = False
+
+
+#: The formats by name.
+FORMATS: dict[str, Format] = {
+    "ris": Format("RIS, for reference managers and review tools", ".ris", ris.render),
+    "bibtex": Format("BibTeX, for LaTeX", ".bib", bibtex.render),
+    "nbib": Format("MEDLINE text, as PubMed writes it", ".nbib", nbib.render),
+    "csv": Format("CSV, for spreadsheets", ".csv", csv.render, header=csv.header()),
+    "jsonl": Format("JSON lines, with every field of the record", ".jsonl", jsonl.render),
+    "markdown": Format("Markdown, a list to read", ".md", markdown.render, numbered=True),
+}
+
+
+def render(article: Article, format: str) -> str:
+    """Return one article in the format, without what heads a file of them.
+
+    Raises ExportError if there is no such format.
+    """
+    return _find(format).render(article)
+
+
+def write(
+    articles: Iterable[Article],
+    stream: TextIO,
+    format: str,
+    *,
+    abstracts: bool = True,
+    byte_order_mark: bool = False,
+) -> int:
+    """Write the articles to the stream, one at a time as they come, and return how many there were.
+
+    The stream must take UTF-8. `abstracts=False` leaves the abstracts out. `byte_order_mark=True` begins the file with
+    U+FEFF, by which Excel knows a CSV file for UTF-8. Raises ExportError if there is no such format or the stream
+    refuses; BrokenPipeError passes, for a reader that has had enough is no failure of the export.
+    """
+    chosen = _find(format)
+    count = 0
+    try:
+        stream.write("\ufeff" * byte_order_mark + chosen.header)
+        for count, article in enumerate(articles, 1):
+            shown = article if abstracts else msgspec.structs.replace(article, abstract=(), other_abstracts=())
+            stream.write(chosen.render(shown, count) if chosen.numbered else chosen.render(shown))
+    except BrokenPipeError:
+        raise
+    except UnicodeEncodeError as error:
+        raise ExportError(
+            f"the output takes {error.encoding}, which lacks {error.object[error.start]!r}: use UTF-8"
+        ) from error
+    except OSError as error:
+        raise ExportError(f"cannot write the output after {count} articles: {error}") from error
+    return count
+
+
+def _find(format: str) -> Format:
+    if format not in FORMATS:
+        nearest = difflib.get_close_matches(format, FORMATS, n=1)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        raise ExportError(f"no format {format!r}: {hint}There are {', '.join(FORMATS)}")
+    return FORMATS[format]

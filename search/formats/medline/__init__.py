@@ -1,0 +1,1 @@
+"""MEDLINE text (.nbib): reading and writing."""

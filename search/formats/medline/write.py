@@ -1,0 +1,228 @@
+"""MEDLINE text format (nbib), as PubMed writes it and as reference managers and review tools read it.
+
+Every field of an article that the format has a tag for is written, in PubMed's order. Lines are broken at spaces only,
+so joining them with a space gives back the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from search.article import Article, Author, Correction, Grant, PartialDate
+from search.formats.citation_fields import (
+    MONTHS,
+    abstract_line,
+    clean,
+    given_name,
+    keyword_term,
+    marks,
+    mesh_term,
+)
+
+__all__ = ["render"]
+
+#: Tags of NLM's kinds of comments and corrections (RefType).
+CORRECTION_TAGS = {
+    "AssociatedDataset": "DDIN",
+    "AssociatedPublication": "DRIN",
+    "CommentIn": "CIN",
+    "CommentOn": "CON",
+    "CorrectedandRepublishedFrom": "CRF",
+    "CorrectedandRepublishedIn": "CRI",
+    "ErratumFor": "EFR",
+    "ErratumIn": "EIN",
+    "ExpressionOfConcernFor": "ECF",
+    "ExpressionOfConcernIn": "ECI",
+    "OriginalReportIn": "ORI",
+    "PartialRetractionIn": "PRIN",
+    "PartialRetractionOf": "PROF",
+    "ReprintIn": "RPI",
+    "ReprintOf": "RPF",
+    "RepublishedFrom": "RPF",
+    "RepublishedIn": "RPI",
+    "RetractedandRepublishedFrom": "RRF",
+    "RetractedandRepublishedIn": "RRI",
+    "RetractionIn": "RIN",
+    "RetractionOf": "ROF",
+    "SummaryForPatientsIn": "SPIN",
+    "UpdateIn": "UIN",
+    "UpdateOf": "UOF",
+}
+
+# PubMed's own lines hold 82 characters after the tag; a longer word stays in one piece.
+_LINES = re.compile(r"(.{1,82}|[^ ]+)(?: |$)")
+
+
+def render(article: Article) -> str:
+    """Return the article as one MEDLINE record, ended by a blank line."""
+    lines: list[str] = []
+    for tag, value in _fields(article):
+        text = clean(value)
+        if text:
+            lines.append(f"{tag:<4}- " + "\n      ".join(_LINES.findall(text)))
+    return "\n".join([*lines, "", ""])
+
+
+_Fields = Iterator[tuple[str, str | None]]
+
+
+def _fields(article: Article) -> _Fields:
+    yield "PMID", str(article.pmid)
+    yield "STAT", article.status
+    yield "DCOM", _day(article.completed)
+    yield "LR", _day(article.revised)
+    yield from _where(article)
+    yield "DP", _publication_date(article.publication_date)
+    yield "TI", article.title
+    yield from _book(article)
+    yield "PG", article.pages
+    yield "LID", _identifier(article.doi, "doi")
+    yield from _abstracts(article)
+    yield from _authors(article)
+    yield from (("LA", language) for language in article.languages)
+    yield from (("SI", f"{entry.databank}/{entry.number}") for entry in article.accession_numbers)
+    yield from (("GR", _grant(grant)) for grant in article.grants)
+    yield from (("PT", kind.name) for kind in article.publication_types)
+    yield "DEP", _electronic_date(article.electronic_date)
+    yield "PL", article.book.place if article.book is not None else article.journal.country
+    yield "TT", article.vernacular_title
+    yield "TA", article.journal.medline_abbreviation or article.journal.iso_abbreviation
+    yield "JT", article.journal.title
+    yield "JID", article.journal.nlm_id
+    yield from _subjects(article)
+    yield from (
+        (CORRECTION_TAGS[correction.kind], _correction(correction))
+        for correction in article.corrections
+        if correction.kind in CORRECTION_TAGS
+    )
+    if article.is_sample:
+        yield "GN", str(marks(article)[0])
+    yield from _identifiers(article)
+    yield "PST", article.publication_status
+    yield "SO", _source(article)
+
+
+def _where(article: Article) -> _Fields:
+    yield "IS", article.journal.issn
+    yield "IS", f"{article.journal.issn_linking} (Linking)" if article.journal.issn_linking else None
+    yield "VI", article.volume
+    yield "IP", article.issue
+
+
+def _book(article: Article) -> _Fields:
+    book = article.book
+    if book is None:
+        return
+    yield "BTI", book.title
+    yield "CTI", book.collection
+    yield "PB", book.publisher
+    yield "EN", book.edition
+    yield from (("ISBN", isbn) for isbn in book.isbns)
+    yield from _people(book.editors, "FED", "ED")
+
+
+def _abstracts(article: Article) -> _Fields:
+    yield "AB", abstract_line(article)
+    yield "CI", article.copyright
+    for other in article.other_abstracts:
+        text = " ".join(
+            f"{section.label.upper()}: {section.text}" if section.label else section.text for section in other.sections
+        )
+        yield "OAB", f"{other.type}: {text}" if other.type else text
+        yield "OABL", other.language
+        yield "OCI", other.copyright
+
+
+def _authors(article: Article) -> _Fields:
+    yield from _people(article.authors, "FAU", "AU", "CN")
+    for author in article.investigators:
+        yield from _people((author,), "FIR", "IR")
+        yield from (("IRAD", place) for place in author.affiliations)
+
+
+def _people(authors: tuple[Author, ...], full: str, short: str, group: str | None = None) -> _Fields:
+    for author in authors:
+        if clean(author.collective_name):
+            yield group or full, author.collective_name
+        else:
+            given = " ".join(part for part in (given_name(author), clean(author.suffix)) if part)
+            yield full, ", ".join(part for part in (clean(author.last_name), given) if part)
+            yield short, str(author)
+        if full == "FAU":
+            yield "AUID", f"ORCID: {author.orcid}" if author.orcid else None
+            yield from (("AD", place) for place in author.affiliations)
+
+
+def _subjects(article: Article) -> _Fields:
+    for substance in article.substances:
+        yield "RN", f"{substance.registry_number or 0} ({substance.name})"
+    yield from (("NM", concept.name) for concept in article.supplementary_concepts)
+    yield from (("MH", mesh_term(heading)) for heading in article.mesh_headings)
+    owner = None
+    for keyword in article.keywords:
+        if keyword.owner != owner:
+            owner = keyword.owner
+            yield "OTO", owner
+        yield "OT", keyword_term(keyword)
+    yield "COIS", article.coi_statement
+
+
+def _identifiers(article: Article) -> _Fields:
+    yield "PMC", article.pmcid
+    yield from (("MID", other.value) for other in article.other_ids if other.kind == "mid")
+    yield "CRDT", f"{article.created:%Y/%m/%d} 00:00" if article.created else None
+    yield from (("AID", _identifier(other.value, other.kind)) for other in article.other_ids if other.kind != "mid")
+    yield "AID", _identifier(article.doi, "doi")
+
+
+def _identifier(value: str | None, kind: str) -> str | None:
+    return f"{value} [{kind}]" if value else None
+
+
+def _day(day: date | None) -> str | None:
+    return f"{day:%Y%m%d}" if day else None
+
+
+def _electronic_date(day: PartialDate | None) -> str | None:
+    if day is None or day.year is None:
+        return None
+    return f"{day.year:04d}" + "".join(f"{part:02d}" for part in (day.month, day.month and day.day) if part)
+
+
+def _publication_date(day: PartialDate) -> str:
+    """Return a date as MEDLINE writes it: `2006 Mar 1`, `2004 Summer`, or the MedlineDate as it stands."""
+    if day.medline_date or day.year is None:
+        return day.medline_date or ""
+    if day.season:
+        return f"{day.year:04d} {day.season}"
+    parts = [f"{day.year:04d}"]
+    if day.month:
+        parts.append(MONTHS[day.month - 1])
+        if day.day:
+            parts.append(str(day.day))
+    return " ".join(parts)
+
+
+def _grant(grant: Grant) -> str:
+    return "/".join(part for part in (grant.number, grant.acronym, grant.agency, grant.country) if part)
+
+
+def _correction(correction: Correction) -> str:
+    parts = [correction.citation or "", f"PMID: {correction.pmid}" if correction.pmid is not None else ""]
+    return " ".join(part for part in parts if part) or (correction.note or "")
+
+
+def _source(article: Article) -> str | None:
+    """Return the reference as MEDLINE prints it: `BMC Bioinformatics. 2006 Jan 10;7:10. doi: ...`."""
+    journal = article.journal.medline_abbreviation or article.journal.iso_abbreviation or article.journal.title
+    if not journal:
+        return None
+    issue = f"({article.issue})" if article.issue else ""
+    volume = f";{article.volume or ''}{issue}" if article.volume or issue else ""
+    pages = f":{article.pages}" if article.pages else ""
+    doi = f" doi: {article.doi}." if article.doi else ""
+    epub = article.electronic_date
+    electronic = f" Epub {_publication_date(epub)}." if epub is not None and epub.year else ""
+    return f"{journal}. {_publication_date(article.publication_date)}{volume}{pages}.{doi}{electronic}"

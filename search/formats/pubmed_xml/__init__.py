@@ -1,0 +1,1 @@
+"""NLM's XML of PubMed and MEDLINE."""

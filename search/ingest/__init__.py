@@ -1,0 +1,1 @@
+"""Bring records into an index: read, prepare, plan, store, encode."""

@@ -1,0 +1,1 @@
+"""What is shown of an article: the one record of a hit, citations, notices."""

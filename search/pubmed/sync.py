@@ -1,0 +1,169 @@
+"""Bringing an index to NLM's state: fetch, check and apply what it has not had, and remember what was done."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import closing
+
+import msgspec
+
+from search.errors import IndexFolderError
+from search.formats.base import Source
+from search.formats.open import open_source
+from search.ingest.pipeline import Encodes, IngestReport, Progress, Run
+from search.pubmed.nlm_files import NlmFile, Origin, fetch_ahead
+from search.pubmed.subset import Part, chosen_part
+from search.pubmed.sync_plan import SyncPlan, make_plan
+from search.storage.backend import Writer
+from search.storage.nlm_ledger import NlmFileEntry, NlmLedger
+
+__all__ = ["SyncReport", "synchronize"]
+
+# A new year's baseline takes away few articles. More than this share of them, or than so many, is asked about first.
+_REMOVED_SHARE = 0.02
+_REMOVED_AT_LEAST = 10
+# Files that turn up while others are applied are applied too; a server whose list never settles is left for next time.
+_ROUNDS = 10
+
+
+class SyncReport(msgspec.Struct):
+    """What a sync did: the files it applied, what became of their records, and articles a new baseline took away."""
+
+    part: str
+    applied: list[NlmFileEntry] = []
+    ingest: IngestReport = msgspec.field(default_factory=IngestReport)
+    removed: int = 0
+    notes: list[str] = []
+
+
+def synchronize(
+    writer: Writer,
+    encoder: Encodes | None,
+    origin: Origin,
+    *,
+    part: Part | None = None,
+    change_part: bool = False,
+    accept_removals: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> SyncReport:
+    """Apply the files of NLM's that an index has not had, in their order.
+
+    `part` is what to keep of PubMed; it is remembered, and None stands for what is remembered. Every batch is
+    committed, and a file is in the ledger once it was applied to its end, so a run that was stopped at any point goes
+    on there. Raises IndexFolderError if another part is kept and `change_part` is not set, or if a new baseline would
+    take away very many articles and `accept_removals` is not set; SourceError if a file cannot be had or read. What
+    was applied before stays.
+    """
+    ledger = writer.ledger
+    chosen = chosen_part(ledger.part(), part, nothing_applied=not ledger.files(), change=change_part)
+    ledger.set_part(chosen.to_json(), everything=chosen.is_everything)
+    report = SyncReport(str(chosen))
+    with Run(writer, encoder, part=chosen.chooser()) as run:
+        report.ingest = run.report
+        for _ in range(_ROUNDS):
+            plan = make_plan(origin, ledger, chosen)
+            report.notes = plan.notes
+            for file in plan.restamped:
+                ledger.set_stamp(file.sequence, file.stamp)
+            if not plan.files:
+                break
+            # Before anything is applied: what must be read again must be so after a crash too.
+            ledger.forget_files(plan.replays)
+            _apply(plan, run, ledger, origin, report, progress)
+    _remove_replaced(ledger, report, accept=accept_removals)
+    report.ingest.merged |= writer.merge_if_due()
+    return report
+
+
+def _apply(
+    plan: SyncPlan,
+    run: Run,
+    ledger: NlmLedger,
+    origin: Origin,
+    report: SyncReport,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    total = max(sum(file.size for file in plan.files), 1)
+    before = 0
+    # Closed at once when something fails, or downloads would go on.
+    with closing(fetch_ahead(origin, plan.files)) as fetched:
+        for file, path, md5 in fetched:
+            source = open_source(str(path))
+            run.progress = _share(progress, source, before / total, file.size / total)
+            report.applied.append(_apply_file(run, source, file, md5))
+            ledger.record(report.applied[-1])
+            origin.release(path)
+            before += file.size
+
+
+def _apply_file(run: Run, source: Source, file: NlmFile, md5: str) -> NlmFileEntry:
+    started = time.monotonic()
+    before = msgspec.structs.replace(run.report, counts=Counter(run.report.counts))
+    run.records(source, file.name, file.sequence)
+    counts = run.report.counts - before.counts
+    deletions = run.report.deletions - before.deletions
+    records = run.report.read - before.read - deletions - counts["rejected"]
+    return NlmFileEntry(
+        sequence=file.sequence,
+        name=file.name,
+        baseline=file.baseline,
+        md5=md5,
+        stamp=file.stamp,
+        records=records,
+        deletions=deletions,
+        rejected=counts["rejected"],
+        kept=records - counts["outside the part"] - counts["left the part"],
+        encoded=run.report.encoded - before.encoded,
+        bytes=file.size,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _share(
+    progress: Callable[[Progress], None] | None, source: Source, before: float, share: float
+) -> Callable[[Progress], None]:
+    """Return a function that tells progress as a fraction of all files."""
+
+    def update(state: Progress) -> None:
+        if progress is not None:
+            state.fraction = min(before + share * source.fraction, 1.0)
+            progress(state)
+
+    return update
+
+
+def _remove_replaced(ledger: NlmLedger, report: SyncReport, *, accept: bool) -> None:
+    """Delete what was in NLM's files of earlier years and is no longer in the new baseline, once that is whole."""
+    entries = ledger.files().values()
+    year = max((entry.sequence // 100_000 for entry in entries if entry.baseline), default=0)
+    if year <= ledger.baseline():
+        return
+    older = ledger.count_older(year * 100_000)
+    if not _is_whole(entries, year):
+        if older:
+            report.notes.append(
+                f"the baseline of 20{year} is not complete here; articles it does not hold are removed once it is"
+            )
+        return
+    limit = max(_REMOVED_AT_LEAST, _REMOVED_SHARE * ledger.count_of_nlm())
+    if older > limit and not accept:
+        raise IndexFolderError(
+            f"the baseline of 20{year} was applied, and {older:,} articles of this index are not in it any more, which "
+            "is more than NLM removes in a year; if the baseline is complete (`baseline` holds all its files), use "
+            "--accept-removals"
+        )
+    report.removed = ledger.remove_older(year)
+
+
+def _is_whole(entries: Iterable[NlmFileEntry], year: int) -> bool:
+    """Whether a baseline is numbered from 1 without a gap, and up to the first update file if there is one."""
+    numbers: dict[bool, list[int]] = {True: [], False: []}
+    for entry in entries:
+        if entry.sequence // 100_000 == year:
+            numbers[entry.baseline].append(entry.sequence % 100_000)
+    baseline = sorted(numbers[True])
+    if baseline != list(range(1, len(baseline) + 1)):
+        return False
+    return not numbers[False] or min(numbers[False]) <= len(baseline) + 1

@@ -1,0 +1,166 @@
+"""Folding hits that are one and the same article: the same DOI, or the same title and year.
+
+Folding hides, so it errs towards showing: titles that many articles share (`Editorial`, `Reply`), notices beside the
+articles they are about, linked versions, articles by others or on other pages of one journal, and records of which
+only one is retracted are never folded together.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from search.article import Article
+from search.normalize import journal_keys
+
+__all__ = ["Group", "fold", "normalised_doi", "normalised_title"]
+
+#: Publication types of records that are about another article.
+_NOTICE_TYPES = frozenset(
+    {
+        "Comment",
+        "Corrected and Republished Article",
+        "Duplicate Publication",
+        "Editorial",
+        "Expression of Concern",
+        "Letter",
+        "Published Erratum",
+        "Retraction Notice",
+        "Retraction of Publication",
+    }
+)
+_NOTICE_TITLE = re.compile(
+    r"(?:publisher |author |authors )?(?:retraction|retracted and republished|erratum|errata|corrigendum|corrigenda|"
+    r"correction|addendum|expression of concern|withdrawal|reply|response|comment|commentary)\b"
+)
+
+# Words that alone make no title: "Letter to the editor", "Authors' reply", "In this issue", "Book reviews".
+_GENERIC_WORDS_TEXT = """
+    a about abstract abstracts acknowledgement acknowledgements acknowledgment acknowledgments advertisement an and
+    announcement announcements annual answer answers article articles at author authors board book books brief
+    briefs by calendar case cases chief clinical comment commentary comments conference contents correction
+    corrections correspondence corrigendum cover editor editorial editorials editors errata erratum events faculty
+    focus for foreword from guest highlights image images in index international introduction invited issue issues
+    journal journals letter letters literature list meeting meetings member members memoriam message miscellaneous
+    news note notes notice notices obituary of on opinion our overview paper papers perspective perspectives poster
+    posters preface president presidents proceedings profile program question questions quiz reader readers re
+    references reflections regarding reply report reports research response responses review reviewer reviewers
+    reviews s section selected series session special subject summary supplement symposium table thank thanks that
+    the this to update us view viewpoint we what welcome with word you your
+"""
+_GENERIC_WORDS = frozenset(_GENERIC_WORDS_TEXT.split())
+#: Fewer words than this do not tell one article of a year from another: `Diabetes mellitus.`, `Asthma in children.`
+_FEWEST_WORDS = 4
+_DOI_PREFIX = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Hits that are one article: the one shown, and those folded into it with the reason for each."""
+
+    shown: Article
+    folded: tuple[tuple[Article, str], ...] = ()
+
+    @property
+    def articles(self) -> tuple[Article, ...]:
+        """All articles of the group, the one shown first."""
+        return (self.shown, *(article for article, _ in self.folded))
+
+
+def fold(articles: Iterable[Article]) -> list[Group]:
+    """Return the ranked articles as groups in the same order; each group shows its best-ranked article.
+
+    An article joins the best-ranked group that it duplicates a member of, unless something keeps it from any member.
+    The reason is `same DOI` or `same title and year`.
+    """
+    groups: list[list[tuple[Article, str]]] = []
+    by_key: dict[tuple[str, str], list[int]] = {}
+    for article in articles:
+        keys = list(_keys(article))
+        joined = _find_group(article, keys, groups, by_key)
+        if joined is None:
+            joined = len(groups), ""
+            groups.append([])
+        number, reason = joined
+        groups[number].append((article, reason))
+        for key in keys:
+            numbers = by_key.setdefault(key, [])
+            if number not in numbers:
+                numbers.append(number)
+    return [Group(members[0][0], tuple(members[1:])) for members in groups]
+
+
+def _find_group(
+    article: Article,
+    keys: list[tuple[str, str]],
+    groups: list[list[tuple[Article, str]]],
+    by_key: dict[tuple[str, str], list[int]],
+) -> tuple[int, str] | None:
+    candidates = sorted((number, order) for order, key in enumerate(keys) for number in by_key.get(key, ()))
+    for number, order in candidates:
+        if all(_may_fold(article, member) for member, _ in groups[number]):
+            return number, keys[order][0]
+    return None
+
+
+def _keys(article: Article) -> Iterator[tuple[str, str]]:
+    """Yield what duplicates share, with the reason first."""
+    doi = normalised_doi(article.doi)
+    if doi:
+        yield "same DOI", doi
+    title = normalised_title(article.title)
+    if article.year is not None and not _is_generic(title):
+        yield "same title and year", f"{article.year} {title}"
+
+
+def _may_fold(one: Article, other: Article) -> bool:
+    if _is_notice(one) != _is_notice(other) or one.is_retracted != other.is_retracted or _linked(one, other):
+        return False
+    if _elsewhere_in_journal(one, other):
+        return False
+    first, second = _first_author(one), _first_author(other)
+    return not first or not second or first == second
+
+
+def _is_notice(article: Article) -> bool:
+    return any(kind.name in _NOTICE_TYPES for kind in article.publication_types) or bool(
+        _NOTICE_TITLE.match(normalised_title(article.title))
+    )
+
+
+def _linked(one: Article, other: Article) -> bool:
+    """Whether one record names the other as its correction, comment, update or the like: then they are two."""
+    return any(correction.pmid == other.pmid for correction in one.corrections) or any(
+        correction.pmid == one.pmid for correction in other.corrections
+    )
+
+
+def _elsewhere_in_journal(one: Article, other: Article) -> bool:
+    """Whether the two begin on different pages of one journal, as the instalments of a column do."""
+    first, second = (re.search(r"\w+", article.pages or "") for article in (one, other))
+    return bool(first and second and first[0] != second[0] and journal_keys(one) & journal_keys(other))
+
+
+def _first_author(article: Article) -> str:
+    if not article.authors:
+        return ""
+    first = article.authors[0]
+    return normalised_title(first.last_name or first.collective_name or "")
+
+
+def _is_generic(title: str) -> bool:
+    words = title.split()
+    return len(words) < _FEWEST_WORDS or all(word in _GENERIC_WORDS or word.isdigit() for word in words)
+
+
+def normalised_title(title: str) -> str:
+    """Return a title as it is compared: letters and digits only, no case, no accents, single spaces."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[\W_]+", " ", plain).split())
+
+
+def normalised_doi(doi: str | None) -> str:
+    """Return a DOI as it is compared: without case (DOIs have none) and without `https://doi.org/` in front."""
+    return _DOI_PREFIX.sub("", (doi or "").strip()).casefold()

@@ -1,0 +1,287 @@
+"""Filters: which articles may be in an answer, whatever the question.
+
+A `Filters` is a conjunction: an article must pass every field that is set. A field that lists several values is passed
+by any of them. What needs AND, OR and NOT beyond that goes into `expression`, whose leaves are `Filters` again.
+`Filters.matches` is the plain meaning of it all; whatever else filters (SQL) must agree with it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from search.article import MAX_PMID, Article, MeshHeading
+from search.errors import QueryError
+from search.normalize import date_span, journal_key, journal_keys, language_code, name_key
+
+__all__ = [
+    "MAX_DEPTH",
+    "And",
+    "Expression",
+    "Filters",
+    "MeshTerm",
+    "Not",
+    "Or",
+    "Term",
+    "check_pmids",
+    "explode",
+    "filters_from_dict",
+    "filters_to_dict",
+]
+
+#: How deep expressions may be nested: far deeper than anyone writes, far less than Python's stack.
+MAX_DEPTH = 50
+
+
+class MeshTerm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A MeSH descriptor (its name or its UI), as a main point only if `major`, with a qualifier if one is given.
+
+    `explode` asks for what lies below it in the MeSH tree too; `search.retrieval.filters.explode` writes that out.
+    """
+
+    descriptor: str
+    major: bool = False
+    qualifier: str | None = None
+    explode: bool = True
+
+    def matches(self, heading: MeshHeading) -> bool:
+        """Whether a heading of an article is this descriptor, with the qualifier and the weight that are asked for."""
+        wanted = name_key(self.descriptor)
+        if wanted not in (name_key(heading.descriptor), name_key(heading.ui or "")):
+            return False
+        if self.qualifier is None:
+            return heading.is_major or not self.major
+        return any(
+            name_key(self.qualifier) in (name_key(part.name), name_key(part.ui or ""))
+            and (part.major or heading.major or not self.major)
+            for part in heading.qualifiers
+        )
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an article must be to be in the answer; nothing set lets every article pass.
+
+    - `year_from`, `year_to`, `date_from`, `date_to` (all inclusive): an article passes if its date, as precise as its
+      record gives it, can lie in the range. One with only a year passes each range that overlaps the year.
+    - `journals`: title, ISO or MEDLINE abbreviation, or ISSN. `languages`: NLM's codes or English names.
+    - `mesh`: descriptors; `publication_types`: names or UIs.
+    - `has_abstract`, `free_full_text` (has a PMCID), `not_retracted`.
+    - `added_since`: added to the index on this day or later.
+    - `pmids`: only these (None for no limit, empty for none at all); `not_pmids`: never these.
+
+    Raises QueryError for a range that runs backwards, an empty name, a language or PMID there is not.
+    """
+
+    year_from: int | None = None
+    year_to: int | None = None
+    date_from: date | None = None
+    date_to: date | None = None
+    journals: tuple[str, ...] = ()
+    mesh: tuple[MeshTerm, ...] = ()
+    publication_types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    has_abstract: bool = False
+    free_full_text: bool = False
+    not_retracted: bool = False
+    added_since: date | None = None
+    pmids: frozenset[int] | None = None
+    not_pmids: frozenset[int] = frozenset()
+    expression: Expression | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("year_from", "year_to"):
+            year = getattr(self, name)
+            if year is not None and not 1 <= year <= 9999:
+                raise QueryError(f"{name} {year} is no year: give one from 1 to 9999")
+        first, last = self.date_bounds
+        if first > last:
+            raise QueryError(
+                f"the range of dates runs backwards, from {_spoken(first)} to {_spoken(last)}: swap the two"
+            )
+        for name in ("journals", "publication_types"):
+            if not all(map(name_key, getattr(self, name))):
+                raise QueryError(f"{name} holds an empty name: leave it out")
+        if not all(name_key(term.descriptor) for term in self.mesh):
+            raise QueryError("mesh holds an empty name: leave it out")
+        check_pmids(self.not_pmids | (self.pmids or frozenset()))
+        msgspec.structs.force_setattr(self, "languages", tuple(map(language_code, self.languages)))
+
+    @property
+    def date_bounds(self) -> tuple[int, int]:
+        """The first and the last day asked for as integers yyyymmdd; 0 and 99991231 where there is no limit."""
+        firsts = [self.year_from * 10_000 + 101] if self.year_from is not None else []
+        lasts = [self.year_to * 10_000 + 1231] if self.year_to is not None else []
+        firsts += [_ordinal(self.date_from)] if self.date_from is not None else []
+        lasts += [_ordinal(self.date_to)] if self.date_to is not None else []
+        return max(firsts, default=0), min(lasts, default=99_991_231)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is set, so that every article passes."""
+        return self == Filters()
+
+    def matches(self, article: Article, added: date | None = None) -> bool:
+        """Whether the article, added to the index on that day, passes. Slow and plain: the meaning, not the engine."""
+        return (
+            self._matches_identity(article, added)
+            and self._matches_date(article)
+            and self._matches_subject(article)
+            and (not self.has_abstract or bool(article.abstract_text.strip()))
+            and (not self.free_full_text or bool(article.pmcid))
+            and (not self.not_retracted or not article.is_retracted)
+            and (self.expression is None or _holds(self.expression, article, added))
+        )
+
+    def _matches_identity(self, article: Article, added: date | None) -> bool:
+        if self.pmids is not None and article.pmid not in self.pmids:
+            return False
+        if article.pmid in self.not_pmids:
+            return False
+        return self.added_since is None or (added is not None and added >= self.added_since)
+
+    def _matches_date(self, article: Article) -> bool:
+        first, last = self.date_bounds
+        if (first, last) == (0, 99_991_231):
+            return True
+        span = date_span(article)
+        return span is not None and span[0] <= last and span[1] >= first
+
+    def _matches_subject(self, article: Article) -> bool:
+        if self.journals and not journal_keys(article) & set(map(journal_key, self.journals)):
+            return False
+        if self.mesh and not any(term.matches(heading) for term in self.mesh for heading in article.mesh_headings):
+            return False
+        kinds = {name_key(text) for kind in article.publication_types for text in (kind.name, kind.ui) if text}
+        if self.publication_types and not kinds & set(map(name_key, self.publication_types)):
+            return False
+        return not self.languages or not set(self.languages).isdisjoint(map(name_key, article.languages))
+
+
+class Term(msgspec.Struct, frozen=True, tag="term", forbid_unknown_fields=True):
+    """A leaf of an expression: an article must pass the filters."""
+
+    filters: Filters
+
+
+class And(msgspec.Struct, frozen=True, tag="and", forbid_unknown_fields=True):
+    """All operands must hold; with none, it holds."""
+
+    operands: tuple[Expression, ...]
+
+
+class Or(msgspec.Struct, frozen=True, tag="or", forbid_unknown_fields=True):
+    """At least one operand must hold; with none, it does not."""
+
+    operands: tuple[Expression, ...]
+
+
+class Not(msgspec.Struct, frozen=True, tag="not", forbid_unknown_fields=True):
+    """The operand must not hold."""
+
+    operand: Expression
+
+
+Expression = And | Or | Not | Term
+
+
+def _holds(expression: Expression, article: Article, added: date | None) -> bool:
+    if isinstance(expression, And):
+        return all(_holds(operand, article, added) for operand in expression.operands)
+    if isinstance(expression, Or):
+        return any(_holds(operand, article, added) for operand in expression.operands)
+    if isinstance(expression, Not):
+        return not _holds(expression.operand, article, added)
+    return expression.filters.matches(article, added)
+
+
+def explode(filters: Filters, below: Callable[[str], Iterable[str]]) -> Filters:
+    """Return the filters with every descriptor that asks for it joined by the descriptors below it in the MeSH tree.
+
+    `below` gives the names or UIs below a descriptor's name or UI, nothing for one it does not know.
+    """
+    terms: dict[MeshTerm, None] = {}
+    for term in filters.mesh:
+        plain = msgspec.structs.replace(term, explode=False)
+        terms[plain] = None
+        for name in below(term.descriptor) if term.explode else ():
+            terms[msgspec.structs.replace(plain, descriptor=name)] = None
+    expression = _explode_expression(filters.expression, below) if filters.expression is not None else None
+    return msgspec.structs.replace(filters, mesh=tuple(terms), expression=expression)
+
+
+def _explode_expression(expression: Expression, below: Callable[[str], Iterable[str]]) -> Expression:
+    if isinstance(expression, Term):
+        return Term(explode(expression.filters, below))
+    if isinstance(expression, Not):
+        return Not(_explode_expression(expression.operand, below))
+    return type(expression)(tuple(_explode_expression(operand, below) for operand in expression.operands))
+
+
+def check_pmids(pmids: Iterable[int]) -> None:
+    """Raise QueryError if one of the numbers is no PMID."""
+    for pmid in pmids:
+        if not 1 <= pmid <= MAX_PMID:
+            raise QueryError(f"{pmid} is no PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
+
+
+def filters_to_dict(filters: Filters) -> dict[str, Any]:
+    """Return the filters as JSON's own types, unset fields left out, in a fixed order."""
+    result: dict[str, Any] = msgspec.to_builtins(filters, order="deterministic")
+    return result
+
+
+def filters_from_dict(data: Mapping[str, Any]) -> Filters:
+    """Read filters from what JSON or YAML gave; a MeSH term may be just its name.
+
+    Raises QueryError that names the field that is wrong and the nearest one there is.
+    """
+    try:
+        return msgspec.convert(_with_mesh_terms(data), Filters)
+    except msgspec.ValidationError as error:
+        raise QueryError(_explained(str(error))) from error
+
+
+def _with_mesh_terms(data: Any, depth: int = 0) -> Any:
+    if depth > 3 * MAX_DEPTH:
+        raise QueryError(f"the filters are nested too deep: at most {MAX_DEPTH} levels of and, or, not")
+    if isinstance(data, Mapping):
+        return {
+            key: [{"descriptor": term} if isinstance(term, str) else term for term in value]
+            if key == "mesh" and isinstance(value, list | tuple)
+            else _with_mesh_terms(value, depth + 1)
+            for key, value in data.items()
+        }
+    if isinstance(data, list | tuple):
+        return [_with_mesh_terms(item, depth + 1) for item in data]
+    return data
+
+
+_PARTS: tuple[type[msgspec.Struct], ...] = (Filters, MeshTerm, And, Not, Term)
+
+
+def _explained(message: str) -> str:
+    """Return msgspec's message in the words of filters."""
+    reason, _, path = message.partition(" - at `$")
+    where = path.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `(.*)`", reason)
+    if unknown is None:
+        return f"filter {where}: {reason[:1].lower()}{reason[1:]}" if where else f"filters: {reason}"
+    names = {name: None for part in _PARTS for name in part.__struct_fields__}
+    nearest = difflib.get_close_matches(unknown[1], names, n=1) or difflib.get_close_matches(
+        unknown[1].replace("-", "_").lower(), names, n=1, cutoff=0.4
+    )
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(Filters.__struct_fields__)}"
+    return f"no filter {unknown[1]!r}{f' in {where}' if where else ''}: {hint}"
+
+
+def _ordinal(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def _spoken(day: int) -> str:
+    return f"{day // 10_000:04d}-{day // 100 % 100:02d}-{day % 100:02d}"

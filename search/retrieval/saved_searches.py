@@ -1,0 +1,102 @@
+"""Saved searches: asked again, they tell what is new, and they keep what a methods section needs.
+
+Each is a small JSON document in the index (`saved/NAME.json` in a folder). It holds no vectors and no articles.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+import msgspec
+
+from search.errors import QueryError
+from search.retrieval.filters import Filters
+from search.retrieval.ranking import Mode
+from search.storage.backend import View
+from search.storage.folder.saved_files import SavedFiles
+
+__all__ = ["Run", "SavedSearch", "methods", "read_saved", "write_saved"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One time a search was run: when, on what, and how many articles there were, passed the filters and were new."""
+
+    time: str
+    change: int
+    generation: int
+    model: str
+    fingerprint: str
+    text_rule: str
+    articles: int
+    passing: int
+    new: int
+
+    @classmethod
+    def of(cls, view: View, passing: int, new: int) -> Run:
+        """Note the state of the index that a search saw."""
+        return cls(
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            change=view.change,
+            generation=view.manifest.generation,
+            model=view.manifest.model,
+            fingerprint=view.manifest.fingerprint,
+            text_rule=view.manifest.text_rule,
+            articles=view.store.counts()["articles"],
+            passing=passing,
+            new=new,
+        )
+
+
+class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """A question with its filters, and the runs of it, the first one first."""
+
+    name: str
+    question: str
+    mode: Mode
+    limit: int
+    filters: Filters = Filters()
+    runs: tuple[Run, ...] = ()
+
+
+def read_saved(files: SavedFiles, name: str) -> SavedSearch:
+    """Read a saved search. Raises QueryError if there is none of that name, or its file is damaged."""
+    try:
+        return msgspec.json.decode(files.read(_checked(name)), type=SavedSearch)
+    except FileNotFoundError:
+        known = ", ".join(files.names()) or "none"
+        raise QueryError(f"there is no saved search {name!r}; there are: {known}") from None
+    except (ValueError, OSError) as error:
+        raise QueryError(f"the saved search {name!r} cannot be read: {error}") from error
+
+
+def write_saved(files: SavedFiles, saved: SavedSearch) -> None:
+    """Write a saved search so that a crash leaves the old one or the new one. Raises QueryError for a bad name."""
+    try:
+        files.write(_checked(saved.name), msgspec.json.format(msgspec.json.encode(saved), indent=2))
+    except OSError as error:
+        raise QueryError(f"{error.filename}: {error.strerror}; the search could not be saved") from error
+
+
+def methods(saved: SavedSearch) -> str:
+    """Return what a methods section says of a saved search: how the list was made, and every time it was run."""
+    lines = [
+        f"Question: {saved.question}",
+        f"Ranking: {saved.mode}, the first {saved.limit} results",
+        f"Filters: {msgspec.json.encode(saved.filters).decode() if not saved.filters.is_empty else 'none'}",
+    ]
+    for run in saved.runs:
+        lines.append(
+            f"Run on {run.time}: {run.articles:,} articles in the index (change {run.change}, generation "
+            f"{run.generation}), {run.passing:,} passed the filters, {run.new:,} new; model {run.model} "
+            f"({run.fingerprint}), text rule {run.text_rule}"
+        )
+    return "\n".join(lines)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise QueryError(f"{name!r} is no name for a saved search: use letters, digits, '.', '_' and '-'")
+    return name

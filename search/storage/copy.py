@@ -1,0 +1,240 @@
+"""An index copied to another address, in either direction: from a folder to PostgreSQL, back, or to another of a kind.
+
+Articles go over in order of PMID, a batch a transaction that also notes how far it is, so that a copy which was
+interrupted goes on there. What the source changed meanwhile is copied in the end, in one state of it, together with
+deletions and the ledger; only then does the copy stop to be an unfinished one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from search.config import Config
+from search.errors import IndexFolderError
+from search.storage import backend
+from search.storage.backend import Address, Reader, Store, View, WritableStore, Writer
+from search.storage.rows import Copied, Vectors, prepare, unpack
+
+__all__ = ["BATCH", "copy_index", "read_articles"]
+
+#: Articles that are copied in one transaction.
+BATCH = 900
+
+_MARK = "copy"
+
+#: The articles are chosen before they are joined: PostgreSQL would else read the other tables from their beginning.
+_ARTICLES = (
+    "SELECT d.document, a.sequence, a.added, a.added_change, a.stale, v.text_hash, p.pmid IS NOT NULL "
+    "FROM (SELECT * FROM articles WHERE {}) AS a JOIN documents AS d ON d.pmid = a.pmid "
+    "LEFT JOIN vectors AS v ON v.pmid = a.pmid LEFT JOIN part_articles AS p ON p.pmid = a.pmid ORDER BY a.pmid"
+)
+_CHANGED = (
+    "SELECT pmid FROM articles WHERE change > ? UNION SELECT pmid FROM vectors WHERE change > ? "
+    "UNION SELECT pmid FROM tombstones WHERE change > ? ORDER BY 1"
+)
+#: Small tables that are copied as they are, without the numbers of their rows.
+_LEDGERS = {
+    "files": ("name", "sha256", "complete", "started", "finished", "counts", "error"),
+    "nlm_files": (
+        "sequence", "name", "baseline", "md5", "stamp", "records", "deletions", "rejected", "kept", "encoded", "bytes",
+        "seconds", "applied",
+    ),
+    "seen_later": ("pmid", "sequence"),
+}  # fmt: skip
+_FLAGS = {"complete", "baseline"}
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far a copy is: the last change of the source when it was begun, and the last PMID that was copied."""
+
+    change: int
+    pmid: int = 0
+
+
+def copy_index(source: Reader, target: Address, config: Config, progress: Callable[[float], None] | None = None) -> int:
+    """Copy an index, and return how many articles the copy has.
+
+    Raises IndexFolderError if the target holds anything but an unfinished copy of this source.
+    """
+    with closing(_opened(source, target, config)) as writer:
+        store = writer.store
+        mark = _begin(source, store)
+        done = store.counts()["articles"]
+        with source.view() as view:
+            total = max(view.store.counts()["articles"], 1)
+        while True:
+            with source.view() as view:
+                batch = read_articles(view.store, mark.pmid, BATCH)
+            if not batch[0]:
+                break
+            mark = msgspec.structs.replace(mark, pmid=batch[0][-1].row.pmid)
+            _put(store, batch, mark)
+            done += len(batch[0])
+            if progress is not None:
+                progress(min(done / total, 1.0))
+        with source.view() as view:
+            _finish(view, store, mark.change)
+        _copy_saved(source, target, config)
+        writer.merge()
+        writer.finish_copy()
+        store.transact(lambda _: store.executemany("DELETE FROM settings WHERE key = ?", [(_MARK,)]))
+        return store.counts()["articles"]
+
+
+def _opened(source: Reader, target: Address, config: Config) -> Writer:
+    """Open the target, made if there is none. Raises IndexFolderError if it is not a copy of this source."""
+    # A name alone may come to mean another index.
+    identity = f"{source.name} (made {source.manifest.created})"
+    if not backend.exists(target, config):
+        manifest = msgspec.structs.replace(
+            source.manifest, copy_of=identity, generation=0, vector_change=0, vector_segments=(), lexical_part=None
+        )
+        backend.create(target, manifest, config)
+    writer = backend.open_writer(target, config)
+    if writer.manifest.copy_of != identity:
+        of = writer.manifest.copy_of
+        writer.close()
+        what = f"an unfinished copy of {of}" if of else "an index already"
+        raise IndexFolderError(f"{backend.name_of(target)} holds {what}; copy to another place, or empty this one")
+    return writer
+
+
+def _begin(source: Reader, store: WritableStore) -> Mark:
+    """Return how far the copy is. It begins with the source's number of changes, by which runs of searches go."""
+    noted = [value for (value,) in store.rows("SELECT value FROM settings WHERE key = ?", [_MARK])]
+    if noted:
+        return msgspec.json.decode(noted[0], type=Mark)
+    with source.view() as view:
+        mark = Mark(view.change)
+
+    def work(change: int) -> None:
+        store.executemany("UPDATE counter SET change = ?", [(max(change, mark.change),)])
+        _note(store, mark)
+
+    store.transact(work)
+    return mark
+
+
+def _note(store: WritableStore, mark: Mark) -> None:
+    store.executemany("DELETE FROM settings WHERE key = ?", [(_MARK,)])
+    store.executemany("INSERT INTO settings VALUES (?, ?)", [(_MARK, msgspec.json.encode(mark).decode())])
+
+
+def read_articles(store: Store, after: int, limit: int) -> tuple[list[Copied], Vectors]:
+    """Read up to `limit` articles that come after a PMID and, in their order, the vectors of those that have one."""
+    return _articles(store, _ARTICLES.format("pmid > ? ORDER BY pmid LIMIT ?"), after, limit)
+
+
+def _articles(store: Store, sql: str, *parameters: object) -> tuple[list[Copied], Vectors]:
+    """Read articles and, in their order, the vectors of those that have one."""
+    copied = [
+        Copied(prepare(unpack(document)), sequence, added, added_change, bool(stale), vector_hash, bool(of_part))
+        for document, sequence, added, added_change, stale, vector_hash, of_part in store.rows(sql, parameters)
+    ]
+    encoded = [article.row.pmid for article in copied if article.vector_hash is not None]
+    pmids, vectors = store.vectors(encoded)
+    place = {int(pmid): row for row, pmid in enumerate(pmids)}
+    return copied, vectors[np.array([place[pmid] for pmid in encoded], np.int64)]
+
+
+def _put(store: WritableStore, batch: tuple[list[Copied], Vectors], mark: Mark | None = None) -> None:
+    def work(_: int) -> None:
+        store.put_copied(*batch)
+        if mark is not None:
+            _note(store, mark)
+
+    store.transact(work)
+
+
+def _finish(view: View, store: WritableStore, since: int) -> None:
+    """Copy what changed since the copy was begun, deletions, and the ledger: all of one state of the source."""
+    source = view.store
+    changed = [pmid for (pmid,) in source.rows(_CHANGED, [since] * 3)]
+    for some in _batches(changed):
+        marks = ", ".join("?" for _ in some)
+        _put(store, _articles(source, _ARTICLES.format(f"pmid IN ({marks})"), *some))
+    if view.change > since:
+        # A file of NLM's that holds an article unchanged leaves no change, but its place in their order.
+        for some in _pages(source, "articles"):
+            _update_sequences(store, some)
+    for some in _pages(source, "tombstones"):
+        _copy_tombstones(store, some)
+    _copy_ledger(source, store)
+
+
+def _copy_tombstones(store: WritableStore, rows: list[Any]) -> None:
+    by_sequence: dict[int, list[int]] = {}
+    for pmid, sequence in rows:
+        by_sequence.setdefault(sequence, []).append(pmid)
+
+    def work(change: int) -> None:
+        store.executemany("DELETE FROM tombstones WHERE pmid = ?", [(pmid,) for pmid, _ in rows])
+        for sequence, pmids in by_sequence.items():
+            store.remove(pmids, change, sequence)
+
+    store.transact(work)
+
+
+def _copy_ledger(source: Store, store: WritableStore) -> None:
+    """Copy what was read and applied, what part of PubMed is kept, and queries that are not finished."""
+    tables = {
+        table: [
+            tuple(bool(value) if name in _FLAGS else value for name, value in zip(names, row, strict=True))
+            for row in source.rows(f"SELECT {', '.join(names)} FROM {table} ORDER BY 1")
+        ]
+        for table, names in _LEDGERS.items()
+    }
+    settings = list(source.rows("SELECT key, value FROM settings WHERE key LIKE 'nlm_%'"))
+    queries = [
+        (query, started, [pmid for (pmid,) in source.rows("SELECT pmid FROM query_pmids WHERE run = ?", [run])])
+        for run, query, started in source.rows(
+            "SELECT id, query, started FROM query_runs WHERE finished IS NULL ORDER BY id"
+        )
+    ]
+
+    def work(_: int) -> None:
+        for table, names in _LEDGERS.items():
+            store.executemany(f"DELETE FROM {table}", [()])
+            values = ", ".join("?" for _ in names)
+            store.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", tables[table])
+        store.executemany("DELETE FROM settings WHERE key = ?", [(key,) for key, _ in settings])
+        store.executemany("INSERT INTO settings VALUES (?, ?)", settings)
+        store.executemany("DELETE FROM query_pmids", [()])
+        store.executemany("DELETE FROM query_runs", [()])
+        for query, started, pmids in queries:
+            store.executemany("INSERT INTO query_runs (query, started) VALUES (?, ?)", [(query, started)])
+            ((run,),) = store.rows("SELECT max(id) FROM query_runs")
+            store.executemany("INSERT INTO query_pmids VALUES (?, ?)", [(run, pmid) for pmid in pmids])
+
+    store.transact(work)
+
+
+def _copy_saved(source: Reader, target: Address, config: Config) -> None:
+    with closing(backend.open_reader(target, config)) as copy:
+        for name in source.saved.names():
+            copy.saved.write(name, source.saved.read(name))
+
+
+def _update_sequences(store: WritableStore, rows: list[Any]) -> None:
+    values = [(sequence, pmid, sequence) for pmid, sequence in rows]
+    update = "UPDATE articles SET sequence = ? WHERE pmid = ? AND sequence <> ?"
+    store.transact(lambda _: store.executemany(update, values))
+
+
+def _pages(store: Store, table: str) -> Iterator[list[Any]]:
+    """Yield PMIDs and sequences of a table, a batch at a time."""
+    sql = f"SELECT pmid, sequence FROM {table} WHERE pmid > ? ORDER BY pmid LIMIT ?"
+    after = 0
+    while some := list(store.rows(sql, [after, BATCH])):
+        after = some[-1][0]
+        yield some
+
+
+def _batches(rows: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]

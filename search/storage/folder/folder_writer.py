@@ -1,0 +1,306 @@
+"""Writing an index folder: making it, holding its lock, and merging what is pending into a new generation."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from search.errors import IndexFolderError
+from search.files import checksum, fsync_folder
+from search.storage.folder import faiss_index as ann
+from search.storage.folder.compaction import Compaction
+from search.storage.folder.lock import WriterLock
+from search.storage.folder.segments import SEGMENT_FILES, replaceable, with_outdated, write_segment
+from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.folder.tantivy_index import LexicalWriter
+from search.storage.manifest import LexicalPart, Manifest, VectorSegment, read_manifest, write_manifest
+from search.storage.nlm_ledger import NlmLedger
+
+__all__ = ["IndexWriter", "create_folder"]
+
+#: Merge once so much is pending, whatever the size of the index: a search compares all of it, and so does no more.
+_MERGE_AT = 5_000
+
+
+def create_folder(folder: Path, manifest: Manifest) -> None:
+    """Make an empty index. Raises IndexFolderError if the folder holds anything else already."""
+    new = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        left = [entry.name for entry in folder.iterdir() if entry.name not in _LEFT_BY_CREATION]
+    except OSError as error:
+        raise IndexFolderError(f"{folder}: {error.strerror}; an index cannot be made there") from error
+    if left:
+        raise IndexFolderError(f"{folder} is not empty (it holds {left[0]}); give a new or empty folder")
+    lock = WriterLock(folder)
+    lock.acquire()
+    try:
+        store = StoreWriter(folder / "articles.db")
+        if store.change() > 1:
+            store.close()
+            raise IndexFolderError(
+                f"{folder} holds an articles.db with articles but no manifest.json; restore it from a copy"
+            )
+        store.set_vector_format(manifest.dimension, manifest.vectors)
+        store.close()
+        with _failures_told(folder):
+            fsync_folder(folder)
+            # The folder may be as new as what is in it, and the folders above it too.
+            for path in {folder, *new}:
+                with suppress(PermissionError):
+                    fsync_folder(path.absolute().parent)
+            write_manifest(folder, manifest)
+    finally:
+        lock.release()
+
+
+#: What a creation that was interrupted leaves behind; the manifest comes last.
+_LEFT_BY_CREATION = {
+    *(f"articles.db{ending}" for ending in ("", "-wal", "-shm", "-journal")),
+    "writer.lock",
+    "manifest.json.new",
+}
+
+
+class IndexWriter:
+    """The one writer of an index folder, from construction to `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self._compaction: Compaction | None = None
+        self._lock = WriterLock(folder)
+        self._lock.acquire()
+        try:
+            # Again: the last writer may have finished in between.
+            self.manifest = read_manifest(folder)
+            self._number = self.manifest.generation
+            self.store = StoreWriter(folder / "articles.db")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._remove_leftovers()
+
+    def close(self, *, wait: bool = True) -> None:
+        """Close the store and give the lock back.
+
+        A merging of segments that runs aside is waited for, or given up with `wait` False: the next writer begins it
+        again.
+        """
+        try:
+            if wait:
+                self._adopt()
+        finally:
+            if self._compaction is not None:
+                self._compaction.stop()
+                self._compaction = None
+            self.store.close()
+            self._lock.release()
+
+    @property
+    def ledger(self) -> NlmLedger:
+        """What the index remembers of NLM."""
+        return NlmLedger(self.store)
+
+    def pending(self) -> int:
+        """Return how many vectors and deletions the Faiss index does not know of."""
+        since = self.manifest.vector_change
+        return self.store.count_vectors_since(since) + len(self.store.deleted_since(since))
+
+    def finish_copy(self) -> None:
+        """Note that the index is whole: it was made as a copy of another."""
+        self._switch(msgspec.structs.replace(self.manifest, copy_of=None))
+
+    def merge_if_due(self) -> bool:
+        """Merge what is pending if it is so much that searches would feel it.
+
+        It becomes a small segment. Where larger ones are due to become one, that begins in a thread of its own, and
+        is put in force by a later call or by `close`.
+        """
+        if self._compaction is not None and self._compaction.ready:
+            self._adopt()
+        lexical = self.manifest.lexical_part
+        words = self.store.count_articles_since(lexical.change if lexical else 0)
+        if max(self.pending(), words) < _MERGE_AT:
+            return False
+        self._flush()
+        self._begin_compaction()
+        return True
+
+    def merge(self, *, anew: bool = False) -> None:
+        """Bring the derived parts up to SQLite as the next generation, and switch to it.
+
+        `anew` uses nothing of the parts that are there, which may be damaged. Readers go on with the generation they
+        have; a crash leaves the old one in force, and the new files are removed by the next writer.
+        """
+        self._adopt()
+        self._flush(anew=anew)
+        self._begin_compaction()
+        self._adopt()
+
+    # One step ---------------------------------------------------------------------------------------------------------
+
+    def _flush(self, *, anew: bool = False) -> None:
+        """Write what is pending as a segment, together with small ones, and as the next generation of the words."""
+        number = self._next_number()
+        manifest = self.manifest
+        with (
+            self._building(),
+            closing(StoreReader(self.folder / "articles.db")) as reader,
+            reader.snapshot() as change,
+        ):
+            kept = () if anew else self._kept(manifest, reader)
+            replaced = manifest.vector_segments[len(kept) :]
+            since = 0 if anew else replaced[0].since if replaced else manifest.vector_change
+            segment = write_segment(self.folder, number, reader, since, change)
+            changed = reader.vectors_changed_since(manifest.vector_change) if kept else np.empty(0, np.int64)
+            base = None if anew else manifest.lexical_part
+            lexical = _build_lexical(self.folder, number, reader, change, base)
+            segments = [with_outdated(self.folder, number, part, changed) for part in kept]
+        self._switch(
+            msgspec.structs.replace(
+                manifest,
+                generation=number,
+                vector_change=change,
+                vector_segments=(*segments, *([segment] if segment else [])),
+                lexical_part=lexical,
+            )
+        )
+
+    def _kept(self, manifest: Manifest, store: StoreReader) -> tuple[VectorSegment, ...]:
+        """Return the segments that stay beside what is pending: all but a few small ones, which are quick to build."""
+        segments = manifest.vector_segments
+        total = store.count_vectors_since(manifest.vector_change)
+        first = replaceable(segments, total)
+        busy = self._compaction.replaced[-1].change if self._compaction is not None else 0
+        while first < len(segments) and (
+            segments[first].change <= busy or total + sum(part.live for part in segments[first:]) > ann.EXACT_UP_TO
+        ):
+            first += 1
+        return segments[:first]
+
+    # Larger ones, aside -----------------------------------------------------------------------------------------------
+
+    def _begin_compaction(self) -> None:
+        segments = self.manifest.vector_segments
+        if self._compaction is not None or len(segments) < 2:
+            return
+        first = replaceable(segments[:-1], segments[-1].live)
+        if first < len(segments) - 1:
+            self._compaction = Compaction(self.folder, self._next_number(), segments[first:])
+
+    def _adopt(self) -> None:
+        """Wait for the compaction that runs, if any, and put its segment in the place of those it replaces."""
+        if self._compaction is None:
+            return
+        compaction, self._compaction = self._compaction, None
+        number = self._next_number()
+        manifest = self.manifest
+        segments = []
+        with self._building():
+            try:
+                made = compaction.result()
+            except BaseException:
+                compaction.stop()
+                raise
+            changed = self.store.vectors_changed_since(compaction.replaced[-1].change)
+            for part in manifest.vector_segments:
+                if part.since < compaction.replaced[0].since or part.change > compaction.replaced[-1].change:
+                    segments.append(part)
+                elif made is not None:
+                    segments.append(with_outdated(self.folder, number, made, changed))
+                    made = None
+        self._switch(msgspec.structs.replace(manifest, generation=number, vector_segments=tuple(segments)))
+
+    # Files ------------------------------------------------------------------------------------------------------------
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _switch(self, manifest: Manifest) -> None:
+        with _failures_told(self.folder):
+            write_manifest(self.folder, manifest)
+        self.manifest = manifest
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Remove files of other generations. A reader that has one open keeps it until it closes it."""
+        lexical = self.manifest.lexical_part
+        keep = {lexical.folder if lexical else ""}
+        for part in self.manifest.vector_segments:
+            keep |= {part.file, part.outdated.file if part.outdated else ""}
+        if self._compaction is not None:
+            keep |= {f"vectors-{self._compaction.number}.faiss", f"vectors-{self._compaction.number}.faiss.new"}
+        found = [*self.folder.glob(SEGMENT_FILES), *self.folder.glob("lexical-*")]
+        left = [path for path in found if path.name not in keep]
+        # What cannot be removed now is removed by the next writer.
+        with suppress(OSError):
+            if left:
+                # The manifest that does without them may have been put in force by a process that failed right then.
+                fsync_folder(self.folder)
+            for path in left:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _building(self) -> Iterator[None]:
+        """Tell failures in words, and give back the space of what was not finished: the disk may be full."""
+        try:
+            with _failures_told(self.folder):
+                yield
+        except BaseException:
+            self._remove_leftovers()
+            raise
+
+
+@contextmanager
+def _failures_told(folder: Path) -> Iterator[None]:
+    """Turn the errors of files, Faiss (RuntimeError) and tantivy (ValueError) into one that says what to do."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise IndexFolderError(
+            f"{folder}: the search structures could not be written ({error}); what was committed is kept and found; "
+            "free some space or check the disk, then run the same command again"
+        ) from error
+
+
+def _build_lexical(
+    folder: Path, generation: int, store: StoreReader, change: int, base: LexicalPart | None
+) -> LexicalPart:
+    path = folder / f"lexical-{generation}"
+    writer = LexicalWriter(path, folder / base.folder if base else None)
+    try:
+        if base is None:
+            writer.add(store.articles())
+        else:
+            writer.remove(store.changed_since(base.change).tolist())
+            writer.add(store.articles_since(base.change))
+        count = writer.finish()
+    except BaseException:
+        writer.stop()
+        raise
+    fsync_folder(path)
+    fsync_folder(folder)
+    files = sorted(file for file in path.iterdir() if file.suffix != ".lock")
+    # Links to files of the generation before are not read again, whatever their size.
+    known = base.checksums if base else {}
+    return LexicalPart(
+        folder=path.name,
+        change=change,
+        count=count,
+        sizes={file.name: file.stat().st_size for file in files},
+        checksums={
+            file.name: known[file.name] if file.name in known and file.suffix != ".json" else checksum(file)
+            for file in files
+        },
+    )

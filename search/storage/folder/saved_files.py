@@ -1,0 +1,64 @@
+"""The files of saved searches: small, one a name, replaced atomically."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from search.files import fsync_folder, sealed, unsealed
+
+__all__ = ["SavedFiles", "SavedFolder"]
+
+
+class SavedFiles(Protocol):
+    """Where saved searches are kept, whatever they hold."""
+
+    def names(self) -> list[str]:
+        """Return their names in order."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace one so that a crash leaves the old or the new. Raises OSError."""
+        ...
+
+
+class SavedFolder:
+    """`saved/NAME.json` in an index folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "saved"
+
+    def names(self) -> list[str]:
+        """Return their names in order."""
+        return sorted(path.stem for path in self._folder.glob("*.json"))
+
+    def read(self, name: str) -> bytes:
+        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read.
+
+        ValueError if it is damaged.
+        """
+        return msgspec.json.encode(unsealed((self._folder / f"{name}.json").read_bytes()))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace one so that a crash leaves the old or the new. Raises OSError."""
+        path = self._folder / f"{name}.json"
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+        if self._folder.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link, and what it leads to is not written", str(self._folder))
+        self._folder.mkdir(exist_ok=True)
+        fsync_folder(self._folder.parent)
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as stream:
+            stream.write(sealed(msgspec.json.decode(content)))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        fsync_folder(self._folder)

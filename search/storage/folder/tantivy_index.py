@@ -1,0 +1,301 @@
+"""tantivy: BM25 over title, abstract, MeSH headings and keywords, with English stemming.
+
+A generation is a folder that is never changed once the manifest names it. The next one begins with hard links to its
+segments, which tantivy never writes again, so a merge costs what has changed and not what is there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.article import Article
+from search.errors import IndexCorruptError
+from search.storage.folder.members import are_among
+from search.storage.rows import Pmids, Vectors
+
+__all__ = ["MOST_WORDS", "LexicalIndex", "LexicalWriter", "PendingLexical", "lexical_text", "matched_words", "words"]
+
+_HEAP_BYTES = 64_000_000
+
+# Words beyond these say nothing that the first have not said; a pasted text may have thousands.
+MOST_WORDS = 512
+
+#: Up to so many PMIDs a filter is handed to tantivy; above, results are filtered as they come.
+_TERM_SET_LIMIT = 20_000
+
+#: So many more are taken than asked for: the order among equal scores is by PMID.
+_TIES = 16
+
+# BM25 as tantivy computes it, for what is pending.
+_K1, _B = 1.2, 0.75
+
+
+def lexical_text(article: Article) -> str:
+    """Return the text of an article that words are looked up in."""
+    parts = [article.title, article.abstract_text]
+    parts += [heading.descriptor for heading in article.mesh_headings]
+    parts += [keyword.text for keyword in article.keywords]
+    return " ".join(part for part in parts if part)
+
+
+@cache
+def _analyzer() -> Any:
+    import tantivy
+
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    for step in (
+        tantivy.Filter.remove_long(100),
+        tantivy.Filter.ascii_fold(),
+        tantivy.Filter.lowercase(),
+        tantivy.Filter.stopword("english"),
+        tantivy.Filter.stemmer("english"),
+    ):
+        builder = builder.filter(step)
+    return builder.build()
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as they are indexed: in lower case, without accents, stop words and endings."""
+    found: list[str] = _analyzer().analyze(text)
+    return found
+
+
+def matched_words(question: str, article: Article) -> list[str]:
+    """Return the words of a question, as they are indexed, that an article has too, in the order of the question."""
+    held = set(words(lexical_text(article)))
+    return [word for word in dict.fromkeys(words(question)) if word in held]
+
+
+@cache
+def _schema() -> Any:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    # Not an unsigned field: tantivy-py 0.27 does not find its terms when it deletes by them.
+    builder.add_integer_field("pmid", indexed=True, fast=True)
+    builder.add_text_field("text", tokenizer_name="medical", index_option="freq")
+    return builder.build()
+
+
+def _open(folder: Path | None) -> Any:
+    import tantivy
+
+    index = tantivy.Index(_schema(), path=str(folder)) if folder else tantivy.Index(_schema())
+    index.register_tokenizer("medical", _analyzer())
+    return index
+
+
+class LexicalIndex:
+    """One generation, open for searching."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "meta.json").exists():
+            raise IndexCorruptError(f"{folder} is missing or incomplete; `search repair` rebuilds it")
+        self._folder = folder
+        with self._damage_told():
+            self._index = _open(folder)
+            self._searcher = self._index.searcher()
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        """Raise IndexCorruptError for what tantivy cannot read: it raises or panics, which is no Exception."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException":
+                raise IndexCorruptError(
+                    f"{self._folder}: tantivy cannot read it ({error}); `search repair` rebuilds it"
+                ) from error
+            raise
+
+    @property
+    def count(self) -> int:
+        """How many articles it holds."""
+        with self._damage_told():
+            return int(self._searcher.num_docs)
+
+    def search(
+        self, question: str, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None
+    ) -> tuple[Pmids, Vectors]:
+        """Return the PMIDs with the highest BM25 and these scores, (n,) each, best first.
+
+        `allowed` (sorted) restricts the search to some PMIDs, `excluded` (sorted) leaves some out. Equal scores are in
+        order of PMID, the newest first. The question is only words: no syntax of tantivy's has a meaning in it.
+        """
+        query = self._query(question)
+        if query is None or not self.count:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if allowed is not None and len(allowed) <= _TERM_SET_LIMIT:
+            query = _restricted(query, allowed)
+            pmids, scores = self._top(query, len(allowed))
+        else:
+            pmids, scores = self._until(query, limit, allowed, excluded)
+        keep = _kept(pmids, allowed, excluded)
+        pmids, scores = pmids[keep], scores[keep]
+        best = np.lexsort((-pmids, -scores))[:limit]
+        return pmids[best], scores[best]
+
+    def scores(self, question: str, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles; one that shares no word with the question is left out."""
+        query = self._query(question)
+        if query is None or not len(pmids):
+            return {}
+        found, scores = self._top(_restricted(query, pmids), len(pmids))
+        return dict(zip(found.tolist(), scores.tolist(), strict=True))
+
+    def idf(self, found: Iterable[str], beyond: int = 0) -> dict[str, float]:
+        """Return the inverse document frequency of words, `beyond` being documents that are counted besides."""
+        total = self.count + beyond
+        with self._damage_told():
+            frequency = {word: int(self._searcher.doc_freq("text", word)) for word in found}
+        return {
+            word: math.log(1 + (total - number + 0.5) / (number + 0.5)) if number < total else 0.0
+            for word, number in frequency.items()
+        }
+
+    def _until(self, query: Any, limit: int, allowed: Pmids | None, excluded: Pmids | None) -> tuple[Pmids, Vectors]:
+        """Take more and more until enough of them may be shown, or there are no more."""
+        share = len(allowed) / max(self.count, 1) if allowed is not None else 1.0
+        asked = math.ceil((limit + _TIES) / min(max(share, 1e-6), 1.0)) + _TIES
+        while True:
+            asked = min(asked, self.count)
+            pmids, scores = self._top(query, asked)
+            if len(pmids) < asked or asked == self.count or _kept(pmids, allowed, excluded).sum() >= limit + _TIES:
+                return pmids, scores
+            asked *= 4
+
+    def _top(self, query: Any, limit: int) -> tuple[Pmids, Vectors]:
+        with self._damage_told():
+            hits = self._searcher.search(query, limit=max(limit, 1), count=False).hits
+            addresses = [address for _, address in hits]
+            found = self._searcher.fast_field_values("pmid", addresses) if hits else []
+        pmids = np.array(found, np.int64)
+        return pmids, np.array([score for score, _ in hits], np.float32)
+
+    def _query(self, question: str) -> Any:
+        import tantivy
+
+        counted = Counter(words(question)[:MOST_WORDS])
+        if not counted:
+            return None
+        clauses = []
+        for word, times in counted.items():
+            query = tantivy.Query.term_query(_schema(), "text", word, index_option="freq")
+            clauses.append(
+                (tantivy.Occur.Should, tantivy.Query.boost_query(query, float(times)) if times > 1 else query)
+            )
+        return tantivy.Query.boolean_query(clauses)
+
+
+def _restricted(query: Any, pmids: Pmids) -> Any:
+    import tantivy
+
+    only = tantivy.Query.term_set_query(_schema(), "pmid", pmids.tolist())
+    return tantivy.Query.boolean_query(
+        [(tantivy.Occur.Must, query), (tantivy.Occur.Must, tantivy.Query.const_score_query(only, 0.0))]
+    )
+
+
+def _kept(pmids: Pmids, allowed: Pmids | None, excluded: Pmids | None) -> Any:
+    keep = np.ones(len(pmids), bool)
+    if allowed is not None:
+        keep &= are_among(pmids, allowed)
+    if excluded is not None:
+        keep &= ~are_among(pmids, excluded)
+    return keep
+
+
+class PendingLexical:
+    """BM25 over articles that are not in a generation yet, with the generation's word frequencies."""
+
+    def __init__(self, articles: Iterable[Article], base: LexicalIndex | None) -> None:
+        self._base = base
+        self._counts = {article.pmid: Counter(words(lexical_text(article))) for article in articles}
+        self._lengths = {pmid: sum(counts.values()) for pmid, counts in self._counts.items()}
+        self._mean = sum(self._lengths.values()) / max(len(self._lengths), 1)
+        self._own = Counter(word for counts in self._counts.values() for word in counts)
+
+    def scores(self, question: str, allowed: Pmids | None = None) -> dict[int, float]:
+        """Return the BM25 of each pending article that shares a word with the question."""
+        asked = Counter(words(question)[:MOST_WORDS])
+        idf = self._idf(asked)
+        keep = None if allowed is None else set(allowed.tolist())
+        found = {}
+        for pmid, counts in self._counts.items():
+            if keep is not None and pmid not in keep:
+                continue
+            norm = _K1 * (1 - _B + _B * self._lengths[pmid] / max(self._mean, 1e-9))
+            score = sum(
+                times * idf[word] * counts[word] * (1 + _K1) / (counts[word] + norm)
+                for word, times in asked.items()
+                if word in counts
+            )
+            if score > 0:
+                found[pmid] = score
+        return found
+
+    def _idf(self, asked: Iterable[str]) -> dict[str, float]:
+        if self._base is not None and self._base.count > len(self._counts):
+            return self._base.idf(asked, len(self._counts))
+        total = len(self._counts)
+        return {word: math.log(1 + (total - self._own[word] + 0.5) / (self._own[word] + 0.5)) for word in asked}
+
+
+class LexicalWriter:
+    """Makes the next generation: the one before it, less what has changed, and what has changed."""
+
+    def __init__(self, folder: Path, base: Path | None) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if base is not None:
+            for path in base.iterdir():
+                if path.suffix == ".lock":
+                    continue
+                # What tantivy replaces (by renaming) is copied, what it never writes again is linked.
+                if path.suffix == ".json":
+                    shutil.copyfile(path, folder / path.name)
+                else:
+                    os.link(path, folder / path.name)
+        self._folder = folder
+        self._index = _open(folder)
+        self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+
+    def remove(self, pmids: Iterable[int]) -> None:
+        """Remove articles that are there; the others are passed over."""
+        for pmid in pmids:
+            self._writer.delete_documents_by_term("pmid", pmid)
+
+    def add(self, articles: Iterable[Article]) -> None:
+        """Add articles that are not there."""
+        import tantivy
+
+        for article in articles:
+            document = tantivy.Document()
+            document.add_integer("pmid", article.pmid)
+            document.add_text("text", lexical_text(article))
+            self._writer.add_document(document)
+
+    def stop(self) -> None:
+        """Give up: end tantivy's threads, which could else write into the folder while it is removed."""
+        with suppress(Exception):  # what has failed before may fail again
+            self._writer.wait_merging_threads()
+
+    def finish(self) -> int:
+        """Commit, wait for tantivy's own merging, make it durable, and return how many articles there are."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+        self._index.reload()
+        for path in self._folder.iterdir():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        return int(self._index.searcher().num_docs)

@@ -1,0 +1,188 @@
+"""What a batch of records will do to a store, decided from what it holds: the rules are the same for every store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from search.storage.rows import ArticleRow, Outside
+
+__all__ = ["LEFT_PART", "Facts", "Held", "Plan", "PlanOutdatedError", "make_plan"]
+
+
+#: The sequence in the tombstone of an article that left the part of PubMed that is kept.
+LEFT_PART = -1
+
+
+class PlanOutdatedError(Exception):
+    """Another writer has changed what a plan was made from: make it anew. No user ever sees this."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What decides whether a newcomer replaces an article that the store has."""
+
+    version: int
+    revised: int
+    sequence: int
+    added: int
+    added_change: int
+    record_hash: bytes
+    text_hash: bytes
+
+
+class Plan(msgspec.Struct):
+    """What a batch of records will do to the store, decided before anything is encoded or written."""
+
+    rows: dict[int, ArticleRow] = {}
+    deletions: set[int] = set()
+    confirmed: set[int] = set()
+    #: Articles that are new and belong to the part that is kept, and articles that no longer belong to it.
+    joined: set[int] = set()
+    left: set[int] = set()
+    #: Articles that were given by hand: they stay, whatever part is kept.
+    by_hand: set[int] = set()
+    #: Articles that a later file of NLM's holds than the one that the newest revision is from.
+    seen_later: dict[int, int] = {}
+    to_encode: list[ArticleRow] = []
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    sequence: int = 0
+    #: The last change when the plan was made, where others may write before it is applied.
+    basis: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.rows or self.deletions or self.confirmed or self.left or self.by_hand or self.seen_later)
+
+
+class Facts(Protocol):
+    """What must be known of a store to plan: each answers for those of the PMIDs that there is something to say of."""
+
+    def held(self, pmids: Iterable[int]) -> dict[int, Held]:
+        """Return what is known of the articles that are there."""
+        ...
+
+    def tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
+        """Return which of NLM's files deleted articles (0: by hand)."""
+        ...
+
+    def part_articles(self, pmids: Iterable[int]) -> set[int]:
+        """Return the articles that are there only because they belong to the part of PubMed that is kept."""
+        ...
+
+    def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
+        """Return the hashes of the texts that vectors were made from."""
+        ...
+
+
+def make_plan(
+    facts: Facts,
+    records: Iterable[ArticleRow | Outside | int],
+    *,
+    sequence: int | None = None,
+    restore: bool = False,
+    part: bool = False,
+) -> Plan:
+    """Decide what a batch of records does to a store; `StoreWriter.plan` tells the rules."""
+    batch = list(records)
+    pmids = {_pmid_of(record) for record in batch}
+    held = facts.held(pmids)
+    buried = facts.tombstones(pmids)
+    plan = Plan(sequence=sequence or 0)
+    of_part = facts.part_articles(pmids) if part else set()
+    for record in batch:
+        if isinstance(record, int):
+            _plan_deletion(plan, record, held, buried)
+        elif isinstance(record, Outside) and (record.row.pmid not in held or record.row.pmid in of_part):
+            _plan_outside(plan, record.row, held)
+        else:
+            row = record.row if isinstance(record, Outside) else record
+            if part and row.pmid not in held:
+                plan.joined.add(row.pmid)
+                of_part.add(row.pmid)
+            _plan_article(plan, row, held, buried, restore)
+    if not plan.sequence:
+        plan.by_hand = facts.part_articles(pmids & held.keys())
+    # What is encoded already is left out: a revision that did not touch the text keeps its vector.
+    encoded = facts.vector_hashes(plan.rows)
+    plan.to_encode = [row for pmid, row in plan.rows.items() if encoded.get(pmid) != row.text_hash]
+    return plan
+
+
+def _plan_outside(plan: Plan, row: ArticleRow, held: dict[int, Held]) -> None:
+    """Let an article go that was kept as one of the part and, by a later revision, is none of it."""
+    known = held.get(row.pmid)
+    if known is None:
+        plan.counts["outside the part"] += 1
+        return
+    newcomer = Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
+    if row.record_hash != known.record_hash and not _supersedes(newcomer, known):
+        plan.counts["older than what is held"] += 1
+        return
+    plan.rows.pop(row.pmid, None)
+    plan.confirmed.discard(row.pmid)
+    plan.left.add(row.pmid)
+    held.pop(row.pmid)
+    plan.counts["left the part"] += 1
+
+
+def _plan_deletion(plan: Plan, pmid: int, held: dict[int, Held], buried: dict[int, int]) -> None:
+    known = held.get(pmid)
+    if known is None and pmid in buried and (buried[pmid] == 0 or buried[pmid] >= plan.sequence):
+        plan.counts["deleted earlier"] += 1
+        return
+    if known and plan.sequence and known.sequence > plan.sequence:
+        plan.counts["deletions older than the article"] += 1
+        return
+    plan.rows.pop(pmid, None)
+    plan.confirmed.discard(pmid)
+    plan.deletions.add(pmid)
+    plan.counts["deleted" if known else "deleted before they came"] += 1
+    held.pop(pmid, None)
+
+
+def _plan_article(plan: Plan, row: ArticleRow, held: dict[int, Held], buried: dict[int, int], restore: bool) -> None:
+    if row.pmid in plan.deletions or (row.pmid in buried and row.pmid not in held):
+        deleted_by = plan.sequence if row.pmid in plan.deletions else buried[row.pmid]
+        if not (restore or (deleted_by and plan.sequence > deleted_by)):
+            plan.counts["deleted earlier"] += 1
+            return
+        plan.deletions.discard(row.pmid)
+    known = held.get(row.pmid)
+    newcomer = Held(row.version, row.revised, plan.sequence, 0, 0, row.record_hash, row.text_hash)
+    if known is None:
+        plan.counts["added"] += 1
+    elif row.record_hash == known.record_hash:
+        plan.counts["unchanged"] += 1
+        if plan.sequence > known.sequence:
+            plan.confirmed.add(row.pmid)
+        return
+    elif not _supersedes(newcomer, known):
+        plan.counts["older than what is held"] += 1
+        if plan.sequence > known.sequence > 0:
+            plan.seen_later[row.pmid] = plan.sequence
+        return
+    else:
+        plan.counts["replaced"] += 1
+        if 0 < plan.sequence < known.sequence:
+            plan.seen_later[row.pmid] = known.sequence
+    plan.left.discard(row.pmid)
+    plan.rows[row.pmid] = row
+    held[row.pmid] = newcomer
+
+
+def _pmid_of(record: ArticleRow | Outside | int) -> int:
+    if isinstance(record, int):
+        return record
+    return record.row.pmid if isinstance(record, Outside) else record.pmid
+
+
+def _supersedes(newcomer: Held, known: Held) -> bool:
+    """Whether an article replaces the one of its PMID that is held."""
+    if (newcomer.version, newcomer.revised) != (known.version, known.revised):
+        return (newcomer.version, newcomer.revised) > (known.version, known.revised)
+    if newcomer.sequence and known.sequence:
+        return newcomer.sequence >= known.sequence
+    return True

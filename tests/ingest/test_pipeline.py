@@ -1,0 +1,107 @@
+"""How batches of records follow each other: one is written while the next is encoded."""
+
+import threading
+
+import pytest
+from helpers import WordEncoder, article
+
+from search.ingest import pipeline as ingest
+from search.ingest.pipeline import add_articles
+from search.storage import backend
+
+#: Longer than any of these waits takes; only a failing test waits so long.
+_LONG = 20
+
+
+@pytest.fixture
+def writer(address, monkeypatch):
+    """The writer of an empty index, where two records are a batch."""
+    monkeypatch.setattr(ingest, "BATCH", 2)
+    writer = backend.open_writer(address)
+    yield writer
+    writer.close()
+
+
+def texts_of(writer):
+    """Return the titles that the store has, by PMID."""
+    return {pmid: found.title for pmid, found in writer.store.get_many(range(1, 50)).items()}
+
+
+def test_a_batch_is_written_while_the_next_is_encoded(writer, monkeypatch):
+    encoding = threading.Event()
+    waited = []
+    real = writer.store.apply
+
+    def apply(plan, vectors=None):
+        # The last batch has none after it.
+        if len(waited) < 2:
+            waited.append(encoding.wait(_LONG))
+            encoding.clear()
+        return real(plan, vectors)
+
+    class Encoder(WordEncoder):
+        def encode(self, texts, kind="document"):
+            if self.encoded:
+                encoding.set()
+            return super().encode(texts, kind)
+
+    monkeypatch.setattr(writer.store, "apply", apply)
+    report = add_articles(writer, Encoder(), [article(pmid) for pmid in range(1, 7)])
+    assert waited == [True, True]
+    assert report.counts == {"added": 6}
+    assert sorted(writer.store.vectors(range(1, 7))[0]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_revision_in_the_next_batch_is_planned_after_what_it_revises(writer):
+    encoder = WordEncoder()
+    stream = [
+        article(1, "first", revised="2020-01-01"),
+        article(2, "second"),
+        article(1, "first again", revised="2021-01-01"),
+        article(3, "third"),
+        article(1, "first before", revised="2020-06-01"),
+        article(4, "fourth"),
+    ]
+    report = add_articles(writer, encoder, stream)
+    assert report.counts == {"added": 4, "replaced": 1, "older than what is held": 1}
+    assert texts_of(writer) == {1: "first again", 2: "second", 3: "third", 4: "fourth"}
+    pmids, vectors = writer.store.vectors([1])
+    assert vectors[0] @ encoder.encode(["first again"])[0] == pytest.approx(1, abs=1e-2)
+
+
+def test_stopped_while_encoding_what_was_encoded_before_is_kept(writer):
+    class Stopped(WordEncoder):
+        def encode(self, texts, kind="document"):
+            if len(self.encoded) >= 4:
+                raise KeyboardInterrupt
+            return super().encode(texts, kind)
+
+    with pytest.raises(KeyboardInterrupt):
+        add_articles(writer, Stopped(), [article(pmid) for pmid in range(1, 9)])
+    assert sorted(texts_of(writer)) == [1, 2, 3, 4]
+
+
+def test_stopped_while_reading_what_was_encoded_is_kept(writer):
+    def stream():
+        yield from (article(pmid) for pmid in range(1, 5))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add_articles(writer, WordEncoder(), stream())
+    assert sorted(texts_of(writer)) == [1, 2, 3, 4]
+
+
+def test_a_failed_write_ends_the_run_and_is_told(writer, monkeypatch):
+    real, failed = writer.store.apply, []
+
+    def apply(plan, vectors=None):
+        if 3 in plan.rows:
+            failed.append(sorted(plan.rows))
+            raise OSError("no space left")
+        return real(plan, vectors)
+
+    monkeypatch.setattr(writer.store, "apply", apply)
+    with pytest.raises(OSError, match="no space left"):
+        add_articles(writer, WordEncoder(), [article(pmid) for pmid in range(1, 9)])
+    assert failed == [[3, 4]]
+    assert sorted(texts_of(writer)) == [1, 2]

@@ -1,0 +1,73 @@
+"""Filters answered by SQL equal their plain meaning, whatever the filters and the articles, in either database."""
+
+from datetime import date, datetime, timezone
+from functools import partial
+
+import msgspec
+import numpy as np
+from filter_strategies import PROPERTY, expressions, filters_strategy, small_articles
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from search.article import Article, MeshHeading
+from search.retrieval.filter_sql import condition_of
+from search.retrieval.filters import And, Filters, MeshTerm, Or, Term
+from search.storage.folder.selection import Selection
+from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.rows import prepare
+
+
+def select(store, filters):
+    return store.select_pmids(*condition_of(filters, store.conditions)).tolist()
+
+
+def selection(store, filters):
+    return Selection(store, partial(condition_of, filters))
+
+
+@settings(PROPERTY, suppress_health_check=list(HealthCheck))
+@given(st.lists(small_articles, max_size=12), st.lists(filters_strategy, min_size=8, max_size=8), expressions)
+def test_sql_equals_brute_force(empty_store, articles, many, expression):
+    numbered = [msgspec.structs.replace(article, pmid=pmid) for pmid, article in enumerate(articles, start=1)]
+    store = empty_store()
+    store.apply(store.plan([prepare(article) for article in numbered]))
+    today = datetime.now(timezone.utc).date()
+    for filters in (*many, Filters(expression=expression)):
+        expected = [article.pmid for article in numbered if filters.matches(article, today)]
+        assert select(store, filters) == expected
+        if isinstance(store, StoreReader):
+            # Looked at one by one, in whatever order they are given, the same pass.
+            given = np.array([999, *(article.pmid for article in numbered[::-1])], np.int64)
+            assert selection(store, filters).passing(given).tolist() == expected[::-1]
+
+
+def test_a_heading_of_the_tree_with_thousands_below_it(empty_store):
+    store = empty_store()
+    articles = [
+        Article(pmid=pmid, title="x", mesh_headings=(MeshHeading(f"Heading {pmid}"),)) for pmid in (1, 2999, 5000)
+    ]
+    store.apply(store.plan([prepare(article) for article in articles]))
+    terms = tuple(MeshTerm(f"Heading {number}") for number in range(3000))
+    assert select(store, Filters(mesh=terms)) == [1, 2999]
+    assert select(store, Filters(expression=Or(tuple(Term(Filters(mesh=(term,))) for term in terms)))) == [1, 2999]
+    assert select(store, Filters(expression=And((Term(Filters(has_abstract=False)),) * 3000))) == [1, 2999, 5000]
+
+
+def test_none_allowed_is_nothing(empty_store):
+    store = empty_store()
+    assert select(store, Filters(pmids=frozenset())) == []
+    assert select(store, Filters(added_since=date(2000, 1, 1))) == []
+
+
+def test_what_is_in_both_of_two_selections():
+    store = StoreWriter(":memory:")
+    store.set_vector_format(2, "float16")
+    articles = [Article(pmid=pmid, title="T", languages=("eng", "fre")[pmid % 2 :]) for pmid in range(1, 9)]
+    store.apply(store.plan([prepare(article) for article in articles]))
+    english = selection(store, Filters(languages=("eng",)))
+    both = Selection.of(np.array([2, 3, 4, 77])).both(english)
+    assert both.passing(np.array([77, 4, 3, 1])).tolist() == [4]
+    assert not english.is_listed
+    assert both.pmids.tolist() == [2, 4]
+    store.close()
