@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import msgspec
 
-from search.article import TEXT_RULE, Article
+from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
-from search.errors import IndexFolderError, IndexMismatchError
-from search.finding import SearchableIndex
-from search.retrieval.engine import Engine
+from search.errors import IndexFolderError, IndexMismatchError, QueryError
+from search.retrieval.engine import RERANKED, Engine, read_question, reranked, with_evidence
+from search.retrieval.facets import Facets, facets_of
+from search.retrieval.filters import Filters
 from search.retrieval.mesh_tree import MeshTree
+from search.retrieval.ranking import Hit, Mode, check_question, hits_of, nearest
+from search.retrieval.saved_searches import Run, SavedSearch, read_saved, write_saved
 from search.storage import backend
 from search.storage.manifest import Manifest
-from search.writing import WritableIndex
 
 if TYPE_CHECKING:
-    from search.models import Encoder
+    from search.ingest.pipeline import IngestReport, Progress
+    from search.ingest.published_vectors import ImportReport
+    from search.models import Encoder, Reranker
+    from search.pubmed.subset import Part
+    from search.pubmed.sync import SyncReport
+    from search.pubmed.sync_plan import SyncPlan
+    from search.retrieval.context import Context, Retracted
+    from search.retrieval.landscape import Landscape
+    from search.storage.backend import Writer
+    from search.storage.rows import Vectors
 
 __all__ = ["Index", "Status"]
 
@@ -61,7 +75,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     nlm: NlmFiles | None
 
 
-class Index(SearchableIndex, WritableIndex):
+class Index:
     """Articles that are found by meaning, in a folder or in a PostgreSQL database.
 
     Reading is safe from several threads and while another process writes. Use it as a context manager, or `close` it.
@@ -317,8 +331,535 @@ class Index(SearchableIndex, WritableIndex):
             last = applied[-1]
             return NlmFiles(part=part, applied=len(applied), last=last.name, last_applied=last.applied)
 
+    # Searching --------------------------------------------------------------------------------------------------------
+
+    @overload
+    def search(
+        self,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit]: ...
+    @overload
+    def search(
+        self,
+        question: list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[list[Hit]]: ...
+    def search(
+        self,
+        question: str | list[str],
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the articles that answer a question, best first; for a list of questions, a list each.
+
+        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of
+        the words; `hybrid` by both (`search.retrieval.fusion`). Where the config has `rerank`, that cross-encoder puts
+        the first 100 in its own order, and its score is the hits'. `filters` and PubMed field tags inside a question
+        restrict the search before the cut: if `limit` articles pass, so many come back. A question of tags alone
+        gives the newest articles that pass. `evidence` sentences of each abstract are found, those nearest to the
+        question. `fold` shows articles that are one (same DOI, or same title and year) once, with the others as
+        `Hit.duplicates`. Several questions are encoded as one batch. Raises QueryError if a question is empty, its
+        tags do not parse, or `limit` is below 1.
+
+        >>> from search import Filters
+        >>> index = Index.open("indexes/demo")
+        >>> hit = index.search("preventing colorectal cancer with aspirin")[0]
+        >>> hit.article.is_sample, hit.rank, -1 <= hit.score <= 1
+        (True, 1, True)
+        >>> recent = index.search("aspirin AND 2015:2025[dp]", filters=Filters(not_retracted=True))
+        >>> all(2015 <= hit.article.year <= 2025 for hit in recent)
+        True
+        >>> index.close()
+        """
+        texts = [question] if isinstance(question, str) else question
+        read = [read_question(text, filters) for text in texts]
+        with self._reader.view() as view:
+            depth = max(limit, RERANKED) if self.config.rerank else limit
+            answers = self._engine.search(view, read, self._encode_queries, depth, mode, fold=fold)
+        if self.config.rerank:
+            answers = [
+                reranked(hits, question.text, self._reranker.score)[:limit] if question.text else hits[:limit]
+                for hits, question in zip(answers, read, strict=True)
+            ]
+        if evidence:
+            answers = with_evidence(answers, read, self._encode_queries, evidence)
+        return answers[0] if isinstance(question, str) else answers
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        from search.models import load_reranker
+
+        return load_reranker(self.config.rerank or "")
+
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.encoder.encode(texts, kind="query")
+
+    def facets(
+        self,
+        question: str,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        depth: int = 1000,
+    ) -> Facets:
+        """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.facets("high blood pressure", depth=50).articles
+        50
+        >>> index.close()
+        """
+        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
+
+    def save_search(
+        self,
+        name: str,
+        question: str,
+        limit: int = 10,
+        *,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Run a search and keep it under a name, with what is needed to say how it was made.
+
+        A search of that name is replaced. Raises QueryError for a name that is none.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> [saved.question for saved in index.saved_searches()]
+        ['aspirin and bowel cancer']
+        >>> index.close()
+        """
+        saved = SavedSearch(name=name, question=question, mode=mode, limit=limit, filters=filters or Filters())
+        return self._run_saved(saved, among_new=False)
+
+    def new_results(self, name: str) -> list[Hit]:
+        """Run a saved search over the articles that were added since it last ran, and note the run.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.new_results("aspirin")
+        []
+        >>> index.close()
+        """
+        return self._run_saved(read_saved(self._reader.saved, name), among_new=True)
+
+    def saved_searches(self) -> list[SavedSearch]:
+        """Return the saved searches with their runs, by name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.saved_searches()
+        []
+        >>> index.close()
+        """
+        return [read_saved(self._reader.saved, name) for name in self._reader.saved.names()]
+
+    def saved_search(self, name: str) -> SavedSearch:
+        """Return one saved search with its runs. Raises QueryError if there is none of that name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.saved_search("aspirin").runs[0].passing
+        220
+        >>> index.close()
+        """
+        return read_saved(self._reader.saved, name)
+
+    def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
+        question = read_question(saved.question, saved.filters)
+        with self._reader.view() as view:
+            among = view.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
+            hits = self._engine.search(
+                view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
+            )[0]
+            allowed = self._engine.allowed(view, question.filters)
+            passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
+            run = Run.of(view, passing, len(hits))
+        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        return hits
+
+    def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
+        """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
+
+        >>> index = Index.open("indexes/demo")
+        >>> vectors = index.encoder.encode(["migraine"], kind="query")
+        >>> len(index.nearest(vectors, limit=5)[0])
+        5
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            return hits_of(view, nearest(view, vectors, limit))
+
+    def similar(
+        self,
+        pmids: int | Sequence[int] = (),
+        limit: int = 10,
+        *,
+        unlike: Sequence[int] = (),
+        texts: Sequence[str] = (),
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Return the articles most like one, or like several articles and texts together, without these.
+
+        `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
+        Raises QueryError if a PMID is not in the index or has no vector yet.
+
+        >>> index = Index.open("indexes/demo")
+        >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
+        False
+        >>> len(index.similar([990000010, 990000011], 5, unlike=[990000050], texts=["salt intake"]))
+        5
+        >>> index.close()
+        """
+        from search.retrieval.similar import similar
+
+        liked = [pmids] if isinstance(pmids, int) else list(pmids)
+        vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
+        with self._reader.view() as view:
+            allowed = self._engine.allowed(view, filters or Filters())
+            found = similar(view, liked, limit, unlike=unlike, texts=vectors, allowed=allowed)
+            return hits_of(view, [found])[0]
+
+    def landscape(self, hits: Sequence[Hit]) -> Landscape:
+        """Return a map of hits: a place in the unit square for each, near those of like meaning, and named topics.
+
+        Hits that have no vector yet are left out. Takes about a second for some hundreds of hits.
+
+        >>> index = Index.open("indexes/demo")
+        >>> found = index.landscape(index.search("high blood pressure", 40))
+        >>> len(found.points), sum(topic.articles for topic in found.topics)
+        (40, 40)
+        >>> index.close()
+        """
+        from search.retrieval.landscape import landscape_of
+
+        with self._reader.view() as view:
+            pmids, vectors = view.store.vectors([hit.pmid for hit in hits])
+        row = {pmid: place for place, pmid in enumerate(pmids.tolist())}
+        placed = [hit for hit in hits if hit.pmid in row]
+        return landscape_of(placed, vectors[[row[hit.pmid] for hit in placed]])
+
+    def context(
+        self,
+        question: str,
+        tokens: int = 1500,
+        *,
+        limit: int = 20,
+        sentences: int = 3,
+        mode: Mode = "semantic",
+        filters: Filters | None = None,
+        retracted: Retracted = "mark",
+    ) -> Context:
+        """Return what a language model should answer a question from: sentences with their sources, within a budget.
+
+        The best `limit` articles are looked through for the `sentences` nearest to the question; as many as fit into
+        about `tokens` tokens are numbered, each under its citation. Retracted articles are marked, or left out.
+        Raises QueryError as `search` does, and if `tokens` is below 1.
+
+        >>> index = Index.open("indexes/demo")
+        >>> found = index.context("does aspirin lower the risk of bowel cancer?", 500)
+        >>> found.tokens <= 500, found.sources[0].pmid, found.text[:4]
+        (True, 990000025, '[1] ')
+        >>> index.close()
+        """
+        from search.retrieval.context import context_of
+
+        if tokens < 1:
+            raise QueryError(f"the number of tokens must be at least 1, not {tokens}")
+        hits = self.search(question, limit, mode=mode, filters=filters, evidence=max(1, sentences))
+        return context_of(question, hits, tokens, retracted=retracted)
+
+    # Writing ----------------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        sources: str | Path | Article | Iterable[str | Path] | Iterable[Article | Deletion],
+        *,
+        strict: bool = False,
+        restore: bool = False,
+        again: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add articles: files, folders or `-` (standard input), or Article objects.
+
+        The newest version of a PMID wins, and what was deleted stays deleted unless `restore` is set. What is there
+        already is not encoded again; a file that was read to its end before is skipped unless `again` is set. Without
+        `encode` articles are only stored. `strict` stops at the first record that cannot be used. Raises
+        IndexLockedError if another process is writing, StoreError if the disk is full; what was committed stays.
+
+        >>> from search import Article, Index
+        >>> from search.article import AbstractSection
+        >>> index = Index.open("indexes/demo")
+        >>> abstract = (AbstractSection("It helped a little."),)
+        >>> article = Article(pmid=990999999, title="Honey for cough", abstract=abstract)
+        >>> index.add(article).counts["added"]
+        1
+        >>> index.close()
+        """
+        from search.ingest import pipeline as ingest
+
+        encoder = self.encoder if encode else None
+        paths, articles = _sort_out(sources)
+        with self._writing() as writer:
+            if articles is not None:
+                return ingest.add_articles(writer, encoder, articles, restore=restore, progress=progress)
+            return ingest.add_files(
+                writer, encoder, paths, strict=strict, restore=restore, again=again, progress=progress
+            )
+
+    def add_pubmed(
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Add the articles that PubMed finds for a query in its own language, `limit` of them at most.
+
+        Asks NCBI's E-utilities; an API key is taken from the environment variable NCBI_API_KEY. A run that was
+        interrupted goes on when the same query is given again. Raises QueryError if the query is empty, SourceError
+        if NCBI does not answer; what was committed stays.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.add_pubmed("aspirin[majr] AND colorectal neoplasms[mh]", limit=500)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.files import cache_folder
+        from search.pubmed.add_query import add_query
+        from search.pubmed.eutils import Eutils
+
+        encoder = self.encoder if encode else None
+        settings = self.config.eutils
+        eutils = Eutils(
+            settings.url,
+            tool=settings.tool,
+            email=settings.email,
+            api_key=os.environ.get("NCBI_API_KEY"),
+            cache=cache_folder(),
+            timeout=settings.timeout,
+        )
+        try:
+            with self._writing() as writer:
+                return add_query(writer, encoder, eutils, query, limit=limit, progress=progress)
+        finally:
+            eutils.close()
+
+    def sync(
+        self,
+        folder: str | Path | None = None,
+        *,
+        part: Part | None = None,
+        change_part: bool = False,
+        accept_removals: bool = False,
+        keep: bool = False,
+        encode: bool = True,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> SyncReport:
+        """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
+
+        `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
+        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.pubmed.Part`) and is
+        remembered; another one later is refused unless `change_part` is set. A run that was stopped goes on where it
+        was. Raises SourceError if a file cannot be had or read, IndexFolderError if another part is kept, or if a new
+        year's baseline would remove very many articles and `accept_removals` is not set.
+
+        >>> from search.pubmed import Part
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.sync(part=Part(since=2015, mesh=("Asthma",)))  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.pubmed.origin import nlm_origin
+        from search.pubmed.sync import synchronize
+
+        encoder = self.encoder if encode else None
+        with nlm_origin(self.config.nlm, self.address, folder, keep=keep) as origin, self._writing() as writer:
+            return synchronize(
+                writer,
+                encoder,
+                origin,
+                part=part,
+                change_part=change_part,
+                accept_removals=accept_removals,
+                progress=progress,
+            )
+
+    def plan_sync(
+        self, folder: str | Path | None = None, *, part: Part | None = None, change_part: bool = False
+    ) -> SyncPlan:
+        """Return what `sync` would do, how many records it would read and how long it would take.
+
+        >>> index = Index.open("indexes/demo")
+        >>> print(index.plan_sync().records)  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.pubmed.origin import preview
+
+        return preview(self.config, self.address, folder, part=part, change_part=change_part)
+
+    def encode(
+        self,
+        *,
+        ray: str | None = None,
+        workers: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Encode the articles that were stored without a vector of their text.
+
+        `ray` is the address of a Ray cluster that does it (`auto`, `ray://host:10001`, or `local` for one on this
+        machine), a worker for each of its GPUs, or else `workers` of them. Raises ConfigError if there is none.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.encode().encoded
+        0
+        >>> index.close()
+        """
+        from search.ingest import pipeline as ingest
+
+        encoder = self.encoder
+        if ray is None:
+            with self._writing() as writer:
+                return ingest.encode_stale(writer, encoder, progress=progress)
+        from search.ingest.ray_cluster import encode_on_cluster, ray_cluster
+        from search.models import load_encoder
+
+        load = partial(load_encoder, self.manifest.model, precision=self.config.precision)
+        with ray_cluster(ray) as cluster, self._writing() as writer:
+            return encode_on_cluster(writer, cluster, load, workers=workers, progress=progress)
+
+    def import_vectors(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        pmids: str | Path | None = None,
+        model: str | None = None,
+        replace: bool = False,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> ImportReport:
+        """Take published vectors instead of encoding, for articles that are there and have none of their text.
+
+        `paths` are `.npy` files, or folders of NCBI's `embeds_chunk_N.npy` with `pmids_chunk_N.json`; `pmids` names the
+        file with the PMIDs of any other `.npy`, `model` the model that made them. Raises SourceError if a file cannot
+        be used, IndexMismatchError if model or dimension is not the index's; then nothing is written.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.import_vectors(["embeddings"], model="medcpt")  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.ingest.published_vectors import import_vectors
+
+        with self._writing() as writer:
+            return import_vectors(
+                writer, self.manifest, paths, pmids=pmids, model=model, replace=replace, progress=progress
+            )
+
+    def delete(self, pmids: Iterable[int]) -> int:
+        """Delete articles and return how many there were. They stay deleted whatever is added later.
+
+        Raises QueryError for a number that is no PMID.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.delete([990000001])
+        1
+        >>> index.get(990000001) is None
+        True
+        >>> index.close()
+        """
+        from search.retrieval.filters import check_pmids
+
+        wanted = set(pmids)
+        check_pmids(wanted)
+        with self._writing() as writer:
+            deleted = writer.store.delete(wanted)
+            writer.merge_if_due()
+            return deleted
+
+    def copy_to(self, target: str | Path, *, progress: Callable[[float], None] | None = None) -> int:
+        """Copy the index to another address, a folder or a database, and return how many articles were copied.
+
+        Nothing is encoded; deletions, ledger and saved searches come along. A copy that was interrupted goes on when
+        it is begun again, and what was written to this index meanwhile is copied in the end; the target can be opened
+        from then on. `progress` is told the share that is done. Raises IndexFolderError if the target holds anything
+        but an unfinished copy of this index.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.copy_to("indexes/second") == index.status().articles
+        True
+        >>> index.close()
+        """
+        from search.storage.copy import copy_index
+
+        return copy_index(self._reader, target, self.config, progress)
+
+    def merge(self) -> None:
+        """Bring the derived parts up to the last change now instead of when it is due.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.merge()
+        >>> index.status().pending
+        0
+        >>> index.close()
+        """
+        with self._writing() as writer:
+            writer.merge()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        writer = backend.open_writer(self.address, self.config)
+        try:
+            yield writer
+        except BaseException:
+            writer.close(wait=False)
+            raise
+        writer.close()
+
 
 def _load_encoder(model: str, config: Config) -> Encoder:
     from search.models import load_encoder
 
     return load_encoder(model, precision=config.precision)
+
+
+def _sort_out(
+    sources: str | Path | Article | Iterable[str | Path] | Iterable[Article | Deletion],
+) -> tuple[list[str | Path], Iterable[Article | Deletion] | None]:
+    """Tell paths from articles: exactly one of the two is given."""
+    if isinstance(sources, str | Path):
+        return [sources], None
+    if isinstance(sources, Article | Deletion):
+        return [], [sources]
+    rest = iter(sources)
+    first = next(rest, None)
+    if first is None:
+        return [], None
+    if isinstance(first, str | Path):
+        return [first, *rest], None  # type: ignore[list-item]
+    return [], _chain(first, rest)
+
+
+def _chain(first: object, rest: Iterator[object]) -> Iterator[Article | Deletion]:
+    yield _article(first)
+    for item in rest:
+        yield _article(item)
+
+
+def _article(item: object) -> Article | Deletion:
+    if not isinstance(item, Article | Deletion):
+        raise TypeError(f"Index.add takes paths or Article objects, not {type(item).__name__}")
+    return item

@@ -49,12 +49,10 @@ def test_every_error_is_a_search_error_and_in_the_tree():
 def test_examples_run(built_demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     import search.api
-    import search.finding
-    import search.writing
 
     finder = doctest.DocTestFinder(recurse=True)
     runner = doctest.DocTestRunner()
-    for module in (search, search.api, search.finding, search.writing):
+    for module in (search, search.api):
         for example in finder.find(module, extraglobs={"Index": search.Index}):
             shutil.rmtree("indexes", ignore_errors=True)
             shutil.copytree(built_demo, "indexes/demo")

@@ -34,7 +34,8 @@ _LOADED = (
     "faiss", "h11", "httpcore", "lxml.etree", "rich.progress", "rich.table", "sqlite_utils", "tantivy", "search.api",
     "search.cli.articles", "search.cli.index", "search.cli.main", "search.cli.output", "search.cli.progress",
     "search.cli.sync", "search.ingest.pipeline", "search.models", "search.pubmed.eutils", "search.formats.jsonl",
-    "search.formats.pubmed_xml.source", "search.storage.folder.sqlite_schema", "search.pubmed.sync", "encodings.idna", "yaml",
+    "search.formats.pubmed_xml.source", "search.storage.folder.sqlite_schema", "search.pubmed.sync",
+    "encodings.idna", "yaml",
 )  # fmt: skip
 
 

@@ -190,7 +190,7 @@ class PgStoreWriter(PgStoreReader):
         restore: bool = False,
         part: bool = False,
     ) -> Plan:
-        """Decide what a batch of records does; `search.storage.folder.sqlite_writer.StoreWriter.plan` tells the rules."""
+        """Decide what a batch of records does, by the rules of `search.storage.plan`."""
         change = self.change()
         plan = make_plan(self, records, sequence=sequence, restore=restore, part=part)
         plan.basis = change
