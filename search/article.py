@@ -136,6 +136,16 @@ class Journal(_Part, frozen=True):
     nlm_id: str | None = None
     country: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The fullest name that is known: title, ISO abbreviation or MEDLINE abbreviation; empty if none is."""
+        return self.title or self.iso_abbreviation or self.medline_abbreviation or ""
+
+    @property
+    def abbreviation(self) -> str:
+        """The abbreviation that citations use: MEDLINE's, as PubMed does, or ISO's; empty if neither is known."""
+        return self.medline_abbreviation or self.iso_abbreviation or ""
+
 
 class Author(_Part, frozen=True):
     """A person (`last_name` and so on) or a group (`collective_name`)."""
@@ -310,6 +320,16 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
         if self.publication_date.year is None and self.electronic_date is not None:
             return self.electronic_date.year
         return self.publication_date.year
+
+    @property
+    def journal_name(self) -> str:
+        """The full name of the journal, or the title of the book, as data and counts show it; empty if unknown."""
+        return self.journal.name or (self.book.title if self.book is not None else "")
+
+    @property
+    def journal_abbreviation(self) -> str:
+        """The name of the journal in citations and tables: its abbreviation, or `journal_name` if there is none."""
+        return self.journal.abbreviation or self.journal_name
 
     @property
     def url(self) -> str:

@@ -1,14 +1,51 @@
-"""Normalised keys for names, journals, dates and languages, shared by the store and the filters."""
+"""Text on one line without control characters, and normalised keys for names, journals, dates and languages."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 
 from search.article import Article, PartialDate
 from search.errors import QueryError
 
-__all__ = ["date_span", "journal_key", "journal_keys", "language_code", "name_key"]
+__all__ = [
+    "MONTHS",
+    "UNSAFE",
+    "clean",
+    "date_span",
+    "escaped",
+    "journal_key",
+    "journal_keys",
+    "language_code",
+    "name_key",
+]
+
+#: English month abbreviations as MEDLINE writes them.
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+# Controls (C0, DEL, C1), Unicode's line and paragraph separators, what turns the direction of text around, the byte
+# order mark, annotations and tags, which nobody sees, and halves of surrogate pairs, which no UTF-8 file can hold.
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_UNTIDY = re.compile(f"{UNSAFE.pattern}|  ")
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029 ]+")
+
+
+def clean(text: str | None) -> str:
+    """Return the text on one line: breaks and runs of spaces become one space, control characters go."""
+    if not text:
+        return ""
+    if not _UNTIDY.search(text):
+        return text.strip()
+    return _BREAKS.sub(" ", UNSAFE.sub("", _BREAKS.sub(" ", text))).strip()
+
+
+def escaped(text: str) -> str:
+    r"""Return JSON with what is unsafe in its strings as `\u` escapes, which say the same; its line ends stay."""
+    return UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text)
 
 
 def name_key(name: str) -> str:
@@ -56,8 +93,7 @@ def _span(day: PartialDate) -> tuple[int, int] | None:
     return first, last
 
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MEDLINE_PART = re.compile(rf"(?<!\d)((?:1[5-9]|20)\d\d)(?!\d)|\b({'|'.join(_MONTHS)})", re.IGNORECASE)
+_MEDLINE_PART = re.compile(rf"(?<!\d)((?:1[5-9]|20)\d\d)(?!\d)|\b({'|'.join(MONTHS)})", re.IGNORECASE)
 
 
 def _medline_span(text: str) -> tuple[int, int] | None:
@@ -67,7 +103,7 @@ def _medline_span(text: str) -> tuple[int, int] | None:
         if match[1]:
             dates.append([int(match[1])])
         elif dates:
-            dates[-1].append(_MONTHS.index(match[2].lower()) + 1)
+            dates[-1].append(MONTHS.index(match[2].title()) + 1)
     if not dates:
         return None
     (first_year, *first_months), (last_year, *last_months) = dates[0], dates[-1]

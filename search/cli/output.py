@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from search.article import Article
-from search.formats.citation_fields import NOTICE_NAMES, UNSAFE, escaped
 from search.formats.csv import defuse
+from search.normalize import UNSAFE, escaped
+from search.presentation.citation import author_names, source
 from search.presentation.hit_record import as_json, explanation, hit_record, hit_records, search_records
+from search.presentation.notices import Notice, notices_of
 from search.retrieval.facets import Facets
 from search.retrieval.ranking import Hit
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["marks", "plain", "print_article", "print_facets", "print_json", "print_searches"]
+__all__ = ["plain", "print_article", "print_facets", "print_json", "print_searches"]
 
 
 def plain(text: str) -> str:
@@ -27,15 +29,14 @@ def plain(text: str) -> str:
     return UNSAFE.sub(lambda match: match[0] if match[0] in "\t\n" else "", readable)
 
 
-def marks(article: Article) -> list[str]:
-    """Return what must be said beside an article's title: retracted, corrected, not a real study."""
-    found = ["RETRACTED"] if article.is_retracted else []
-    for notice in article.notices:
-        label = NOTICE_NAMES[notice.kind].lower()
-        found.append(f"{label}: PMID {notice.pmid}" if notice.pmid else label)
-    if article.is_sample:
-        found.append("not a real study")
-    return found
+def _badge(notice: Notice) -> str:
+    """Return a notice in a few words: `RETRACTED: PMID 20137807`, `erratum: PMID 5`."""
+    label = notice.label.upper() if notice.severity == "danger" else notice.label
+    return label if notice.pmid is None else f"{label}: PMID {notice.pmid}"
+
+
+def _badge_style(notice: Notice) -> str:
+    return "bold red" if notice.severity == "danger" else "yellow"
 
 
 def print_searches(
@@ -83,12 +84,11 @@ def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain
     table.add_column("title", ratio=1)
     table.add_column("PMID", justify="right", no_wrap=True)
     for hit in hits:
-        journal = hit.article.journal.iso_abbreviation or hit.article.journal.title or ""
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
             str(hit.article.year or ""),
-            Text(plain(journal)),
+            Text(plain(hit.article.journal_abbreviation)),
             _title(hit, explanation(question, hit) if explain and question else None),
             Text(str(hit.pmid), style=f"link {hit.article.url}"),
         )
@@ -96,12 +96,12 @@ def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain
 
 
 def _title(hit: Hit, explained: dict[str, Any] | None) -> Text:
-    """Return the title with its marks, evidence, duplicates and link."""
+    """Return the title with its notices, evidence, duplicates and link."""
     from rich.text import Text
 
     text = Text()
-    for mark in marks(hit.article):
-        text.append(f"[{mark}] ", style="bold red" if mark == "RETRACTED" else "yellow")
+    for notice in notices_of(hit.article):
+        text.append(f"[{_badge(notice)}] ", style=_badge_style(notice))
     text.append(plain(hit.article.title) or "(no title)")
     for part in hit.evidence:
         text.append(f"\n\u201c{plain(part.text)}\u201d", style="green")
@@ -126,7 +126,7 @@ def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) ->
     writer.writerow((["question"] if several else []) + list(_COLUMNS))
     for question, hits in zip(questions, answers, strict=True):
         for hit in hits:
-            record = {**hit_record(hit), "notices": "; ".join(marks(hit.article))}
+            record = {**hit_record(hit), "notices": "; ".join(map(_badge, notices_of(hit.article)))}
             cells = [_cell(record[column]) for column in _COLUMNS]
             writer.writerow(([_cell(question)] if several else []) + cells)
     sys.stdout.write(stream.getvalue())
@@ -165,14 +165,14 @@ _FACETS_SHOWN = 12
 
 
 def print_article(article: Article) -> None:
-    """Print one article to be read: citation, marks, abstract, MeSH, links."""
+    """Print one article to be read: citation, notices, abstract, MeSH, links."""
     from rich.text import Text
 
     console = _console()
     title = Text(plain(article.title) or "(no title)", style="bold")
     console.print(title)
-    for mark in marks(article):
-        console.print(Text(f"[{mark}]", style="bold red" if mark == "RETRACTED" else "yellow"))
+    for notice in notices_of(article):
+        console.print(Text(f"[{_badge(notice)}]", style=_badge_style(notice)))
     for line in _citation(article):
         console.print(Text(plain(line)))
     if article.abstract:
@@ -191,16 +191,20 @@ def print_article(article: Article) -> None:
 
 
 def _citation(article: Article) -> list[str]:
-    authors = ", ".join(str(author) for author in article.authors)
-    place = article.journal.iso_abbreviation or article.journal.title or (article.book.title if article.book else "")
-    volume = f"{article.volume or ''}{f'({article.issue})' if article.issue else ''}"
-    numbers = ":".join(part for part in (volume, article.pages or "") if part)
-    where = ". ".join(part for part in (place, f"{article.publication_date}", numbers) if part)
     identifiers = [f"PMID {article.pmid}"]
     identifiers += [f"doi:{article.doi}"] if article.doi else []
     identifiers += [article.pmcid] if article.pmcid else []
     vernacular = [article.vernacular_title] if article.vernacular_title else []
-    return [line for line in (*vernacular, authors, where, ", ".join(identifiers)) if line]
+    return [
+        line
+        for line in (
+            *vernacular,
+            author_names(article, most=len(article.authors)),
+            source(article),
+            ", ".join(identifiers),
+        )
+        if line
+    ]
 
 
 def _console() -> Any:

@@ -13,17 +13,15 @@ from urllib.parse import quote
 
 from search.article import Article, Author
 from search.formats.citation_fields import (
-    MONTHS,
     abstract_line,
-    clean,
     expand_pages,
     given_name,
-    journal_name,
     keyword_term,
-    marks,
     mesh_term,
     season_or_months,
 )
+from search.normalize import MONTHS, clean
+from search.presentation.notices import notices_of
 
 __all__ = ["citation_key", "escape", "render"]
 
@@ -74,7 +72,7 @@ def _pairs(text: str) -> bool:
 def _entry_type(article: Article) -> str:
     if article.book is not None:
         return "incollection" if clean(article.title) not in ("", clean(article.book.title)) else "book"
-    return "article" if journal_name(article.journal) else "misc"
+    return "article" if clean(article.journal.name) else "misc"
 
 
 def _fields(article: Article) -> Iterator[tuple[str, str]]:
@@ -95,14 +93,14 @@ def _fields(article: Article) -> Iterator[tuple[str, str]]:
     yield "keywords", _list(terms)
     yield "publicationtype", _list(kind.name for kind in article.publication_types)
     # Styles print the note, so that a retraction shows in the bibliography itself.
-    yield "note", _braced(" ".join(str(mark) for mark in marks(article)))
+    yield "note", _braced(" ".join(str(notice) for notice in notices_of(article)))
 
 
 def _where(article: Article) -> Iterator[tuple[str, str]]:
     journal, book = article.journal, article.book
     if book is None:
-        yield "journal", _braced(journal_name(journal))
-        yield "shortjournal", _braced(journal.iso_abbreviation or journal.medline_abbreviation)
+        yield "journal", _braced(journal.name)
+        yield "shortjournal", _braced(journal.abbreviation)
         issns = dict.fromkeys(issn for issn in (journal.issn, journal.issn_linking) if issn)
         yield "issn", _braced(", ".join(issns))
     else:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable
 
 from search.article import Article
-from search.formats.citation_fields import abstract_line, clean, journal_name, keyword_term, marks, mesh_term
+from search.formats.citation_fields import abstract_line, keyword_term, mesh_term
+from search.normalize import clean
+from search.presentation.notices import notices_of
 
 __all__ = ["COLUMNS", "header", "render"]
 
@@ -52,7 +54,7 @@ def render(article: Article) -> str:
     cells = {
         "title": clean(article.title or (article.book.title if article.book is not None else "")),
         "authors": _joined(map(str, article.authors)),
-        "journal": journal_name(article.journal) or clean(article.book.title if article.book is not None else ""),
+        "journal": clean(article.journal_name),
         "date": str(article.publication_date),
         "volume": clean(article.volume),
         "issue": clean(article.issue),
@@ -66,7 +68,7 @@ def render(article: Article) -> str:
         "keywords": _joined(map(keyword_term, article.keywords)),
         "abstract": abstract_line(article),
         "retracted": "yes" if article.is_retracted else "",
-        "notices": _joined(map(str, marks(article))),
+        "notices": _joined(map(str, notices_of(article))),
         "url": article.url,
     }
     numbers = {"pmid": str(article.pmid), "year": str(article.year or "")}

@@ -7,10 +7,10 @@ from datetime import date
 from functools import lru_cache
 
 from search.article import PartialDate
+from search.normalize import MONTHS
 
 __all__ = ["calendar_date", "free_date", "month_number", "partial_date"]
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SEASONS = {"winter": "Winter", "spring": "Spring", "summer": "Summer", "fall": "Fall", "autumn": "Autumn"}
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
@@ -23,8 +23,8 @@ def month_number(text: str) -> int | None:
     digits = text.split("-", 1)[0].strip()
     if digits.isascii() and digits.isdigit():
         return int(digits) if 1 <= int(digits) <= 12 else None
-    name = text[:3].lower()
-    return _MONTHS.index(name) + 1 if name in _MONTHS else None
+    name = text[:3].title()
+    return MONTHS.index(name) + 1 if name in MONTHS else None
 
 
 def _number(text: str | None, low: int, high: int) -> int | None:

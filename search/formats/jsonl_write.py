@@ -6,7 +6,8 @@ import msgspec
 
 from search.article import Article, to_json
 from search.errors import ExportError
-from search.formats.citation_fields import escaped, marks
+from search.normalize import escaped
+from search.presentation.notices import notices_of
 
 __all__ = ["render"]
 
@@ -21,7 +22,7 @@ def render(article: Article) -> str:
         line = to_json(article).decode()
     except UnicodeEncodeError as error:
         raise ExportError(f"PMID {article.pmid} cannot be written as JSON: {error}") from error
-    found = [str(mark) for mark in marks(article)]
-    if found:
-        line = line[:-1] + ',"marks":' + msgspec.json.encode(found).decode() + "}"
+    notices = [str(notice) for notice in notices_of(article)]
+    if notices:
+        line = line[:-1] + ',"marks":' + msgspec.json.encode(notices).decode() + "}"
     return escaped(line) + "\n"

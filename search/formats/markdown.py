@@ -6,21 +6,22 @@ import re
 import textwrap
 from urllib.parse import quote
 
-from search.article import AbstractSection, Article, Author
-from search.formats.citation_fields import Mark, clean, journal_name, marks
+from search.article import AbstractSection, Article
+from search.normalize import clean
+from search.presentation.citation import author_names, issue
+from search.presentation.notices import Notice, notices_of
 
 __all__ = ["render"]
 
 _PUNCTUATION = re.compile(r"[\\`*_\[\]<>~$&|]")
 _BLOCK_START = re.compile(r"([-+#=]|\d+[.)])")
-_SHOWN_AUTHORS = 6
 
 
 def render(article: Article, number: int = 1) -> str:
-    """Return the article as one item of a numbered list: marks, title, authors, journal, identifiers, abstract."""
+    """Return the article as one item of a numbered list: notices, title, authors, journal, identifiers, abstract."""
     title = escape(article.title or (article.book.title if article.book is not None else "")) or "No title"
-    head = [*(_mark(mark) for mark in marks(article)), f"[{title}]({article.url})"]
-    facts = [_authors(article.authors), _reference(article), _identifiers(article)]
+    head = [*(_notice(notice) for notice in notices_of(article)), f"[{title}]({article.url})"]
+    facts = [escape(author_names(article)), _source(article), _identifiers(article)]
     marker = f"{number}. "
     lines = [" ".join(head), *(fact for fact in facts if fact)]
     paragraphs = ["\\\n".join(lines), *(_section(section) for section in article.abstract if section.text)]
@@ -42,22 +43,15 @@ def _section(section: AbstractSection) -> str:
     return f"{escaped[: match.end() - 1]}\\{escaped[match.end() - 1 :]}" if match else escaped
 
 
-def _mark(mark: Mark) -> str:
-    link = f" [PMID {mark.pmid}](https://pubmed.ncbi.nlm.nih.gov/{mark.pmid}/)" if mark.pmid is not None else ""
-    return f"**{escape(mark.text)}**{link}"
+def _notice(notice: Notice) -> str:
+    url = f"https://pubmed.ncbi.nlm.nih.gov/{notice.pmid}/"
+    link = f" [PMID {notice.pmid}]({url})" if notice.pmid is not None else ""
+    return f"**{escape(str(notice._replace(pmid=None)))}**{link}"
 
 
-def _authors(authors: tuple[Author, ...]) -> str:
-    names = [escape(str(author)) for author in authors[:_SHOWN_AUTHORS]]
-    return ", ".join(names + ["et al."] * (len(authors) > _SHOWN_AUTHORS))
-
-
-def _reference(article: Article) -> str:
-    journal = clean(journal_name(article.journal) or (article.book.title if article.book is not None else ""))
-    date = str(article.publication_date) or str(article.year or "")
-    volume = (article.volume or "") + (f"({article.issue})" if article.issue else "")
-    reference = date + (f";{volume}" if volume else "") + (f":{article.pages}" if article.pages else "")
-    return " ".join(part for part in (f"*{escape(journal)}*." if journal else "", escape(reference)) if part)
+def _source(article: Article) -> str:
+    journal = escape(article.journal_name)
+    return " ".join(part for part in (f"*{journal}*." if journal else "", escape(issue(article))) if part)
 
 
 def _identifiers(article: Article) -> str:

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator
 from search.article import Article, Author, PartialDate
 from search.formats.citation_fields import (
     abstract_line,
-    clean,
     given_name,
-    journal_name,
     keyword_term,
-    marks,
     mesh_term,
     page_range,
     season_or_months,
 )
+from search.normalize import clean
+from search.presentation.notices import notices_of
 
 __all__ = ["render"]
 
@@ -46,7 +45,7 @@ def reference_type(article: Article) -> str:
     names = [kind.name for kind in article.publication_types]
     if "Newspaper Article" in names:
         return "NEWS"
-    if journal_name(article.journal):
+    if clean(article.journal.name):
         return "JOUR"
     return next((_TYPES[name] for name in names if name in _TYPES), "JOUR")
 
@@ -74,14 +73,14 @@ def _fields(article: Article) -> Iterator[tuple[str, str]]:
     yield "M3", _joined(kind.name for kind in article.publication_types)
     yield "AD", _joined(dict.fromkeys(place for author in article.authors for place in author.affiliations))
     yield "RN", _joined(_remarks(article))
-    yield from (("N1", str(mark)) for mark in marks(article))
+    yield from (("N1", str(notice)) for notice in notices_of(article))
 
 
 def _where(article: Article, kind: str) -> Iterator[tuple[str, str]]:
     journal, book = article.journal, article.book
     if book is None:
-        yield "T2", journal_name(journal)
-        yield "J2", clean(journal.iso_abbreviation or journal.medline_abbreviation)
+        yield "T2", clean(journal.name)
+        yield "J2", clean(journal.abbreviation)
         yield "SN", clean(journal.issn or journal.issn_linking)
     else:
         if kind == "CHAP":

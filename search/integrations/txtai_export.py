@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from search.article import Article, embedding_text
 from search.errors import ExportError
-from search.formats.citation_fields import marks
+from search.presentation.notices import notices_of
 
 __all__ = ["write_txtai"]
 
@@ -99,9 +99,9 @@ def _record(article: Article, text: str) -> dict[str, Any]:
         "text": text,
         "title": article.title,
         "year": article.year,
-        "journal": article.journal.title or article.journal.iso_abbreviation,
+        "journal": article.journal_name,
         "doi": article.doi,
         "retracted": article.is_retracted,
-        "notices": "; ".join(map(str, marks(article))),
+        "notices": "; ".join(map(str, notices_of(article))),
         "sample": article.is_sample,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -20,8 +20,9 @@ from search.api import Index
 from search.article import Article
 from search.config import Config
 from search.errors import SearchError
+from search.presentation.citation import citation
 from search.presentation.hit_record import article_record
-from search.retrieval.context import citation, warnings
+from search.presentation.notices import notice_labels
 from search.retrieval.filters import Filters, filters_from_dict
 from search.retrieval.ranking import Hit, Mode
 from search.web.guard import Guard
@@ -167,7 +168,7 @@ def _result(hit: Hit) -> dict[str, Any]:
         "score": round(hit.score, 4),
         "pmid": hit.pmid,
         "title": article.title,
-        "journal": article.journal.title or article.journal.iso_abbreviation,
+        "journal": article.journal_name or None,
         "year": article.year,
         "publication_types": [kind.name for kind in article.publication_types],
         "evidence": [part.text for part in hit.evidence],
@@ -177,5 +178,4 @@ def _result(hit: Hit) -> dict[str, Any]:
 
 
 def _to_cite(article: Article) -> dict[str, Any]:
-    said: Sequence[str] = warnings(article)
-    return {"retracted": article.is_retracted, "warnings": said, "cite": citation(article)}
+    return {"retracted": article.is_retracted, "warnings": notice_labels(article), "cite": citation(article)}

@@ -22,7 +22,7 @@ def article_record(article: Article) -> dict[str, Any]:
         "abstract": article.labelled_abstract,
         "year": article.year,
         "date": str(article.publication_date) or None,
-        "journal": article.journal.title or article.journal.iso_abbreviation or (article.book and article.book.title),
+        "journal": article.journal_name or None,
         "authors": [str(author) for author in article.authors],
         "publication_types": [kind.name for kind in article.publication_types],
         "mesh": [heading.descriptor for heading in article.mesh_headings],

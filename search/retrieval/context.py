@@ -8,28 +8,18 @@ from typing import Literal
 
 import msgspec
 
-from search.article import Article
+from search.presentation.citation import citation
+from search.presentation.notices import notice_labels
 from search.retrieval.evidence import EvidenceSentence
 from search.retrieval.ranking import Hit
 
-__all__ = ["Context", "Retracted", "Source", "citation", "context_of", "tokens_of", "warnings"]
+__all__ = ["Context", "Retracted", "Source", "context_of", "tokens_of"]
 
 #: What is done with retracted articles: they are marked, or left out.
 Retracted = Literal["mark", "leave out"]
 
 #: English takes about 4 characters a token with the tokenizers of language models; medical terms take more tokens.
 _CHARACTERS_PER_TOKEN = 3.5
-
-_AUTHORS = 6
-
-_WARNINGS = {
-    "RetractionIn": "retracted",
-    "RetractedandRepublishedIn": "retracted and republished",
-    "ExpressionOfConcernIn": "expression of concern",
-    "CorrectedandRepublishedIn": "corrected and republished",
-    "ErratumIn": "erratum published",
-    "UpdateIn": "updated",
-}
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,33 +47,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 def tokens_of(text: str) -> int:
     """Return about how many tokens a text has, rather too many than too few."""
     return math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
-
-
-def warnings(article: Article) -> list[str]:
-    """Return what must be said with an article: `retracted`, `expression of concern`, `not a real study`, ..."""
-    found = [_WARNINGS[notice.kind] for notice in article.notices]
-    if article.is_retracted and "retracted" not in found:
-        found.insert(0, "retracted")
-    return [*dict.fromkeys(found), *(["not a real study"] if article.is_sample else [])]
-
-
-def citation(article: Article) -> str:
-    """Return how to cite an article, in the style of Vancouver, with what must be said of it before all else.
-
-    >>> from search import Article
-    >>> citation(Article(pmid=5, title="On zebras."))
-    'On zebras. PMID: 5. https://pubmed.ncbi.nlm.nih.gov/5/'
-    """
-    names = [str(author) for author in article.authors]
-    authors = ", ".join(names[:_AUTHORS]) + (", et al" if len(names) > _AUTHORS or not article.authors_complete else "")
-    journal = article.journal.iso_abbreviation or article.journal.title or (article.book.title if article.book else "")
-    volume = f"{article.volume or ''}{f'({article.issue})' if article.issue else ''}"
-    place = f"{article.year or ''}{f';{volume}' if volume else ''}{f':{article.pages}' if article.pages else ''}"
-    identifiers = [f"doi:{article.doi}"] if article.doi else []
-    parts = (authors, article.title, journal, place, *identifiers, f"PMID: {article.pmid}")
-    text = ". ".join(part.rstrip(". ") for part in parts if part)
-    said = "; ".join(warnings(article)).upper()
-    return f"{f'[{said}] ' if said else ''}{text}. {article.url}"
 
 
 def context_of(question: str, hits: Sequence[Hit], tokens: int, *, retracted: Retracted = "mark") -> Context:
@@ -118,7 +81,7 @@ def _source(number: int, hit: Hit, evidence: Sequence[EvidenceSentence]) -> Sour
         citation=citation(hit.article),
         url=hit.article.url,
         retracted=hit.article.is_retracted,
-        warnings=tuple(warnings(hit.article)),
+        warnings=tuple(notice_labels(hit.article)),
         sentences=tuple(part.text for part in sorted(evidence, key=lambda part: part.start)),
     )
 

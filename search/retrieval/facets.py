@@ -30,11 +30,10 @@ def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
     count = 0
     for count, article in enumerate(articles, start=1):  # noqa: B007 - the count is wanted after the loop
         years.update([article.year] if article.year else [])
-        journal = article.journal.title or article.journal.iso_abbreviation or article.journal.medline_abbreviation
         for counter, values in zip(
             kinds,
             (
-                [journal] if journal else [],
+                [article.journal_name] if article.journal_name else [],
                 {heading.descriptor for heading in article.mesh_headings},
                 {kind.name for kind in article.publication_types},
                 set(article.languages),

@@ -100,7 +100,7 @@ def landscape_of(hits: Sequence[Hit], vectors: Vectors) -> Landscape:
             pmid=hit.pmid,
             rank=hit.rank,
             title=hit.article.title,
-            journal=hit.article.journal.iso_abbreviation or hit.article.journal.title,
+            journal=hit.article.journal_abbreviation or None,
             year=hit.article.year,
             url=hit.article.url,
             retracted=hit.article.is_retracted,

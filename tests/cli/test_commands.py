@@ -81,7 +81,7 @@ def test_similar_and_show(run, built_demo):
     assert json.loads(out)[0]["pmid"] == 990000074
     code, out, _ = run("show", 990000067, "--index", built_demo)
     assert code == 0
-    assert "[RETRACTED]" in out and "retraction notice: PMID 990000068" in out
+    assert "[RETRACTED: PMID 990000068]" in out
     assert json.loads(run("show", 990000067, "--index", built_demo, "--format", "json")[1])["pmid"] == 990000067
 
 

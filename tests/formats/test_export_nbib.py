@@ -8,8 +8,8 @@ from export_articles import CHAPTER, SAMPLE, TRICKY, articles
 from hypothesis import HealthCheck, given, settings
 
 from search.article import Article, Author, Correction, Keyword, PartialDate
-from search.formats.citation_fields import clean
 from search.formats.medline.write import CORRECTION_TAGS, render
+from search.normalize import clean
 
 
 def read(text):
@@ -134,7 +134,7 @@ def test_owners_of_keywords_are_named_where_they_change():
 
 
 def test_a_sample_record_says_so():
-    assert "\nGN  - NOT A REAL STUDY." in render(SAMPLE)
+    assert "\nGN  - NOT A REAL STUDY:" in render(SAMPLE)
 
 
 def test_every_kind_of_correction_has_a_tag_of_at_most_four_letters():

@@ -3,7 +3,8 @@
 import pytest
 
 from search.article import Author
-from search.formats.citation_fields import clean, expand_pages, given_name, page_range
+from search.formats.citation_fields import expand_pages, given_name, page_range
+from search.normalize import clean
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from export_articles import BOOK, CHAPTER, SAMPLE, TRICKY, articles
 from hypothesis import HealthCheck, given, settings
 
 from search.article import Article, Journal, PartialDate, PublicationType
-from search.formats.citation_fields import clean
 from search.formats.ris import reference_type, render
+from search.normalize import clean
 
 
 def read(article):
@@ -41,7 +41,7 @@ def test_a_tricky_article_comes_back_whole():
         "title": TRICKY.title,
         "translated_title": TRICKY.vernacular_title,
         "secondary_title": "The Journal of {Odd} & Ends (Oxford, England)",
-        "alternate_title1": "J. Odd Ends",
+        "alternate_title1": "J Odd Ends",
         "issn": "1234-5678",
         "volume": "12 Suppl 1",
         "number": "3 Pt 2",
@@ -62,9 +62,8 @@ def test_a_tricky_article_comes_back_whole():
         "research_notes": "MEDLINE pagination: S123-9; Linking ISSN: 8765-4321; "
         "Published electronically: 2003-12-23; ClinicalTrials.gov: NCT01234567",
         "notes": [
-            "RETRACTED ARTICLE.",
-            "Retraction notice: J Odd Ends. 2005;14:2 PMID 222",
-            "Correction: J Odd Ends. 2004;13:1 PMID 111",
+            "RETRACTED: J Odd Ends. 2005;14:2 PMID 222",
+            "ERRATUM: J Odd Ends. 2004;13:1 PMID 111",
         ],
     }
 
@@ -123,7 +122,7 @@ def test_the_electronic_date_stands_in_for_a_missing_one():
 
 
 def test_a_sample_record_says_so():
-    assert read(SAMPLE)["notes"] == ["NOT A REAL STUDY. This record was written to show how the software works."]
+    assert read(SAMPLE)["notes"] == ["NOT A REAL STUDY: this record was written to show how the software works."]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)

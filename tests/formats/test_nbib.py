@@ -32,9 +32,10 @@ from search.article import (
 from search.errors import SourceError
 from search.formats.base import Rejection
 from search.formats.byte_stream import ByteStream
-from search.formats.citation_fields import clean, given_name
+from search.formats.citation_fields import given_name
 from search.formats.medline.lines import NbibSource
 from search.formats.medline.write import CORRECTION_TAGS, render
+from search.normalize import clean
 
 
 class Pieces:

@@ -22,7 +22,7 @@ from search.article import (
 )
 from search.formats import export
 from search.formats.bibtex import citation_key
-from search.formats.citation_fields import clean
+from search.normalize import clean
 
 
 @pytest.fixture(scope="module", params=[15, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])

@@ -3,8 +3,8 @@
 import pytest
 from helpers import article
 
-from search.article import Author, Correction, Journal, PartialDate, PublicationType
-from search.retrieval.context import citation, context_of, tokens_of, warnings
+from search.article import PublicationType
+from search.retrieval.context import context_of, tokens_of
 from search.retrieval.evidence import EvidenceSentence
 from search.retrieval.ranking import Hit
 
@@ -53,34 +53,3 @@ def test_retracted_articles_are_marked_or_left_out():
     assert marked.text.startswith("[1] [RETRACTED] Title 1.")
     left = context_of("q", hits, 1000, retracted="leave out")
     assert [source.pmid for source in left.sources] == [2] and "It works" not in left.text
-
-
-def test_what_must_be_known_of_an_article():
-    notices = (Correction("ErratumIn", "J. 2002"), Correction("ExpressionOfConcernIn", "J. 2003"))
-    assert warnings(article(990000001, corrections=notices)) == [
-        "expression of concern",
-        "erratum published",
-        "not a real study",
-    ]
-    assert warnings(article(1, corrections=(Correction("RetractionIn"),))) == ["retracted"]
-    assert warnings(article(1)) == []
-
-
-def test_a_citation_has_all_that_is_known():
-    found = article(
-        7,
-        "On zebras.",
-        authors=tuple(Author(last_name=f"Name{n}", initials="A") for n in range(8)),
-        journal=Journal(iso_abbreviation="J Zebra"),
-        publication_date=PartialDate(2004),
-        volume="3",
-        issue="1",
-        pages="7-9",
-        doi="10.1/x",
-        publication_types=(PublicationType("Retracted Publication"),),
-    )
-    authors = ", ".join(f"Name{n} A" for n in range(6))
-    assert citation(found) == (
-        f"[RETRACTED] {authors}, et al. On zebras. J Zebra. 2004;3(1):7-9. doi:10.1/x. PMID: 7. "
-        "https://pubmed.ncbi.nlm.nih.gov/7/"
-    )

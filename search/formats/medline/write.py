@@ -12,14 +12,14 @@ from datetime import date
 
 from search.article import Article, Author, Correction, Grant, PartialDate
 from search.formats.citation_fields import (
-    MONTHS,
     abstract_line,
-    clean,
     given_name,
     keyword_term,
-    marks,
     mesh_term,
 )
+from search.normalize import clean
+from search.presentation.citation import date_text, source
+from search.presentation.notices import notices_of
 
 __all__ = ["render"]
 
@@ -74,7 +74,7 @@ def _fields(article: Article) -> _Fields:
     yield "DCOM", _day(article.completed)
     yield "LR", _day(article.revised)
     yield from _where(article)
-    yield "DP", _publication_date(article.publication_date)
+    yield "DP", date_text(article.publication_date)
     yield "TI", article.title
     yield from _book(article)
     yield "PG", article.pages
@@ -88,7 +88,7 @@ def _fields(article: Article) -> _Fields:
     yield "DEP", _electronic_date(article.electronic_date)
     yield "PL", article.book.place if article.book is not None else article.journal.country
     yield "TT", article.vernacular_title
-    yield "TA", article.journal.medline_abbreviation or article.journal.iso_abbreviation
+    yield "TA", article.journal.abbreviation
     yield "JT", article.journal.title
     yield "JID", article.journal.nlm_id
     yield from _subjects(article)
@@ -98,7 +98,7 @@ def _fields(article: Article) -> _Fields:
         if correction.kind in CORRECTION_TAGS
     )
     if article.is_sample:
-        yield "GN", str(marks(article)[0])
+        yield "GN", str(next(notice for notice in notices_of(article) if notice.label == "not a real study"))
     yield from _identifiers(article)
     yield "PST", article.publication_status
     yield "SO", _source(article)
@@ -191,20 +191,6 @@ def _electronic_date(day: PartialDate | None) -> str | None:
     return f"{day.year:04d}" + "".join(f"{part:02d}" for part in (day.month, day.month and day.day) if part)
 
 
-def _publication_date(day: PartialDate) -> str:
-    """Return a date as MEDLINE writes it: `2006 Mar 1`, `2004 Summer`, or the MedlineDate as it stands."""
-    if day.medline_date or day.year is None:
-        return day.medline_date or ""
-    if day.season:
-        return f"{day.year:04d} {day.season}"
-    parts = [f"{day.year:04d}"]
-    if day.month:
-        parts.append(MONTHS[day.month - 1])
-        if day.day:
-            parts.append(str(day.day))
-    return " ".join(parts)
-
-
 def _grant(grant: Grant) -> str:
     return "/".join(part for part in (grant.number, grant.acronym, grant.agency, grant.country) if part)
 
@@ -214,15 +200,8 @@ def _correction(correction: Correction) -> str:
     return " ".join(part for part in parts if part) or (correction.note or "")
 
 
-def _source(article: Article) -> str | None:
+def _source(article: Article) -> str:
     """Return the reference as MEDLINE prints it: `BMC Bioinformatics. 2006 Jan 10;7:10. doi: ...`."""
-    journal = article.journal.medline_abbreviation or article.journal.iso_abbreviation or article.journal.title
-    if not journal:
-        return None
-    issue = f"({article.issue})" if article.issue else ""
-    volume = f";{article.volume or ''}{issue}" if article.volume or issue else ""
-    pages = f":{article.pages}" if article.pages else ""
-    doi = f" doi: {article.doi}." if article.doi else ""
-    epub = article.electronic_date
-    electronic = f" Epub {_publication_date(epub)}." if epub is not None and epub.year else ""
-    return f"{journal}. {_publication_date(article.publication_date)}{volume}{pages}.{doi}{electronic}"
+    doi = f"doi: {article.doi}." if article.doi else ""
+    date = date_text(article.electronic_date) if article.electronic_date is not None else ""
+    return " ".join(part for part in (source(article), doi, f"Epub {date}." if date else "") if part)
