@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 
 from search.article import Article, PartialDate
 from search.errors import QueryError
@@ -15,6 +16,7 @@ __all__ = [
     "clean",
     "date_span",
     "escaped",
+    "folded_words",
     "journal_key",
     "journal_keys",
     "language_code",
@@ -51,6 +53,34 @@ def escaped(text: str) -> str:
 def name_key(name: str) -> str:
     """Return what names of subjects, publication types and languages are compared by: no case, single spaces."""
     return " ".join(name.casefold().split())
+
+
+_GREEK = """
+α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu ν nu ξ xi ο omicron π pi
+ρ rho σ sigma ς sigma τ tau υ upsilon φ phi χ chi ψ psi ω omega
+""".split()  # noqa: SIM905 - a table reads better so
+#: Letters that Unicode does not take apart; Greek ones are spelled, as PubMed searches them.
+_LETTERS = str.maketrans(
+    {
+        **dict(zip(_GREEK[::2], _GREEK[1::2], strict=True)),
+        "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "ß": "ss",
+        "\u00ad": "", "\u200c": "", "\u200d": "", "™": " ", "®": " ", "©": " ",
+    }
+)  # fmt: skip
+_WORD = re.compile(r"[^\W_]+")
+
+
+def folded_words(text: str) -> list[str]:
+    """Return the words of a text as strategies compare them: no case, no accents, not stemmed, hyphens as spaces.
+
+    >>> folded_words("Sjögren's α-synuclein")
+    ['sjogren', 's', 'alpha', 'synuclein']
+    """
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    plain = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS)).casefold()
+    plain = "".join(character for character in plain if not unicodedata.combining(character)).translate(_LETTERS)
+    return _WORD.findall(plain)
 
 
 def journal_key(name: str) -> str:
