@@ -675,14 +675,14 @@ class Index:
         """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
 
         `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
-        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.pubmed.Part`) and is
-        remembered; another one later is refused unless `change_part` is set. A run that was stopped goes on where it
-        was. Raises SourceError if a file cannot be had or read, IndexFolderError if another part is kept, or if a new
-        year's baseline would remove very many articles and `accept_removals` is not set.
+        once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.pubmed.Part`: filters and
+        words) and is remembered; another one later is refused unless `change_part` is set. A run that was stopped
+        resumes where it was. Raises SourceError if a file cannot be downloaded or read, IndexFolderError if another
+        part is kept, or if a new year's baseline would remove very many articles and `accept_removals` is not set.
 
-        >>> from search.pubmed import Part
+        >>> from search.pubmed import make_part
         >>> index = Index.open("indexes/demo")
-        >>> report = index.sync(part=Part(since=2015, mesh=("Asthma",)))  # doctest: +SKIP
+        >>> report = index.sync(part=make_part(since=2015, mesh=["Asthma"]))  # doctest: +SKIP
         >>> index.close()
         """
         from search.pubmed.origin import nlm_origin
@@ -697,6 +697,7 @@ class Index:
                 part=part,
                 change_part=change_part,
                 accept_removals=accept_removals,
+                mesh_tree=MeshTree(self.config.mesh_tree) if self.config.mesh_tree else None,
                 progress=progress,
             )
 

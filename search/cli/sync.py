@@ -1,4 +1,4 @@
-"""The command that holds PubMed: sync."""
+"""The command that keeps PubMed, or a part of it, in an index: sync."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ _FILES_SHOWN = 12
     "--from", "source", type=click.Path(path_type=Path), help="A folder of NLM's files, instead of NLM's server."
 )
 @click.option("--since", type=click.IntRange(min=1500, max=2200), help="Keep articles published in this year or later.")
-@click.option("--mesh", multiple=True, help="Keep articles with this MeSH descriptor (name or UID). Repeatable: any.")
-@click.option("--language", multiple=True, help="Keep articles in this language (eng, fre, ...). Repeatable: any.")
+@click.option(
+    "--mesh",
+    multiple=True,
+    help="Keep articles with this MeSH descriptor (name or UID) or one below it in `mesh_tree`. Repeatable: any.",
+)
+@click.option("--language", multiple=True, help="Keep articles in this language (English, eng, ...). Repeatable: any.")
 @click.option(
     "--query-terms",
     "terms",
@@ -36,7 +40,7 @@ _FILES_SHOWN = 12
 )
 @click.option("--change-part", is_flag=True, help="Keep another part than before, or all of PubMed; reads all again.")
 @click.option("--accept-removals", is_flag=True, help="Let a new year's baseline remove very many articles.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be done, how many records and how long.")
+@click.option("--dry-run", is_flag=True, help="Only print the plan: the files, the number of records, the time.")
 @click.option("--keep", is_flag=True, help="Keep downloaded files.")
 @click.option("--model", help="The model of a new index [default: the config's `model`].")
 @click.option("--no-encode", is_flag=True, help="Only store the articles; `search encode` encodes them later.")
@@ -57,9 +61,9 @@ def sync(
 ) -> None:
     """Bring the index to NLM's state: all of PubMed, or a part of it.
 
-    Baseline and update files that were not applied yet are downloaded, checked and applied in NLM's order. An
-    interrupted run goes on where it was when the command is given again; given daily, it keeps the index current. The
-    part that is kept (--since, --mesh, --language, --query-terms; all of them must hold) is remembered.
+    Downloads the baseline and update files that were not applied yet, checks them and applies them in NLM's order. Run
+    it again to resume after an interruption, and daily to keep the index current. The part that is kept (--since,
+    --mesh, --language, --query-terms; all of them must hold) is remembered.
     """
     from search.pubmed.origin import preview
     from search.pubmed.subset import make_part
@@ -85,13 +89,15 @@ def sync(
 
 
 def _print_plan(plan: SyncPlan) -> None:
+    from humanize import naturaldelta, naturalsize
+
     from search.cli.output import plain
 
     lines = [
         f"from      {plan.origin}",
         f"keeps     {plan.part}",
         f"applied   {plan.applied_before:,} files so far",
-        f"to apply  {plan.baseline_files:,} baseline and {plan.update_files:,} update files, {_size(plan.bytes)}",
+        f"to apply  {plan.baseline_files:,} baseline and {plan.update_files:,} update files, {naturalsize(plan.bytes)}",
     ]
     names = [file.name for file in plan.files]
     if len(names) > _FILES_SHOWN:
@@ -100,8 +106,8 @@ def _print_plan(plan: SyncPlan) -> None:
     if plan.files:
         lines += [
             f"records   about {plan.records:,} to read, at most about {plan.to_encode:,} of them to encode",
-            f"time      about {_duration(plan.seconds)}, and downloading",
-            f"disk      at most about {_size(plan.disk_bytes)} more",
+            f"time      about {naturaldelta(plan.seconds)}, and downloading",
+            f"disk      at most about {naturalsize(plan.disk_bytes)} more",
         ]
     lines += [f"note      {note}" for note in plan.notes]
     click.echo(plain("\n".join(lines)))
@@ -117,15 +123,3 @@ def _print_sync(report: SyncReport) -> None:
         click.echo(f"{report.removed:,} articles are not in the new baseline and were removed", err=True)
     for note in report.notes:
         click.echo(plain(f"note: {note}"), err=True)
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration in the largest unit that leaves a number of two digits or so."""
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.0f} {unit}"
-    return f"{seconds:,.0f} seconds"

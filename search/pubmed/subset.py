@@ -1,30 +1,30 @@
-"""Which part of PubMed an index keeps."""
+"""Which part of PubMed an index keeps: filters as a search has them, and words of the text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from search.article import Article
 from search.errors import ConfigError, IndexFolderError
+from search.normalize import name_key
+from search.retrieval.filters import Filters, MeshTerm, explode, filters_to_dict
 
 __all__ = ["Chooser", "Part", "chosen_part", "make_part"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The articles that meet every condition that is given; without any, all of PubMed.
+    """The articles that pass the filters and hold one of the terms; without either, all of PubMed.
 
-    `since` is a year of publication. `mesh` holds names or UIDs of MeSH descriptors, `languages` NLM's codes (`eng`),
-    `terms` words or phrases of title, abstract and keywords, where `*` at the end stands for any ending; of several of
-    a kind one is enough. An article whose year is not known, or that has no MeSH headings (yet), does not meet a
-    condition on them.
+    The filters mean what they mean in a search. `terms` are words or phrases of title, abstract and keywords, where
+    `*` at the end stands for any ending. An article whose year is not known, or that has no MeSH headings (yet), does
+    not pass a filter on them.
     """
 
-    since: int | None = None
-    mesh: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
+    filters: Filters = Filters()
     terms: tuple[str, ...] = ()
 
     @property
@@ -33,66 +33,78 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self == Part()
 
     def __str__(self) -> str:
-        """Return the conditions as a person says them."""
-        conditions = [f"published since {self.since}"] if self.since is not None else []
-        for name, values in (("MeSH", self.mesh), ("language", self.languages), ("text has", self.terms)):
-            if values:
-                conditions.append(f"{name} {' or '.join(values)}")
+        """Return the conditions in a line: `published since 2015, MeSH Asthma, language eng, text has lung*`."""
+        values = filters_to_dict(self.filters)
+        conditions = [f"published since {values.pop('year_from')}"] if "year_from" in values else []
+        if values.pop("mesh", None):
+            conditions.append(f"MeSH {' or '.join(map(_mesh_text, self.filters.mesh))}")
+        if values.pop("languages", None):
+            conditions.append(f"language {' or '.join(self.filters.languages)}")
+        conditions += [f"{name} {msgspec.json.encode(value).decode()}" for name, value in values.items()]
+        if self.terms:
+            conditions.append(f"text has {' or '.join(self.terms)}")
         return ", ".join(conditions) or "all of PubMed"
 
     def to_json(self) -> str:
-        """Return what is remembered."""
-        return msgspec.json.encode(self).decode()
+        """Return the part as the ledger remembers it."""
+        return msgspec.json.encode(self, order="deterministic").decode()
 
-    def chooser(self) -> Chooser | None:
-        """Return the function that tells which articles belong; None if all do."""
-        return None if self.is_everything else Chooser(self)
+    def chooser(self, below: Callable[[str], Iterable[str]] | None = None) -> Chooser | None:
+        """Return the function that decides which articles are kept; None if all are.
+
+        `below` gives the descriptors below one in the MeSH tree; without it a descriptor stands for itself only.
+        """
+        return None if self.is_everything else Chooser(self, below)
 
 
 class Chooser:
-    """Tells whether articles belong to a part."""
+    """Decides whether articles belong to a part."""
 
-    def __init__(self, part: Part) -> None:
-        self._since = part.since
-        self._mesh = {name.casefold() for name in part.mesh}
-        self._languages = {code.casefold() for code in part.languages}
+    def __init__(self, part: Part, below: Callable[[str], Iterable[str]] | None = None) -> None:
+        filters = explode(part.filters, below) if below is not None else part.filters
+        # A descriptor may have thousands below it: they are looked up by the headings of an article.
+        self._mesh: defaultdict[str, list[MeshTerm]] = defaultdict(list)
+        for term in filters.mesh:
+            self._mesh[name_key(term.descriptor)].append(term)
+        self._filters = msgspec.structs.replace(filters, mesh=())
         self._terms = _pattern(part.terms)
 
     def __call__(self, article: Article) -> bool:
-        """Return whether an article belongs to the part; the cheap conditions are looked at first."""
-        if self._since is not None and (article.year is None or article.year < self._since):
-            return False
-        if self._languages and self._languages.isdisjoint(code.casefold() for code in article.languages):
-            return False
-        if self._mesh and not any(
-            heading.descriptor.casefold() in self._mesh or (heading.ui or "").casefold() in self._mesh
-            for heading in article.mesh_headings
-        ):
+        """Return whether an article belongs to the part."""
+        if not self._filters.matches(article) or (self._mesh and not self._has_heading(article)):
             return False
         return self._terms is None or any(self._terms.search(text) for text in _texts(article))
 
+    def _has_heading(self, article: Article) -> bool:
+        return any(
+            term.matches(heading)
+            for heading in article.mesh_headings
+            for name in (heading.descriptor, heading.ui or "")
+            for term in self._mesh.get(name_key(name), ())
+        )
+
 
 def chosen_part(
-    remembered: str | None, asked: Part | None, *, nothing_applied: bool = False, change: bool = False
+    remembered: str | None, requested: Part | None, *, nothing_applied: bool = False, change: bool = False
 ) -> Part:
-    """Return the part to keep: the one that is remembered, or another if nothing was applied yet or `change` is set.
+    """Return the part to keep: the remembered one, or another if nothing was applied yet or `change` is set.
 
-    To change to None is to keep all of PubMed from now on. Raises IndexFolderError if another part is asked for than
-    the index keeps.
+    To change to None is to keep all of PubMed from now on. Raises IndexFolderError if the requested part is not the
+    one that the index keeps.
     """
     if remembered is None:
-        return asked or Part()
+        return requested or Part()
     kept = msgspec.json.decode(remembered, type=Part)
-    if asked is None:
+    if requested is None:
         return Part() if change else kept
-    if asked == kept:
+    if requested == kept:
         return kept
     if not (change or nothing_applied):
         raise IndexFolderError(
-            f"this index keeps {kept}, and {asked} was asked for; give the same options or none to go on with it, or "
+            f"this index keeps {kept}; the options now say {requested}: give the same options or none to continue, or "
             "--change-part to keep another part from now on (all of NLM's files are read again)"
         )
-    return asked
+    return requested
 
 
 def make_part(
@@ -101,25 +113,33 @@ def make_part(
     languages: Iterable[str] = (),
     terms: Iterable[str] = (),
 ) -> Part | None:
-    """Return the part that options describe; None if none is given. Raises ConfigError for what cannot be meant."""
-    values = [tuple(sorted({" ".join(value.split()) for value in kind})) for kind in (mesh, languages, terms)]
-    if any(not value for kind in values for value in kind):
+    """Return the part that options describe; None if none is given.
+
+    Raises ConfigError for an empty name or a term without a word, QueryError for an unknown language.
+    """
+    headings, codes, words = (sorted({" ".join(value.split()) for value in kind}) for kind in (mesh, languages, terms))
+    if not all((*headings, *codes, *words)):
         raise ConfigError("a MeSH heading, a language or a term of the part to keep is empty")
-    for term in values[2]:
+    for term in words:
         if not re.search(r"\w", term):
-            raise ConfigError(f"{term!r} holds no word to look for in articles")
-    part = Part(since=since, mesh=values[0], languages=values[1], terms=values[2])
+            raise ConfigError(f"the term {term!r} has no word to search for")
+    filters = Filters(year_from=since, mesh=tuple(map(MeshTerm, headings)), languages=tuple(codes))
+    part = Part(filters=filters, terms=tuple(words))
     return None if part.is_everything else part
+
+
+def _mesh_text(term: MeshTerm) -> str:
+    return f"{term.descriptor}{f'/{term.qualifier}' if term.qualifier else ''}{' (major)' if term.major else ''}"
 
 
 def _pattern(terms: tuple[str, ...]) -> re.Pattern[str] | None:
     if not terms:
         return None
-    found = []
+    patterns = []
     for term in terms:
         words = [re.escape(word) for word in term.removesuffix("*").split()]
-        found.append(r"\s+".join(words) + ("" if term.endswith("*") else r"(?!\w)"))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(found)})", re.IGNORECASE)
+        patterns.append(r"\s+".join(words) + ("" if term.endswith("*") else r"(?!\w)"))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})", re.IGNORECASE)
 
 
 def _texts(article: Article) -> Iterable[str]:

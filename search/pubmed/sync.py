@@ -16,6 +16,7 @@ from search.ingest.pipeline import Encodes, IngestReport, Progress, Run
 from search.pubmed.nlm_files import NlmFile, Origin, fetch_ahead
 from search.pubmed.subset import Part, chosen_part
 from search.pubmed.sync_plan import SyncPlan, make_plan
+from search.retrieval.mesh_tree import MeshTree
 from search.storage.backend import Writer
 from search.storage.nlm_ledger import NlmFileEntry, NlmLedger
 
@@ -46,21 +47,22 @@ def synchronize(
     part: Part | None = None,
     change_part: bool = False,
     accept_removals: bool = False,
+    mesh_tree: MeshTree | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SyncReport:
     """Apply the files of NLM's that an index has not had, in their order.
 
-    `part` is what to keep of PubMed; it is remembered, and None stands for what is remembered. Every batch is
-    committed, and a file is in the ledger once it was applied to its end, so a run that was stopped at any point goes
-    on there. Raises IndexFolderError if another part is kept and `change_part` is not set, or if a new baseline would
-    take away very many articles and `accept_removals` is not set; SourceError if a file cannot be had or read. What
-    was applied before stays.
+    `part` is what to keep of PubMed; it is remembered, and None stands for the remembered one. With `mesh_tree` its
+    descriptors stand for those below them too. Every batch is committed, and a file is in the ledger once it was
+    applied completely, so a run that was stopped resumes there. Raises IndexFolderError if another part is kept and
+    `change_part` is not set, or if a new baseline would remove very many articles and `accept_removals` is not set;
+    SourceError if a file cannot be downloaded or read. What was applied before stays.
     """
     ledger = writer.ledger
     chosen = chosen_part(ledger.part(), part, nothing_applied=not ledger.files(), change=change_part)
     ledger.set_part(chosen.to_json(), everything=chosen.is_everything)
     report = SyncReport(str(chosen))
-    with Run(writer, encoder, part=chosen.chooser()) as run:
+    with Run(writer, encoder, part=chosen.chooser(mesh_tree.below if mesh_tree is not None else None)) as run:
         report.ingest = run.report
         for _ in range(_ROUNDS):
             plan = make_plan(origin, ledger, chosen)

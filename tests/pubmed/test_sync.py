@@ -13,12 +13,14 @@ from syncing import QUICK, TextEncoder, articles, downloads_of, make_index, star
 
 from search.api import Index
 from search.config import config_from_dict
-from search.errors import ConfigError, IndexFolderError, SourceError
+from search.errors import ConfigError, IndexFolderError, QueryError, SourceError
 from search.ingest import pipeline as ingest
 from search.pubmed.add_query import add_query
 from search.pubmed.eutils import Eutils
 from search.pubmed.origin import preview
-from search.pubmed.subset import Part, make_part
+from search.pubmed.subset import Part, chosen_part, make_part
+from search.retrieval.filters import Filters, MeshTerm, Not, Term
+from search.retrieval.mesh_tree import MeshTree
 from search.storage import backend
 
 
@@ -181,15 +183,19 @@ def test_killed_while_downloading_and_started_again(server, folder, encoder):
 @pytest.mark.parametrize(
     ("part", "kept"),
     [
-        (Part(since=2015), {1, 2}),
-        (Part(languages=("FRE",)), {2, 3}),
-        (Part(mesh=("asthma",)), {1, 3}),
-        (Part(mesh=("D000006",)), {1, 3}),
+        (make_part(2015), {1, 2}),
+        (make_part(languages=["FRE"]), {2, 3}),
+        (make_part(languages=["French"]), {2, 3}),
+        (make_part(languages=["en", "English"]), {1}),
+        (make_part(mesh=["asthma"]), {1, 3}),
+        (Part(filters=Filters(journals=("Nature",))), set()),
+        (Part(filters=Filters(not_retracted=True, expression=Not(Term(Filters(languages=("fre",)))))), {1}),
+        (make_part(mesh=["D000006"]), {1, 3}),
         (Part(terms=("lung function",)), {1}),
         (Part(terms=("bronch*",)), {2}),
         (Part(terms=("bronch",)), set()),
-        (Part(since=2015, mesh=("Asthma",)), {1}),
-        (Part(languages=("fre", "eng"), terms=("lung", "wheeze")), {1, 3}),
+        (make_part(2015, ["Asthma"]), {1}),
+        (make_part(languages=["fre", "eng"], terms=["lung", "wheeze"]), {1, 3}),
     ],
 )
 def test_a_part_is_kept_and_nothing_else(server, folder, encoder, part, kept):
@@ -206,8 +212,20 @@ def test_a_part_is_kept_and_nothing_else(server, folder, encoder, part, kept):
     assert report.applied[0].kept == len(kept)
 
 
+def test_a_descriptor_of_the_part_stands_for_those_below_it_in_the_tree(server, folder, encoder, tmp_path):
+    tree = tmp_path / "mtrees.bin"
+    tree.write_text("Lung Diseases;C08.381\nAsthma;C08.381.121\nAsthma, Occupational;C08.381.121.500\nChild;M01.060\n")
+    server.files.clear()
+    records = [
+        article_xml(pmid, mesh=[name]) for pmid, name in enumerate(("Asthma, Occupational", "Child", "Asthma"), 1)
+    ]
+    server.put(25, 1, packed(*records))
+    sync(folder, server.url, encoder, part=make_part(mesh=["lung diseases"]), mesh_tree=MeshTree(tree))
+    assert articles(folder).keys() == {1, 3}
+
+
 def test_an_article_that_is_revised_out_of_the_part_goes_and_may_return(server, folder, encoder):
-    part = Part(mesh=("Asthma",))
+    part = make_part(mesh=["Asthma"])
     server.files.clear()
     server.put(25, 1, packed(article_xml(1, mesh=["Asthma"]), article_xml(2), article_xml(3)))
     writer = backend.open_writer(folder)
@@ -239,7 +257,7 @@ def test_an_article_that_is_revised_out_of_the_part_goes_and_may_return(server, 
 def test_an_article_of_the_part_that_is_added_by_hand_stays(server, folder, encoder):
     server.files.clear()
     server.put(25, 1, packed(article_xml(1, mesh=["Asthma"]), article_xml(2, mesh=["Asthma"])))
-    sync(folder, server.url, encoder, part=Part(mesh=("Asthma",)))
+    sync(folder, server.url, encoder, part=make_part(mesh=["Asthma"]))
     writer = backend.open_writer(folder)
     ingest.add_articles(writer, encoder, [writer.store.get(1)])
     writer.close()
@@ -255,7 +273,9 @@ def test_the_part_is_remembered_and_changed_only_on_purpose(server, folder, enco
     assert articles(folder) == kept
     sync(folder, server.url, encoder)
     sync(folder, server.url, encoder, part=Part(terms=("first",)))
-    with pytest.raises(IndexFolderError, match="keeps text has first, and text has again was asked for.*--change-part"):
+    with pytest.raises(
+        IndexFolderError, match="keeps text has first; the options now say text has again.*--change-part"
+    ):
         sync(folder, server.url, encoder, part=Part(terms=("again",)))
     assert articles(folder) == kept
     sync(folder, server.url, encoder, part=Part(terms=("again",)), change_part=True)
@@ -268,9 +288,14 @@ def test_the_part_is_remembered_and_changed_only_on_purpose(server, folder, enco
 
 def test_options_that_mean_nothing_are_refused():
     assert make_part() is None
-    assert make_part(2015, ["Asthma "], ["eng"], ["lung  function"]) == Part(
-        since=2015, mesh=("Asthma",), languages=("eng",), terms=("lung function",)
+    part = make_part(2015, ["Asthma "], ["English"], ["lung  function"])
+    assert part == Part(
+        filters=Filters(year_from=2015, mesh=(MeshTerm("Asthma"),), languages=("eng",)), terms=("lung function",)
     )
+    assert str(part) == "published since 2015, MeSH Asthma, language eng, text has lung function"
+    assert chosen_part(part.to_json(), part) == part
+    with pytest.raises(QueryError, match="no language 'Elvish'"):
+        make_part(languages=["Elvish"])
     with pytest.raises(ConfigError, match="empty"):
         make_part(mesh=[" "])
     with pytest.raises(ConfigError, match="no word"):
@@ -356,7 +381,7 @@ def config(server, tmp_path, **more):
 
 def test_a_dry_run_tells_and_does_nothing(server, folder, encoder, tmp_path):
     settings = config(server, tmp_path)
-    plan = preview(settings, tmp_path / "not there", None, part=Part(since=2015))
+    plan = preview(settings, tmp_path / "not there", None, part=make_part(2015))
     assert (plan.baseline_files, plan.update_files, plan.part) == (2, 2, "published since 2015")
     assert plan.bytes == sum(len(content) for content in server.files.values())
     assert not (tmp_path / "not there").exists()

@@ -12,7 +12,7 @@ from search.formats.open import open_source
 from search.ingest import pipeline as ingest
 from search.pubmed.add_query import add_query
 from search.pubmed.eutils import Eutils
-from search.pubmed.subset import Part
+from search.pubmed.subset import make_part
 from search.storage.folder.folder_writer import IndexWriter
 from search.storage.folder.sqlite_reader import StoreReader
 
@@ -70,7 +70,7 @@ def _age(article):
     return article.version, article.revised.toordinal() if article.revised else 0
 
 
-@pytest.mark.parametrize("part", [None, Part(since=2019, terms=("patients", "gene*"))], ids=["all", "part"])
+@pytest.mark.parametrize("part", [None, make_part(2019, terms=["patients", "gene*"])], ids=["all", "part"])
 def test_order_and_kills_do_not_matter(server, files, tmp_path, part):
     serve(server, files, *files)
     sync(make_index(tmp_path / "once", TextEncoder()), server.url, TextEncoder(), part=part)
