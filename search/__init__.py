@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from search.config import Config, load_config
     from search.errors import SearchError
     from search.retrieval.filters import Filters
-    from search.retrieval.ranking import Hit
+    from search.retrieval.hit import Hit
 
 __all__ = ["Article", "Config", "Deletion", "Filters", "Hit", "Index", "SearchError", "Status", "load_config"]
 
@@ -26,7 +26,7 @@ _HOME = {
     "Config": "search.config",
     "Deletion": "search.article",
     "Filters": "search.retrieval.filters",
-    "Hit": "search.retrieval.ranking",
+    "Hit": "search.retrieval.hit",
     "Index": "search.api",
     "SearchError": "search.errors",
     "Status": "search.api",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, overload
@@ -15,19 +15,20 @@ import msgspec
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config
 from search.errors import IndexFolderError, IndexMismatchError, QueryError
-from search.retrieval.engine import RERANKED, Engine, read_question, reranked, with_evidence
+from search.retrieval.engine import Engine, hits_of, nearest
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import Filters
-from search.retrieval.mesh_tree import MeshTree
-from search.retrieval.ranking import Hit, Mode, check_question, hits_of, nearest
-from search.retrieval.saved_searches import Run, SavedSearch, read_saved, write_saved
+from search.retrieval.hit import Hit
+from search.retrieval.request import Mode, SearchOptions, check_question
+from search.retrieval.saved_searches import SavedSearch, read_saved, write_saved
 from search.storage import backend
 from search.storage.manifest import Manifest
 
 if TYPE_CHECKING:
     from search.ingest.pipeline import IngestReport, Progress
     from search.ingest.published_vectors import ImportReport
-    from search.models import Encoder, Reranker
+    from search.models import Encoder
+    from search.models.encoder import Kind
     from search.pubmed.subset import Part
     from search.pubmed.sync import SyncReport
     from search.pubmed.sync_plan import SyncPlan
@@ -92,7 +93,7 @@ class Index:
         self.config = config
         self._reader = backend.open_reader(address, config)
         self._encoder: Encoder | None = None
-        self._engine = Engine(MeshTree(config.mesh_tree) if config.mesh_tree else None)
+        self.engine = Engine(self._reader, self._encode, config)
         if self.manifest.copy_of is not None:
             self.close()
             raise IndexFolderError(
@@ -111,7 +112,9 @@ class Index:
     def open(cls, address: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
         """Open an index: a folder, or a database (`postgresql://user@host/database`).
 
-        `model`: refuse the index unless it was made with this one. Raises IndexFolderError if there is no index,
+        `config` is obeyed key by key; without it the defaults of `Config` hold. No file is read: to use config.yml as
+        the command line does, pass `config=load_config()`. `model`: refuse the index unless it was made with this one.
+        Raises IndexFolderError if there is no index,
         IndexMismatchError or IndexCorruptError if its parts do not fit.
 
         >>> index = Index.open("indexes/demo")
@@ -256,6 +259,23 @@ class Index:
         with self._reader.view() as view:
             return view.store.get(pmid)
 
+    def get_many(self, pmids: Iterable[int]) -> list[Article]:
+        """Return the articles with these PMIDs, in this order, each once. Raises QueryError if any is missing.
+
+        >>> index = Index.open("indexes/demo")
+        >>> [article.pmid for article in index.get_many([990000011, 990000010])]
+        [990000011, 990000010]
+        >>> index.close()
+        """
+        distinct = list(dict.fromkeys(pmids))
+        with self._reader.view() as view:
+            articles = view.store.get_many(distinct)
+        missing = [pmid for pmid in distinct if pmid not in articles]
+        if missing:
+            others = f" (nor are {len(missing) - 1:,} others)" if len(missing) > 1 else ""
+            raise QueryError(f"PMID {missing[0]} is not in {self.name}{others}")
+        return [articles[pmid] for pmid in distinct]
+
     def articles(self) -> Iterator[Article]:
         """Yield all articles in order of PMID, as of the last commit when the first is taken.
 
@@ -337,9 +357,9 @@ class Index:
     def search(
         self,
         question: str,
-        limit: int = 10,
+        limit: int | None = None,
         *,
-        mode: Mode = "semantic",
+        mode: Mode | None = None,
         filters: Filters | None = None,
         evidence: int = 0,
         fold: bool = True,
@@ -348,9 +368,9 @@ class Index:
     def search(
         self,
         question: list[str],
-        limit: int = 10,
+        limit: int | None = None,
         *,
-        mode: Mode = "semantic",
+        mode: Mode | None = None,
         filters: Filters | None = None,
         evidence: int = 0,
         fold: bool = True,
@@ -358,23 +378,24 @@ class Index:
     def search(
         self,
         question: str | list[str],
-        limit: int = 10,
+        limit: int | None = None,
         *,
-        mode: Mode = "semantic",
+        mode: Mode | None = None,
         filters: Filters | None = None,
         evidence: int = 0,
         fold: bool = True,
     ) -> list[Hit] | list[list[Hit]]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
-        `mode`: `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of
-        the words; `hybrid` by both (`search.retrieval.fusion`). Where the config has `rerank`, that cross-encoder puts
-        the first 100 in its own order, and its score is the hits'. `filters` and PubMed field tags inside a question
-        restrict the search before the cut: if `limit` articles pass, so many come back. A question of tags alone
-        gives the newest articles that pass. `evidence` sentences of each abstract are found, those nearest to the
-        question. `fold` shows articles that are one (same DOI, or same title and year) once, with the others as
-        `Hit.duplicates`. Several questions are encoded as one batch. Raises QueryError if a question is empty, its
-        tags do not parse, or `limit` is below 1.
+        `limit` and `mode` default to the `results` and `mode` of the config the index was opened with. The modes:
+        `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the words;
+        `hybrid` by both (`search.retrieval.fusion`). If the config has `rerank`, that cross-encoder reorders the first
+        100, and its score is the hits'. `filters` and PubMed field tags inside a question restrict the search before
+        the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest articles that
+        pass. `evidence` is the number of sentences of each abstract, those nearest to the question, that come with a
+        hit. `fold` shows duplicates (same DOI, or same title and year) once, with the others as `Hit.duplicates`.
+        Several questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or
+        `limit` is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
@@ -386,34 +407,22 @@ class Index:
         True
         >>> index.close()
         """
-        texts = [question] if isinstance(question, str) else question
-        read = [read_question(text, filters) for text in texts]
-        with self._reader.view() as view:
-            depth = max(limit, RERANKED) if self.config.rerank else limit
-            answers = self._engine.search(view, read, self._encode_queries, depth, mode, fold=fold)
-        if self.config.rerank:
-            answers = [
-                reranked(hits, question.text, self._reranker.score)[:limit] if question.text else hits[:limit]
-                for hits, question in zip(answers, read, strict=True)
-            ]
-        if evidence:
-            answers = with_evidence(answers, read, self._encode_queries, evidence)
+        options = _options(limit, mode, filters, evidence=evidence, fold=fold)
+        questions = [question] if isinstance(question, str) else question
+        answers = self.engine.search(questions, options)
         return answers[0] if isinstance(question, str) else answers
 
-    @cached_property
-    def _reranker(self) -> Reranker:
-        from search.models import load_reranker
+    def _limit(self, limit: int | None) -> int:
+        return self.config.results if limit is None else limit
 
-        return load_reranker(self.config.rerank or "")
-
-    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
-        return self.encoder.encode(texts, kind="query")
+    def _encode(self, texts: Sequence[str], kind: Kind) -> Vectors:
+        return self.encoder.encode(texts, kind=kind)
 
     def facets(
         self,
         question: str,
         *,
-        mode: Mode = "semantic",
+        mode: Mode | None = None,
         filters: Filters | None = None,
         depth: int = 1000,
     ) -> Facets:
@@ -430,14 +439,17 @@ class Index:
         self,
         name: str,
         question: str,
-        limit: int = 10,
+        limit: int | None = None,
         *,
-        mode: Mode = "semantic",
+        mode: Mode | None = None,
         filters: Filters | None = None,
+        evidence: int = 0,
+        fold: bool = True,
     ) -> list[Hit]:
         """Run a search and keep it under a name, with what is needed to say how it was made.
 
-        A search of that name is replaced. Raises QueryError for a name that is none.
+        A search of that name is replaced. The other arguments are those of `search`; `evidence` and `fold` are not
+        saved. Raises QueryError if the name is invalid.
 
         >>> index = Index.open("indexes/demo")
         >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
@@ -445,8 +457,17 @@ class Index:
         ['aspirin and bowel cancer']
         >>> index.close()
         """
-        saved = SavedSearch(name=name, question=question, mode=mode, limit=limit, filters=filters or Filters())
-        return self._run_saved(saved, among_new=False)
+        saved = SavedSearch(
+            name=name,
+            question=question,
+            mode=mode or self.config.mode,
+            limit=self._limit(limit),
+            filters=filters or Filters(),
+        )
+        options = _options(saved.limit, saved.mode, saved.filters, evidence=evidence, fold=fold)
+        hits, run = self.engine.run(question, options)
+        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(run,)))
+        return hits
 
     def new_results(self, name: str) -> list[Hit]:
         """Run a saved search over the articles that were added since it last ran, and note the run.
@@ -457,7 +478,11 @@ class Index:
         []
         >>> index.close()
         """
-        return self._run_saved(read_saved(self._reader.saved, name), among_new=True)
+        saved = read_saved(self._reader.saved, name)
+        since = saved.runs[-1].change if saved.runs else 0
+        hits, run = self.engine.run(saved.question, _options(saved.limit, saved.mode, saved.filters), since=since)
+        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
+        return hits
 
     def saved_searches(self) -> list[SavedSearch]:
         """Return the saved searches with their runs, by name.
@@ -480,20 +505,7 @@ class Index:
         """
         return read_saved(self._reader.saved, name)
 
-    def _run_saved(self, saved: SavedSearch, *, among_new: bool) -> list[Hit]:
-        question = read_question(saved.question, saved.filters)
-        with self._reader.view() as view:
-            among = view.added_since(saved.runs[-1].change if saved.runs else 0) if among_new else None
-            hits = self._engine.search(
-                view, [question], self._encode_queries, saved.limit, saved.mode, fold=True, among=among
-            )[0]
-            allowed = self._engine.allowed(view, question.filters)
-            passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
-            run = Run.of(view, passing, len(hits))
-        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
-        return hits
-
-    def nearest(self, vectors: Vectors, limit: int = 10) -> list[list[Hit]]:
+    def nearest(self, vectors: Vectors, limit: int | None = None) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
 
         >>> index = Index.open("indexes/demo")
@@ -503,12 +515,12 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            return hits_of(view, nearest(view, vectors, limit))
+            return hits_of(view, nearest(view, vectors, self._limit(limit)))
 
     def similar(
         self,
         pmids: int | Sequence[int] = (),
-        limit: int = 10,
+        limit: int | None = None,
         *,
         unlike: Sequence[int] = (),
         texts: Sequence[str] = (),
@@ -531,9 +543,9 @@ class Index:
         liked = [pmids] if isinstance(pmids, int) else list(pmids)
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
         with self._reader.view() as view:
-            allowed = self._engine.allowed(view, filters or Filters())
-            found = similar(view, liked, limit, unlike=unlike, texts=vectors, allowed=allowed)
-            return hits_of(view, [found])[0]
+            allowed = self.engine.allowed(view, filters or Filters())
+            ranking = similar(view, liked, self._limit(limit), unlike=unlike, texts=vectors, allowed=allowed)
+            return hits_of(view, [ranking])[0]
 
     def landscape(self, hits: Sequence[Hit]) -> Landscape:
         """Return a map of hits: a place in the unit square for each, near those of like meaning, and named topics.
@@ -561,7 +573,7 @@ class Index:
         *,
         limit: int = 20,
         sentences: int = 3,
-        mode: Mode = "semantic",
+        mode: Mode | None = None,
         filters: Filters | None = None,
         retracted: Retracted = "mark",
     ) -> Context:
@@ -829,6 +841,12 @@ class Index:
             writer.close(wait=False)
             raise
         writer.close()
+
+
+def _options(
+    limit: int | None, mode: Mode | None, filters: Filters | None, *, evidence: int = 0, fold: bool = True
+) -> SearchOptions:
+    return SearchOptions(limit=limit, mode=mode, filters=filters or Filters(), evidence=evidence, fold=fold)
 
 
 def _load_encoder(model: str, config: Config) -> Encoder:

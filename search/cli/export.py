@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from search.api import Index
     from search.article import Article
     from search.retrieval.filters import Filters
-    from search.retrieval.ranking import Mode
+    from search.retrieval.request import Mode
 
 __all__ = ["export"]
 
@@ -74,18 +74,10 @@ def export(
 def _articles(
     index: Index, pmids: list[int], question: str | None, limit: int, mode: Mode | None, filters: Filters
 ) -> Iterable[Article]:
-    from search.errors import QueryError
-
     if question is not None:
-        hits = index.search(question, limit, mode=mode or index.config.mode, filters=filters)
+        hits = index.search(question, limit, mode=mode, filters=filters)
         return [hit.article for hit in hits]
-    if not pmids:
-        return index.articles()
-    found = {pmid: index.get(pmid) for pmid in dict.fromkeys(pmids)}
-    missing = [pmid for pmid, article in found.items() if article is None]
-    if missing:
-        raise QueryError(f"PMID {missing[0]} is not in {index.name} (of {len(missing):,} that are not)")
-    return [article for article in found.values() if article is not None]
+    return index.get_many(pmids) if pmids else index.articles()
 
 
 def _write(articles: Iterable[Article], style: str, output: Path | None) -> int:

@@ -14,7 +14,7 @@ from search.errors import QueryError
 
 if TYPE_CHECKING:
     from search.retrieval.filters import Filters
-    from search.retrieval.ranking import Mode
+    from search.retrieval.request import Mode
 
 __all__ = ["facets", "query", "show", "similar"]
 
@@ -75,22 +75,13 @@ def query(
     if save and len(questions) > 1:
         raise click.UsageError("--save keeps one question")
     with open_index(config_file, folder) as index:
-        answers = index.search(
-            questions,
-            limit or index.config.results,
-            mode=mode or index.config.mode,
-            filters=filters,
-            evidence=evidence,
-            fold=not no_fold,
-        )
+        fold = not no_fold
         if save:
-            index.save_search(
-                save,
-                questions[0],
-                limit or index.config.results,
-                mode=mode or index.config.mode,
-                filters=filters,
-            )
+            answers = [
+                index.save_search(save, questions[0], limit, mode=mode, filters=filters, evidence=evidence, fold=fold)
+            ]
+        else:
+            answers = index.search(questions, limit, mode=mode, filters=filters, evidence=evidence, fold=fold)
     print_searches(questions, answers, style, explain=explain)
 
 
@@ -116,7 +107,7 @@ def similar(
     pmids = [int(like) for like in likes if is_pmid(like)]
     texts = [_read_text(like) for like in likes if not is_pmid(like)]
     with open_index(config_file, folder) as index:
-        hits = index.similar(pmids, limit or index.config.results, unlike=unlike, texts=texts, filters=filters)
+        hits = index.similar(pmids, limit, unlike=unlike, texts=texts, filters=filters)
     print_searches([None], [hits], style)
 
 
@@ -151,7 +142,7 @@ def facets(
     from search.cli.output import print_facets, print_json
 
     with open_index(config_file, folder) as index:
-        found = index.facets(" ".join(question), mode=mode or index.config.mode, filters=filters, depth=depth)
+        found = index.facets(" ".join(question), mode=mode, filters=filters, depth=depth)
     if style == "json":
         print_json(msgspec.to_builtins(found, str_keys=True), indent=2)
     else:

@@ -15,7 +15,7 @@ from search.presentation.citation import author_names, source
 from search.presentation.hit_record import as_json, explanation, hit_record, hit_records, search_records
 from search.presentation.notices import Notice, notices_of
 from search.retrieval.facets import Facets
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -23,7 +23,7 @@ from search.presentation.hit_record import hit_record
 from search.pubmed.subset import Part
 from search.retrieval.context import Retracted
 from search.retrieval.filters import Filters, filters_from_dict
-from search.retrieval.ranking import Mode
+from search.retrieval.request import Mode
 
 __all__ = ["Context", "Export", "Ingest", "Search", "Similar", "Sync"]
 
@@ -240,13 +240,7 @@ class Export(_Pipeline):
         if asked.query is not None:
             hits = self.index().search(asked.query, asked.limit, mode=asked.mode, filters=asked.filters)
             return [hit.article for hit in hits]
-        found = []
-        for pmid in asked.pmids:
-            article = self.index().get(pmid)
-            if article is None:
-                raise QueryError(f"PMID {pmid} is not in {self.index().name}")
-            found.append(article)
-        return found
+        return self.index().get_many(asked.pmids)
 
 
 class Sync(_Pipeline):

@@ -19,7 +19,7 @@ from search.api import Index
 from search.article import embedding_text
 from search.config import load_config
 from search.errors import SearchError
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 
 __all__ = ["Shard"]
 

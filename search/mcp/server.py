@@ -24,7 +24,8 @@ from search.presentation.citation import citation
 from search.presentation.hit_record import article_record
 from search.presentation.notices import notice_labels
 from search.retrieval.filters import Filters, filters_from_dict
-from search.retrieval.ranking import Hit, Mode
+from search.retrieval.hit import Hit
+from search.retrieval.request import Mode
 from search.web.guard import Guard
 from search.web.metrics import Metrics
 from search.web.server import run
@@ -72,7 +73,7 @@ class Tools:
 
         def work() -> list[Hit]:
             asked = filters_from_dict(filters or {})
-            return self.index.search(question, limit, mode=mode or self.index.config.mode, filters=asked, evidence=2)
+            return self.index.search(question, limit, mode=mode, filters=asked, evidence=2)
 
         return {"results": [_result(hit) for hit in await self._run(work)]}
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from search.article import Article
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 from search.storage.folder.tantivy_index import matched_words
 
 __all__ = ["article_record", "as_json", "explanation", "hit_record", "hit_records", "search_records"]

@@ -11,7 +11,7 @@ import msgspec
 from search.presentation.citation import citation
 from search.presentation.notices import notice_labels
 from search.retrieval.evidence import EvidenceSentence
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 
 __all__ = ["Context", "Retracted", "Source", "context_of", "tokens_of"]
 

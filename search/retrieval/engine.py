@@ -1,116 +1,114 @@
-"""From requests to hits: tags and filters, vectors, the search itself, and what is shown of it."""
+"""The search engine: all that happens between a question and its hits, in the order in which it happens.
+
+`Engine.search` reads the questions, encodes them once, selects the articles that pass the filters, ranks those by
+meaning, by words or by both, reads the articles, folds duplicates, reranks, and finds evidence sentences.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import groupby
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import numpy as np
 
 from search.article import embedding_text
-from search.errors import QueryError
+from search.config import Config
+from search.errors import IndexCorruptError
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
 from search.retrieval.filter_sql import condition_of
-from search.retrieval.filters import And, Filters, explode
+from search.retrieval.filters import Filters, explode
+from search.retrieval.fusion import fuse
+from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.mesh_tree import MeshTree
-from search.retrieval.ranking import (
-    Duplicate,
-    Found,
-    Hit,
-    Mode,
-    check_limit,
-    check_question,
-    find,
-    hits_of,
-)
-from search.retrieval.tags import parse_question
-from search.storage.backend import Selection, View
+from search.retrieval.request import Mode, Question, SearchOptions, check_limit, check_question, read_question
+from search.retrieval.saved_searches import Run
+from search.storage.backend import Reader, Selection, View
 from search.storage.rows import Vectors
 
-__all__ = ["RERANKED", "Engine", "Question", "folded", "read_question", "reranked", "with_evidence"]
+if TYPE_CHECKING:
+    from search.models.encoder import Kind
 
-#: So many hits of the first stage are put in order by the second, where there is one.
+__all__ = ["FUSION_DEPTH", "RERANKED", "Encode", "Engine", "Ranking", "Score", "folded", "hits_of", "nearest", "rank"]
+
+#: So many candidates of each list are fused at the least.
+FUSION_DEPTH = 200
+
+#: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
 
-#: Selections of filters that are remembered; a page asks again and again with the same.
+#: Selections of filters that are kept; a page sends the same filters again and again.
 _SELECTIONS_KEPT = 16
 
-#: Some more are looked for than are shown, so that folding leaves as many as were asked for.
+#: So many more candidates are ranked than are shown, so that folding leaves enough.
 _DUPLICATES_EXPECTED = 10
 
-_Encode = Callable[[Sequence[str]], Vectors]
+#: Texts and their kind to vectors: (n, dimension) float32 with unit rows.
+Encode: TypeAlias = "Callable[[Sequence[str], Kind], Vectors]"
+
+#: A question and n texts to n float32 scores, the higher the better.
+Score = Callable[[str, list[str]], Vectors]
 
 
-class Question(msgspec.Struct, frozen=True):
-    """A question as it is understood: its free text, and what articles must be to be in the answer."""
+class Ranking(msgspec.Struct, frozen=True):
+    """The PMIDs of an answer, best first, with their scores; the articles are not read yet."""
 
-    text: str
-    filters: Filters
-
-
-def read_question(question: str, filters: Filters | None = None) -> Question:
-    """Read the PubMed field tags of a question, and join them with the filters given beside it.
-
-    Raises QueryError if the question is empty, or its tags do not parse.
-    """
-    text, expression = parse_question(check_question(question))
-    given = filters or Filters()
-    if expression is None:
-        return Question(text, given)
-    if given.expression is not None:
-        expression = And((expression, given.expression))
-    return Question(text.strip(), msgspec.structs.replace(given, expression=expression))
+    pmids: list[int]
+    scores: list[float]
+    cosines: dict[int, float] = {}
+    bm25: dict[int, float] = {}
+    semantic_ranks: dict[int, int] = {}
+    lexical_ranks: dict[int, int] = {}
 
 
 class Engine:
-    """Answers requests on views of one index; remembers which articles pass the filters asked for last."""
+    """Answers questions on one index as its configuration says (`mode`, `results`, `rerank`, `mesh_tree`)."""
 
-    def __init__(self, mesh_tree: MeshTree | None = None) -> None:
-        self._mesh_tree = mesh_tree
+    def __init__(self, reader: Reader, encode: Encode, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self._reader = reader
+        self._encode = encode
+        self._mesh_tree = MeshTree(self.config.mesh_tree) if self.config.mesh_tree else None
         self._selections: OrderedDict[tuple[Filters, int], Selection] = OrderedDict()
 
-    def search(
-        self,
-        view: View,
-        questions: Sequence[Question],
-        encode: _Encode,
-        limit: int,
-        mode: Mode,
-        *,
-        fold: bool,
-        among: Selection | None = None,
-    ) -> list[list[Hit]]:
-        """Return the hits of each question; all are encoded as one batch.
+    def search(self, questions: Sequence[str], options: SearchOptions | None = None) -> list[list[Hit]]:
+        """Return the hits of each question, best first; the questions are encoded as one batch.
 
-        A question of filters alone, without a word to search for, is answered with the newest articles that pass.
-        `fold` shows articles that are one only once, with a note. `among` restricts the search further.
+        A question of tags alone is answered with the newest articles that pass. Raises QueryError if a question is
+        empty, its tags do not parse, or the limit is below 1.
         """
-        check_limit(limit)
-        if fold:
-            answers = self.search(view, questions, encode, limit + _DUPLICATES_EXPECTED, mode, fold=False, among=among)
-            return [folded(hits)[:limit] for hits in answers]
-        texts = [question.text for question in questions if question.text]
-        vectors = encode(texts) if texts and mode != "lexical" else None
-        found: list[Found] = []
-        used = 0
-        for filters, group in groupby(questions, key=lambda question: question.filters):
-            allowed = _both(view, self.allowed(view, filters), among)
-            for has_text, part in groupby(group, key=lambda question: bool(question.text)):
-                some = [question.text for question in part]
-                if not has_text:
-                    found += [_newest(view, allowed, limit)] * len(some)
-                    continue
-                rows = vectors[used : used + len(some)] if vectors is not None else None
-                used += len(some)
-                found += find(view, some, rows, limit, mode=mode, allowed=allowed)
-        return hits_of(view, found)
+        options = options or SearchOptions()
+        read = [read_question(question, options.filters) for question in questions]
+        vectors = self._encode_questions(read, options)
+        with self._reader.view() as view:
+            answers = self._first_stage(view, read, vectors, options)
+        return self._second_stage(read, vectors, answers, options)
+
+    def run(self, question: str, options: SearchOptions, *, since: int | None = None) -> tuple[list[Hit], Run]:
+        """Return the hits of one question, and the record of this run for a saved search.
+
+        `since`: search only the articles that were first added after this change number.
+        """
+        read = read_question(question, options.filters)
+        vectors = self._encode_questions([read], options)
+        with self._reader.view() as view:
+            among = None if since is None else view.added_since(since)
+            answers = self._first_stage(view, [read], vectors, options, among)
+            allowed = self.allowed(view, read.filters)
+            passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
+            run = Run.of(view, passing, len(answers[0][: self._last(options)]))
+        return self._second_stage([read], vectors, answers, options)[0], run
+
+    def questions_to_encode(self, questions: Sequence[str], options: SearchOptions) -> list[str]:
+        """Return the texts that `search` encodes as questions. Raises QueryError if tags do not parse."""
+        return self._texts([read_question(question, options.filters) for question in questions], options)
 
     def allowed(self, view: View, filters: Filters) -> Selection | None:
-        """Return the articles that pass; None if all do."""
+        """Return the articles that pass the filters; None if all do."""
         if filters.is_empty:
             return None
         key = (filters, view.change)
@@ -123,11 +121,188 @@ class Engine:
         self._selections.move_to_end(key)
         return self._selections[key]
 
+    def _texts(self, questions: Sequence[Question], options: SearchOptions) -> list[str]:
+        if self._mode(options) == "lexical" and not options.evidence:
+            return []
+        return list(dict.fromkeys(question.text for question in questions if question.text))
+
+    def _encode_questions(self, questions: Sequence[Question], options: SearchOptions) -> dict[str, Vectors]:
+        texts = self._texts(questions, options)
+        return dict(zip(texts, self._encode(texts, "query"), strict=True)) if texts else {}
+
+    def _first_stage(
+        self,
+        view: View,
+        questions: Sequence[Question],
+        vectors: Mapping[str, Vectors],
+        options: SearchOptions,
+        among: Selection | None = None,
+    ) -> list[list[Hit]]:
+        """Return, for each question, as many hits as the second stage needs; `among` restricts the search further."""
+        depth = self._last(options)
+        if self.config.rerank:
+            depth = max(depth, RERANKED)
+        limit = depth + _DUPLICATES_EXPECTED if options.fold else depth
+        rankings: list[Ranking] = []
+        for filters, group in groupby(questions, key=lambda question: question.filters):
+            allowed = _both(view, self.allowed(view, filters), among)
+            texts = [question.text for question in group]
+            rankings += rank(view, texts, vectors, limit, mode=self._mode(options), allowed=allowed)
+        answers = hits_of(view, rankings)
+        return [folded(hits)[:depth] for hits in answers] if options.fold else answers
+
+    def _second_stage(
+        self,
+        questions: Sequence[Question],
+        vectors: Mapping[str, Vectors],
+        answers: list[list[Hit]],
+        options: SearchOptions,
+    ) -> list[list[Hit]]:
+        """Return the hits that are shown: reranked, cut to offset and limit, with evidence.
+
+        A question of tags alone has no words that a text could be near to: it is neither reranked nor has evidence.
+        """
+        shown: list[list[Hit]] = []
+        for question, hits in zip(questions, answers, strict=True):
+            if self.config.rerank and question.text:
+                hits = reranked(hits, question.text, self._score)
+            hits = hits[options.offset : self._last(options)]
+            if options.evidence and question.text:
+                hits = self._with_evidence(hits, vectors[question.text], options.evidence)
+            shown.append(hits)
+        return shown
+
+    def _with_evidence(self, hits: list[Hit], vector: Vectors, count: int) -> list[Hit]:
+        """Return the hits with the `count` sentences of each abstract nearest to the question."""
+        articles = [hit.article for hit in hits]
+        evidence = evidence_for_all(articles, vector, lambda texts: self._encode(texts, "document"), count)
+        return [
+            msgspec.structs.replace(hit, evidence=tuple(sentences))
+            for hit, sentences in zip(hits, evidence, strict=True)
+        ]
+
+    def _mode(self, options: SearchOptions) -> Mode:
+        return options.mode or self.config.mode
+
+    def _last(self, options: SearchOptions) -> int:
+        """Return the rank of the last hit that is shown."""
+        limit = self.config.results if options.limit is None else options.limit
+        return check_limit(limit) + options.offset
+
+    @cached_property
+    def _score(self) -> Score:
+        from search.models import load_reranker
+
+        return load_reranker(self.config.rerank or "").score
+
 
 def _both(view: View, one: Selection | None, other: Selection | None) -> Selection | None:
     if one is None or other is None:
         return other if one is None else one
     return view.both(one, other)
+
+
+# Ranking -------------------------------------------------------------------------------------------------------------
+
+
+def rank(
+    view: View,
+    questions: Sequence[str],
+    vectors: Mapping[str, Vectors],
+    limit: int,
+    *,
+    mode: Mode = "semantic",
+    allowed: Selection | None = None,
+) -> list[Ranking]:
+    """Return the ranking of each question; for one without a word, the newest articles that are allowed.
+
+    `vectors` holds the vector of each question, (dimension,) float32 of unit length; the lexical mode needs none.
+    `allowed` restricts the search to a selection; whatever it is, the true best `limit` of them are returned.
+    """
+    texts = list(dict.fromkeys(text for text in questions if text))
+    if not texts:
+        by_text: dict[str, Ranking] = {}
+    elif mode == "lexical":
+        by_text = {text: _lexical(view, text, limit, allowed) for text in texts}
+    else:
+        rows = np.stack([vectors[text] for text in texts])
+        depth = limit if mode == "semantic" else max(limit, FUSION_DEPTH)
+        by_text = dict(zip(texts, nearest(view, rows, depth, allowed=allowed), strict=True))
+        if mode == "hybrid":
+            by_text = {
+                text: _hybrid(view, text, vectors[text], limit, ranking, _lexical(view, text, depth, allowed))
+                for text, ranking in by_text.items()
+            }
+    return [by_text[text] if text else _newest(view, allowed, limit) for text in questions]
+
+
+def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Selection | None = None) -> list[Ranking]:
+    """Return the articles nearest to each vector, by cosine. `vectors` is (n, dimension) float32 with unit rows."""
+    rankings = []
+    for pmids, scores in view.nearest(vectors, check_limit(limit), allowed=allowed):
+        order, values = pmids.tolist(), scores.tolist()
+        cosines = dict(zip(order, values, strict=True))
+        rankings.append(Ranking(order, values, cosines=cosines, semantic_ranks=_ranks(order)))
+    return rankings
+
+
+def _lexical(view: View, question: str, limit: int, allowed: Selection | None) -> Ranking:
+    pmids, scores = view.words_nearest(question, limit, allowed=allowed)
+    order, values = pmids.tolist(), scores.tolist()
+    return Ranking(order, values, bm25=dict(zip(order, values, strict=True)), lexical_ranks=_ranks(order))
+
+
+def _hybrid(view: View, question: str, vector: Vectors, limit: int, semantic: Ranking, lexical: Ranking) -> Ranking:
+    """Fuse two rankings; each article of either gets its exact cosine and its BM25."""
+    cosines, bm25 = dict(semantic.cosines), dict(lexical.bm25)
+    pmids, rows = view.store.vectors(bm25.keys() - cosines.keys())
+    cosines.update(zip(pmids.tolist(), (rows @ vector).tolist(), strict=True))
+    # An article that has no vector yet is ranked by its words alone.
+    cosines.update({pmid: 0.0 for pmid in bm25 if pmid not in cosines})
+    bm25.update(view.words_scores(question, np.array(sorted(cosines.keys() - bm25.keys()), np.int64)))
+    # Equal scores come in the order of the cosines: the newest PMID first.
+    fused = fuse({pmid: cosines[pmid] for pmid in sorted(cosines, reverse=True)}, bm25)[:limit]
+    order, scores = [pmid for pmid, _ in fused], [score for _, score in fused]
+    return Ranking(order, scores, cosines, bm25, semantic.semantic_ranks, lexical.lexical_ranks)
+
+
+def _newest(view: View, allowed: Selection | None, limit: int) -> Ranking:
+    if allowed is None:
+        check_question("")
+    pmids = view.newest(allowed, limit)
+    return Ranking(pmids, [0.0] * len(pmids))
+
+
+def _ranks(pmids: list[int]) -> dict[int, int]:
+    return {pmid: rank for rank, pmid in enumerate(pmids, start=1)}
+
+
+# Hits ----------------------------------------------------------------------------------------------------------------
+
+
+def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
+    """Read the articles of rankings, all at once. Raises IndexCorruptError if one is not there."""
+    pmids = {pmid for ranking in rankings for pmid in ranking.pmids}
+    articles = view.store.get_many(pmids)
+    if strange := pmids - articles.keys():
+        raise IndexCorruptError(
+            f"the search structures hold PMID {min(strange)}, which is not in the index; `search repair` rebuilds them"
+        )
+    return [
+        [
+            Hit(
+                rank=rank,
+                score=score,
+                article=articles[pmid],
+                cosine=ranking.cosines.get(pmid),
+                bm25=ranking.bm25.get(pmid),
+                semantic_rank=ranking.semantic_ranks.get(pmid),
+                lexical_rank=ranking.lexical_ranks.get(pmid),
+            )
+            for rank, (pmid, score) in enumerate(zip(ranking.pmids, ranking.scores, strict=True), start=1)
+        ]
+        for ranking in rankings
+    ]
 
 
 def folded(hits: list[Hit]) -> list[Hit]:
@@ -143,42 +318,12 @@ def folded(hits: list[Hit]) -> list[Hit]:
     ]
 
 
-def reranked(hits: list[Hit], question: str, score: Callable[[str, list[str]], Vectors]) -> list[Hit]:
-    """Return hits in the order of a second stage: `score` gives, for a question and texts, the higher the better.
-
-    Hits that score the same keep their order; `Hit.score` becomes that score.
-    """
+def reranked(hits: list[Hit], question: str, score: Score) -> list[Hit]:
+    """Return the hits in the order of a cross-encoder, with its scores; equal scores keep their order."""
+    if not hits:
+        return hits
     scores = score(question, [embedding_text(hit.article) for hit in hits])
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable").tolist()
     return [
-        msgspec.structs.replace(hits[place], rank=rank, score=float(scores[place]))
-        for rank, place in enumerate(order.tolist(), start=1)
+        msgspec.structs.replace(hits[row], rank=rank, score=float(scores[row])) for rank, row in enumerate(order, 1)
     ]
-
-
-def with_evidence(hits: list[list[Hit]], questions: Sequence[Question], encode: _Encode, n: int) -> list[list[Hit]]:
-    """Return the hits with the `n` sentences of each abstract nearest to its question.
-
-    A question of filters alone has no words that a sentence could be near to; its hits stay as they are.
-    """
-    vectors = encode([question.text for question in questions])
-    answers = []
-    for question, shown, vector in zip(questions, hits, vectors, strict=True):
-        if not question.text:
-            answers.append(shown)
-            continue
-        found = evidence_for_all([hit.article for hit in shown], vector, encode, n)
-        answers.append(
-            [
-                msgspec.structs.replace(hit, evidence=tuple(sentences))
-                for hit, sentences in zip(shown, found, strict=True)
-            ]
-        )
-    return answers
-
-
-def _newest(view: View, allowed: Selection | None, limit: int) -> Found:
-    if allowed is None:
-        raise QueryError("the question is empty: say in a few words or a sentence what you are looking for")
-    pmids = view.newest(allowed, limit)
-    return Found(pmids, np.zeros(len(pmids)).tolist())

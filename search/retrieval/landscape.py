@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.normalize import name_key
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 from search.storage.rows import Vectors
 
 __all__ = ["Landscape", "Point", "Topic", "landscape_of"]

@@ -12,7 +12,7 @@ import msgspec
 
 from search.errors import QueryError
 from search.retrieval.filters import Filters
-from search.retrieval.ranking import Mode
+from search.retrieval.request import Mode
 from search.storage.backend import View
 from search.storage.folder.saved_files import SavedFiles
 

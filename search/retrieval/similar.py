@@ -8,7 +8,7 @@ import numpy as np
 
 from search.errors import QueryError
 from search.models.vectors import normalize
-from search.retrieval.ranking import Found, nearest
+from search.retrieval.engine import Ranking, nearest
 from search.storage.backend import Selection, View
 from search.storage.rows import Vectors
 
@@ -26,7 +26,7 @@ def similar(
     unlike: Sequence[int] = (),
     texts: Vectors | None = None,
     allowed: Selection | None = None,
-) -> Found:
+) -> Ranking:
     """Return the `limit` articles nearest to the mean of `pmids` and `texts`, without these and those of `unlike`.
 
     `texts` are vectors of texts that are in no index, (n, dimension) float32 with unit rows. `allowed`
@@ -43,7 +43,7 @@ def similar(
     given = {*pmids, *unlike}
     answer = nearest(view, normalize(centre), limit + len(given), allowed=allowed)[0]
     kept = [pmid for pmid in answer.pmids if pmid not in given][:limit]
-    return Found(kept, [answer.cosines[pmid] for pmid in kept], cosines=answer.cosines)
+    return Ranking(kept, [answer.cosines[pmid] for pmid in kept], cosines=answer.cosines)
 
 
 def _vectors(view: View, pmids: Sequence[int]) -> Vectors:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from search import __version__
 from search.errors import QueryError, SearchError
 from search.retrieval.filters import Filters
-from search.retrieval.ranking import Mode
+from search.retrieval.request import Mode
 from search.web.batching import QuestionBatcher
 from search.web.failures import failure, failure_of
 from search.web.guard import Guard

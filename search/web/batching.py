@@ -39,43 +39,43 @@ class KeepingEncoder(Encoder):
         self.texts_encoded = 0
 
     def encode(self, texts: Sequence[str], kind: Kind = "document") -> npt.NDArray[np.float32]:
-        """Return the vectors of the texts, those of questions from memory where they are kept; see `Encoder.encode`."""
-        if kind != "query" or not texts:
+        """Return the vectors of the texts, from memory where they are kept; see `Encoder.encode`."""
+        if not texts:
             return super().encode(texts, kind)
-        found = self._find(texts)
+        found = self._find(texts, kind)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
             new = dict(zip(missing, super().encode(missing, kind), strict=True))
-            self._remember(new)
+            self._remember(new, kind)
             found.update(new)
         return np.stack([found[text] for text in texts])
 
-    def _find(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+    def _find(self, texts: Sequence[str], kind: Kind) -> dict[str, npt.NDArray[np.float32]]:
         found = {}
         with self._kept_lock:
             for text in dict.fromkeys(texts):
-                row = self._rows.get(key := _key(text))
+                row = self._rows.get(key := _key(text, kind))
                 if row is not None and self._vectors is not None:
                     self._rows.move_to_end(key)
                     found[text] = self._vectors[row].copy()
         return found
 
-    def _remember(self, vectors: dict[str, npt.NDArray[np.float32]]) -> None:
+    def _remember(self, vectors: dict[str, npt.NDArray[np.float32]], kind: Kind) -> None:
         with self._kept_lock:
             self.texts_encoded += len(vectors)
             for text, vector in vectors.items():
                 if self._vectors is None:
                     # Written to, not only asked for: the system gives memory when it is first written to.
                     self._vectors = np.full((self._keep, len(vector)), np.nan, np.float32)
-                row = self._rows.pop(key := _key(text), None)
+                row = self._rows.pop(key := _key(text, kind), None)
                 if row is None:
                     row = len(self._rows) if len(self._rows) < self._keep else self._rows.popitem(last=False)[1]
                 self._rows[key] = row
                 self._vectors[row] = vector
 
 
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _key(text: str, kind: Kind) -> bytes:
+    return hashlib.blake2b(f"{kind} {text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class QuestionBatcher:

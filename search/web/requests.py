@@ -11,7 +11,7 @@ from msgspec import Meta
 from search.article import MAX_PMID
 from search.errors import QueryError
 from search.retrieval.filters import Filters, filters_from_dict
-from search.retrieval.ranking import Mode
+from search.retrieval.request import Mode
 
 __all__ = [
     "MEDIA_TYPES",

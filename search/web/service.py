@@ -15,12 +15,11 @@ from search.config import Config
 from search.errors import QueryError
 from search.formats.export import write
 from search.presentation.hit_record import as_json, hit_records, search_records
-from search.retrieval.engine import read_question, with_evidence
 from search.retrieval.facets import facets_of
 from search.retrieval.filters import Filters
-from search.retrieval.ranking import Hit, Mode
+from search.retrieval.hit import Hit
+from search.retrieval.request import Mode, SearchOptions
 from search.retrieval.saved_searches import methods
-from search.storage.rows import Vectors
 from search.web.batching import KeepingEncoder
 from search.web.guard import is_open
 from search.web.metrics import resident_bytes
@@ -60,20 +59,22 @@ class Service:
 
     def to_encode(self, questions: Sequence[str], filters: Filters, mode: Mode | None) -> list[str]:
         """Return the texts that must be encoded for questions. Raises QueryError if their tags do not parse."""
-        texts = [read_question(question, filters).text for question in questions]
-        return [text for text in texts if text] if self._mode(mode) != "lexical" else []
+        return self.index.engine.questions_to_encode(questions, SearchOptions(mode=mode, filters=filters))
 
     # Answers ---------------------------------------------------------------------------------------------------------
 
     def search(self, request: SearchRequest) -> bytes:
         """Return the hits of a question as `search query --format json` prints them."""
-        last = self._last(request.limit, request.offset)
-        hits = self.index.search(
-            request.question, last, mode=self._mode(request.mode), filters=request.filters, fold=request.fold
-        )[request.offset :]
-        if request.evidence:
-            question = read_question(request.question, request.filters)
-            hits = with_evidence([hits], [question], self._encode, request.evidence)[0]
+        self._last(request.limit, request.offset)
+        options = SearchOptions(
+            limit=request.limit,
+            offset=request.offset,
+            mode=request.mode,
+            filters=request.filters,
+            evidence=request.evidence,
+            fold=request.fold,
+        )
+        (hits,) = self.index.engine.search([request.question], options)
         return as_json(hit_records(request.question, hits, explain=request.explain))
 
     def batch(self, request: BatchRequest) -> bytes:
@@ -81,7 +82,7 @@ class Service:
         answers = self.index.search(
             list(request.questions),
             self._last(request.limit),
-            mode=self._mode(request.mode),
+            mode=request.mode,
             filters=request.filters,
             evidence=request.evidence,
             fold=request.fold,
@@ -153,15 +154,11 @@ class Service:
         articles: Iterable[Article]
         if request.question is not None:
             hits = self.index.search(
-                request.question, self._last(request.limit), mode=self._mode(request.mode), filters=request.filters
+                request.question, self._last(request.limit), mode=request.mode, filters=request.filters
             )
             articles = [hit.article for hit in hits]
         else:
-            found = {pmid: self.index.get(pmid) for pmid in dict.fromkeys(request.pmids)}
-            missing = [pmid for pmid, article in found.items() if article is None]
-            if missing:
-                raise QueryError(f"PMID {missing[0]} is not in the index (of {len(missing):,} that are not)")
-            articles = [article for article in found.values() if article is not None]
+            articles = self.index.get_many(request.pmids)
         stream = io.StringIO()
         write(articles, stream, request.format)
         return stream.getvalue().encode("utf-8", "replace")
@@ -179,8 +176,8 @@ class Service:
 
     def save(self, name: str, request: SavedRequest) -> bytes:
         """Keep a search under a name, and return its hits."""
-        mode, filters = self._mode(request.mode), request.filters
-        hits = self.index.save_search(name, request.question, self._last(request.limit), mode=mode, filters=filters)
+        limit = self._last(request.limit)
+        hits = self.index.save_search(name, request.question, limit, mode=request.mode, filters=request.filters)
         return as_json(hit_records(request.question, hits))
 
     def new(self, name: str) -> bytes:
@@ -188,12 +185,6 @@ class Service:
         return as_json(hit_records(None, self.index.new_results(name)))
 
     # Parts -----------------------------------------------------------------------------------------------------------
-
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        return self.encoder.encode(texts, kind="query")
-
-    def _mode(self, mode: Mode | None) -> Mode:
-        return mode or self.config.mode
 
     def _last(self, limit: int | None, offset: int = 0) -> int:
         last = (self.config.results if limit is None else limit) + offset
@@ -212,5 +203,4 @@ class Service:
             return self._similar(request, limit)
         if request.pmids or request.texts or request.unlike:
             raise QueryError("give a question, or pmids and texts, not both")
-        mode = self._mode(request.mode)
-        return self.index.search(request.question, limit, mode=mode, filters=request.filters, fold=fold)
+        return self.index.search(request.question, limit, mode=request.mode, filters=request.filters, fold=fold)

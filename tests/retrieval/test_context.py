@@ -6,7 +6,7 @@ from helpers import article
 from search.article import PublicationType
 from search.retrieval.context import context_of, tokens_of
 from search.retrieval.evidence import EvidenceSentence
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 
 
 def hit(rank, *sentences, **fields):

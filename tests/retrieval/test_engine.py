@@ -6,15 +6,18 @@ import msgspec
 import numpy as np
 import pytest
 from filter_strategies import filters_strategy, small_articles
-from helpers import article, put, words_manifest
+from helpers import WordEncoder, article, put, words_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import search.retrieval.engine as engine_module
 from search.article import Correction, PartialDate, PublicationType
+from search.config import Config
 from search.errors import QueryError
-from search.retrieval.engine import Engine, Question, read_question, reranked, with_evidence
+from search.retrieval.engine import Engine, reranked
 from search.retrieval.filters import Filters
 from search.retrieval.fusion import fuse
+from search.retrieval.request import SearchOptions
 from search.storage import backend
 
 WORDS = ["aspirin", "heart", "bowel", "cancer", "sleep", "zebra", "kidney", "stroke", "children", "trial"]
@@ -34,10 +37,8 @@ def reader(address):
 
 
 def search(reader, encoder, question, limit=10, mode="semantic", filters=None, fold=False, **options):
-    with reader().view() as view:
-        read = read_question(question, filters)
-        hits = Engine().search(view, [read], encoder.encode, limit, mode, fold=fold, **options)[0]
-        return hits
+    options = SearchOptions(limit=limit, mode=mode, filters=filters or Filters(), fold=fold, **options)
+    return Engine(reader(), encoder.encode).search([question], options)[0]
 
 
 def everything(reader, encoder, text):
@@ -48,6 +49,15 @@ def everything(reader, encoder, text):
         return cosines, view.words_scores(text, pmids), view.store.get_many(pmids.tolist())
 
 
+def fused_candidates(cosines, bm25, passing, depth):
+    """The fused scores of the best `depth` by cosine and the best `depth` by BM25, each with both of its scores."""
+    candidates = set()
+    for scores in (cosines, bm25):
+        best = sorted(passing & scores.keys(), key=lambda pmid: (-scores[pmid], -pmid))
+        candidates |= set(best[:depth])
+    return dict(fuse({p: cosines[p] for p in candidates}, {p: bm25[p] for p in candidates if p in bm25}))
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     data=st.lists(st.tuples(small_articles, st.lists(st.sampled_from(WORDS), min_size=3, max_size=8)), max_size=25),
@@ -55,8 +65,12 @@ def everything(reader, encoder, text):
     question=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join),
     merged=st.integers(0, 25),
     mode=st.sampled_from(["semantic", "lexical", "hybrid"]),
+    depth=st.sampled_from([3, 200]),
 )
-def test_the_true_best_are_found_under_any_filter(new_index, encoder, data, many, question, merged, mode):
+def test_the_true_best_are_found_under_any_filter(
+    new_index, encoder, monkeypatch, data, many, question, merged, mode, depth
+):
+    monkeypatch.setattr(engine_module, "FUSION_DEPTH", depth)
     address = new_index()
     backend.create(address, words_manifest(encoder, vectors="float32"))
     articles = [
@@ -73,11 +87,11 @@ def test_the_true_best_are_found_under_any_filter(new_index, encoder, data, many
         scores = {
             "semantic": {pmid: cosines[pmid] for pmid in passing},
             "lexical": {pmid: bm25[pmid] for pmid in passing if pmid in bm25},
-            "hybrid": dict(fuse({p: cosines[p] for p in passing}, {p: s for p, s in bm25.items() if p in passing})),
+            "hybrid": fused_candidates(cosines, bm25, passing, depth),
         }[mode]
-        hits = search(lambda: opened, encoder, question, 5, mode, filters)
-        assert len(hits) == min(5, len(scores))
-        assert [hit.score for hit in hits] == pytest.approx(sorted(scores.values(), reverse=True)[:5], abs=1e-5)
+        hits = search(lambda: opened, encoder, question, 3, mode, filters)
+        assert len(hits) == min(3, len(scores))
+        assert [hit.score for hit in hits] == pytest.approx(sorted(scores.values(), reverse=True)[:3], abs=1e-5)
         assert all(hit.score == pytest.approx(scores[hit.pmid], abs=1e-5) for hit in hits)
     opened.close()
 
@@ -108,10 +122,7 @@ def test_several_questions_keep_their_order_whatever_their_filters(address, read
     put(address, encoder, *[article(n, f"{word} text", publication_date=PartialDate(year=2000 + n))
                            for n, word in enumerate(WORDS, start=1)])  # fmt: skip
     texts = ["aspirin", "zebra 2000:2010[dp]", "2003[dp]", "kidney 2000:2010[dp]", "sleep"]
-    with reader().view() as view:
-        answers = Engine().search(
-            view, [read_question(text) for text in texts], encoder.encode, 1, "semantic", fold=False
-        )
+    answers = Engine(reader(), encoder.encode).search(texts, SearchOptions(limit=1, fold=False))
     assert [hits[0].pmid for hits in answers] == [1, 6, 3, 7, 5]
 
 
@@ -127,20 +138,18 @@ def test_duplicates_are_folded_and_as_many_come_back(address, reader, encoder):
 def test_evidence_is_in_the_abstract_and_nearest_first(address, reader, encoder):
     abstract = "We studied many patients in Norway. The drug aspirin prevents bowel cancer. Nothing else was seen."
     put(address, encoder, article(1, "A trial", abstract))
-    hits = search(reader, encoder, "aspirin prevents bowel cancer")
-    (found,) = with_evidence([hits], [Question("aspirin prevents bowel cancer", Filters())], encoder.encode, 2)
-    first, second = found[0].evidence
+    hits = search(reader, encoder, "aspirin prevents bowel cancer", evidence=2)
+    first, second = hits[0].evidence
     assert first.text == "The drug aspirin prevents bowel cancer." == abstract[first.start : first.end]
     assert first.score > second.score
 
 
 def test_a_revision_moves_an_article_out_of_a_filter_that_was_asked_before(address, reader, encoder):
     put(address, encoder, article(1, "aspirin", publication_types=(PublicationType("Review"),)))
-    opened = reader()
-    engine, question = Engine(), read_question("aspirin", Filters(publication_types=("review",)))
+    engine = Engine(reader(), encoder.encode)
+    options = SearchOptions(filters=Filters(publication_types=("review",)))
     for expected in ([1], []):
-        with opened.view() as view:
-            hits = engine.search(view, [question], encoder.encode, 5, "semantic", fold=False)[0]
+        hits = engine.search(["aspirin"], options)[0]
         assert [hit.pmid for hit in hits] == expected
         put(
             address,
@@ -190,3 +199,43 @@ def test_a_second_stage_puts_the_first_in_its_own_order(address, reader, encoder
     assert [hit.rank for hit in found] == [1, 2, 3, 4, 5]
     assert [hit.score for hit in found] == sorted((float(len(hit.article.title)) for hit in hits), reverse=True)
     assert found[0].cosine == next(hit.cosine for hit in hits if hit.pmid == found[0].pmid)
+
+
+class KindsEncoder(WordEncoder):
+    """Notes what is encoded as what."""
+
+    def encode(self, texts, kind="document"):
+        self.calls = [*getattr(self, "calls", []), (kind, list(texts))]
+        return super().encode(texts, kind)
+
+
+@pytest.mark.parametrize("mode", ["semantic", "lexical", "hybrid"])
+def test_a_question_is_encoded_once_and_sentences_as_documents(address, reader, encoder, mode):
+    put(address, encoder, article(1, "A trial", "The drug aspirin prevents bowel cancer. Nothing else was ever seen."))
+    kinds = KindsEncoder()
+    hits = search(reader, kinds, "aspirin", mode=mode, evidence=1)
+    assert [part.text for part in hits[0].evidence] == ["The drug aspirin prevents bowel cancer."]
+    assert kinds.calls == [
+        ("query", ["aspirin"]),
+        ("document", ["The drug aspirin prevents bowel cancer.", "Nothing else was ever seen."]),
+    ]
+
+
+def test_offset_leaves_out_the_first_and_keeps_their_ranks(address, reader, encoder):
+    put(address, encoder, *[article(n, f"aspirin {WORDS[n]}", "One sentence of five words.") for n in range(1, 8)])
+    hits = search(reader, encoder, "aspirin", 5, evidence=1)
+    kinds = KindsEncoder()
+    rest = search(reader, kinds, "aspirin", 2, offset=3, evidence=1)
+    assert rest == hits[3:5] and [hit.rank for hit in rest] == [4, 5]
+    assert len(kinds.calls[1][1]) == 1
+
+
+@pytest.mark.parametrize("given", [{"results": 3, "mode": "hybrid"}, {"results": 4, "mode": "lexical"}])
+def test_what_a_request_leaves_open_is_as_the_config_says(address, reader, encoder, given):
+    put(address, encoder, *[article(n, f"aspirin {n}") for n in range(1, 8)])
+    engine = Engine(reader(), encoder.encode, Config(**given))
+    hits = engine.search(["aspirin"])[0]
+    assert len(hits) == given["results"]
+    assert all(hit.bm25 is not None for hit in hits)
+    assert (hits[0].cosine is None) == (given["mode"] == "lexical")
+    assert engine.search(["aspirin"], SearchOptions(limit=1, mode="semantic"))[0][0].bm25 is None

@@ -5,7 +5,7 @@ from helpers import WordEncoder, article
 
 from search.article import MeshHeading
 from search.retrieval.landscape import landscape_of
-from search.retrieval.ranking import Hit
+from search.retrieval.hit import Hit
 
 SUBJECTS = {
     "Asthma": ["wheezing child inhaler", "asthma inhaler steroid", "asthma attacks inhaler wheezing"],
