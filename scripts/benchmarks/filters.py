@@ -12,8 +12,9 @@ import numpy as np
 
 from scripts.benchmarks.timing import quantiles, report
 from search.article import Article, MeshHeading
-from search.retrieval.engine import Engine, Question
+from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters, MeshTerm
+from search.retrieval.request import SearchOptions
 from search.storage.backend import Selection, View
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_writer import IndexWriter, create_folder
@@ -50,20 +51,23 @@ def _article(pmid: int) -> Article:
     return Article(pmid=pmid, title=f"Article {pmid}", mesh_headings=headings)
 
 
-def measure(view: View, questions: Vectors, filters: Filters, truth: Truth) -> tuple[list[float], list[float], float]:
+def measure(
+    reader: IndexReader, questions: Vectors, filters: Filters, truth: Truth
+) -> tuple[list[float], list[float], float]:
     """Return seconds with a filter seen for the first time and seen before, and the share of the true top that came."""
     first: list[float] = []
     again: list[float] = []
     found: list[set[int]] = []
     for row in range(len(questions)):
-        question = Question("a question", filters)
-        engine = Engine()
+        options = SearchOptions(limit=LIMIT, mode="semantic", filters=filters, fold=False)
+        engine = Engine(reader, lambda texts, kind, r=row: questions[r : r + 1])  # type: ignore[misc]
         for seconds in (first, again):
             begun = time.perf_counter()
-            (hits,) = engine.search(view, [question], lambda _, r=row: questions[r : r + 1], LIMIT, "semantic", fold=False)  # type: ignore[misc]  # fmt: skip  # noqa: E501
+            (hits,) = engine.search(["a question"], options)
             seconds.append(time.perf_counter() - begun)
         found.append({hit.pmid for hit in hits})
-    true = truth.top(questions, Engine().allowed(view, filters))
+    with reader.view() as view:
+        true = truth.top(questions, engine.allowed(view, filters))
     shares = [len(ours & theirs) / max(len(theirs), 1) for ours, theirs in zip(found, true, strict=True)]
     return first, again, statistics.mean(shares)
 
@@ -103,14 +107,14 @@ def main() -> None:
         with reader.view() as view:
             print(view.structure())
             truth = Truth(view, options.articles)
-            for name, filters in kinds().items():
-                base = statistics.median(measure(view, questions, Filters(), truth)[1])
-                first, again, found = measure(view, questions, filters, truth)
-                figures[name] = {
-                    "first": quantiles(first), "again": quantiles(again), "true top found": round(found, 4),
-                    "first / unfiltered": round(statistics.median(first) / base, 2),
-                    "again / unfiltered": round(statistics.median(again) / base, 2),
-                }  # fmt: skip
+        for name, filters in kinds().items():
+            base = statistics.median(measure(reader, questions, Filters(), truth)[1])
+            first, again, found = measure(reader, questions, filters, truth)
+            figures[name] = {
+                "first": quantiles(first), "again": quantiles(again), "true top found": round(found, 4),
+                "first / unfiltered": round(statistics.median(first) / base, 2),
+                "again / unfiltered": round(statistics.median(again) / base, 2),
+            }  # fmt: skip
         reader.close()
     report("filters", {"articles": options.articles, **figures})
 

@@ -7,12 +7,14 @@ import gzip
 import json
 import random
 import time
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from scripts.benchmarks.timing import data_folder, quantiles, report
 from search import Filters, Index
-from search.retrieval.engine import Engine, Question
+from search.retrieval.engine import Engine
+from search.retrieval.request import SearchOptions
 
 QUESTIONS = 200
 
@@ -52,14 +54,14 @@ def _titles() -> list[str]:
 
 
 def _measure(index: Index, texts: list[str], vectors: Any, kinds: dict[str, tuple[str, Filters]]) -> dict[str, Any]:
-    engine = Engine()
+    row = dict(zip(texts, vectors, strict=True))
+    engine = Engine(index._reader, lambda texts, kind: np.stack([row[text] for text in texts]))
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    for number, text in enumerate(texts):
-        encode: Callable[[Any], Any] = lambda _, row=number: vectors[row : row + 1]  # noqa: E731
+    for text in texts:
         for name, (mode, filters) in kinds.items():
+            options = SearchOptions(limit=10, mode=mode, filters=filters)  # type: ignore[arg-type]
             begun = time.perf_counter()
-            with index._reader.view() as view:
-                engine.search(view, [Question(text, filters)], encode, 10, mode, fold=True)  # type: ignore[arg-type]
+            engine.search([text], options)
             seconds[name].append(time.perf_counter() - begun)
     return {name: runs[10:] for name, runs in seconds.items()}
 

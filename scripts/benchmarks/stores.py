@@ -11,7 +11,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +22,9 @@ import numpy as np
 from scripts.benchmarks.timing import quantiles, report
 from search.config import Config, PostgresConfig
 from search.models.vectors import normalize
-from search.retrieval.engine import Engine, Question
+from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters, MeshTerm
+from search.retrieval.request import SearchOptions
 from search.storage import backend
 from search.storage.copy import BATCH, read_articles
 from search.storage.postgres.address import is_postgres
@@ -204,24 +205,21 @@ def _ask(source: str, address: str) -> dict[str, Any]:
         questions = [found[int(pmid)].title for pmid in places]
     original.close()
     vector_of = dict(zip(questions, vectors, strict=True))
+
+    def encode(texts: Sequence[str], _kind: str) -> np.ndarray:
+        return np.stack([vector_of[text] for text in texts])
+
     server, searches = Server.of(address), dict[str, Any]()
     for name, filters in _FILTERS.items():
         with reader.view() as view:
-            allowed = Engine().allowed(view, filters)
+            allowed = Engine(reader, encode).allowed(view, filters)
             searches[name] = {"passing": view.store.counts()["articles"] if allowed is None else view.count(allowed)}
         for mode in ("semantic", "lexical", "hybrid"):
-            engine = Engine()
+            engine = Engine(reader, encode)
+            options = SearchOptions(limit=_LIMIT, mode=mode, filters=filters, fold=False)  # type: ignore[arg-type]
 
-            def ask(question: str, mode: str = mode, filters: Filters = filters, engine: Engine = engine) -> None:
-                with reader.view() as view:
-                    engine.search(
-                        view,
-                        [Question(question, filters)],
-                        lambda texts: np.stack([vector_of[text] for text in texts]),
-                        _LIMIT,
-                        mode,  # type: ignore[arg-type]
-                        fold=False,
-                    )
+            def ask(question: str, options: SearchOptions = options, engine: Engine = engine) -> None:
+                engine.search([question], options)
 
             searches[name][mode] = _times(ask, questions, server)
             print(f"  {name}, {mode}: {searches[name][mode]}", flush=True)

@@ -96,6 +96,25 @@ def test_the_true_best_are_found_under_any_filter(
     opened.close()
 
 
+def test_candidates_of_one_list_get_their_score_in_the_other(address, reader, encoder, monkeypatch):
+    monkeypatch.setattr(engine_module, "FUSION_DEPTH", 3)
+    random = np.random.default_rng(1)
+    texts = [" ".join(random.choice(WORDS, random.integers(2, 12))) + f" only{n}" for n in range(120)]
+    put(address, encoder, *[article(n, text) for n, text in enumerate(texts, start=1)], merge=True)
+    topped_up = set()
+    for question in ("aspirin zebra", "heart trial sleep", "kidney", "stroke children cancer bowel"):
+        cosines, bm25, _ = everything(reader, encoder, question)
+        scores = fused_candidates(cosines, bm25, set(cosines), 3)
+        hits = search(reader, encoder, question, 3, "hybrid")
+        assert [hit.score for hit in hits] == pytest.approx(sorted(scores.values(), reverse=True)[:3], abs=1e-5)
+        for hit in hits:
+            assert hit.cosine == pytest.approx(cosines[hit.pmid], abs=1e-5)
+            assert hit.bm25 == pytest.approx(bm25.get(hit.pmid), abs=1e-5)
+            topped_up |= {"cosine"} if hit.semantic_rank is None else set()
+            topped_up |= {"bm25"} if hit.lexical_rank is None else set()
+    assert topped_up == {"cosine", "bm25"}
+
+
 def test_ranks_scores_and_where_a_hit_came_from(address, reader, encoder):
     put(address, encoder, article(1, "aspirin heart"), article(2, "aspirin"), article(3, "sleep"), merge=True)
     hits = search(reader, encoder, "aspirin", mode="hybrid")

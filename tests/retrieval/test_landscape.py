@@ -4,8 +4,8 @@ import numpy as np
 from helpers import WordEncoder, article
 
 from search.article import MeshHeading
-from search.retrieval.landscape import landscape_of
 from search.retrieval.hit import Hit
+from search.retrieval.landscape import landscape_of
 
 SUBJECTS = {
     "Asthma": ["wheezing child inhaler", "asthma inhaler steroid", "asthma attacks inhaler wheezing"],

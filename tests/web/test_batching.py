@@ -79,8 +79,10 @@ def test_only_the_last_questions_are_kept():
         encoder.encode([text], kind="query")
     # b was the one used longest ago when c came.
     assert encoder.texts_encoded == 4
-    encoder.encode(["a"])
-    assert encoder.texts_encoded == 4
+    # A document is not the question of the same words.
+    for _ in range(2):
+        encoder.encode(["a"])
+        assert encoder.texts_encoded == 5
 
 
 def test_memory_for_vectors_is_taken_once_and_texts_are_not_kept():
