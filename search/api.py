@@ -19,6 +19,7 @@ from search.retrieval.engine import Engine, hits_of, nearest
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit
+from search.retrieval.mesh_tree import MeshTree
 from search.retrieval.request import Mode, SearchOptions, check_question
 from search.retrieval.saved_searches import SavedSearch, read_saved, write_saved
 from search.storage import backend
