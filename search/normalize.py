@@ -68,6 +68,8 @@ _LETTERS = str.maketrans(
     }
 )  # fmt: skip
 _WORD = re.compile(r"[^\W_]+")
+#: Letters of a word that are compared.
+LONGEST_WORD = 200
 
 
 def folded_words(text: str) -> list[str]:
@@ -77,10 +79,15 @@ def folded_words(text: str) -> list[str]:
     ['sjogren', 's', 'alpha', 'synuclein']
     """
     if text.isascii():
-        return _WORD.findall(text.lower())
+        return _cut(_WORD.findall(text.lower()))
     plain = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS)).casefold()
     plain = "".join(character for character in plain if not unicodedata.combining(character)).translate(_LETTERS)
-    return _WORD.findall(plain)
+    return _cut(_WORD.findall(plain))
+
+
+def _cut(words: list[str]) -> list[str]:
+    """Return the words without what makes one longer than an index can hold, such as a sequence of a gene."""
+    return words if not words or len(max(words, key=len)) <= LONGEST_WORD else [word[:LONGEST_WORD] for word in words]
 
 
 def journal_key(name: str) -> str:

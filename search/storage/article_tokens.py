@@ -25,6 +25,9 @@ TOKEN_RULE = "strategy-1"
 #: Zones whose words PubMed searches by proximity: `many:a` marks an article with several values in one.
 _NEAR_ZONES = "tbka"
 
+#: Letters of an exact value that are compared: PostgreSQL holds no longer lexeme than 2,046 bytes.
+_LONGEST_KEY = 500
+
 #: PubMed searches no more initials of an author than these.
 _INITIALS = 2
 
@@ -45,7 +48,7 @@ def tokens_of(article: Article) -> Tokens:
         words += [tuple(f"{zone}:{word}" for word in folded) for folded in found]
         if zone in _NEAR_ZONES and len(found) > 1:
             keys.add(f"many:{zone}")
-    return Tokens(tuple(words), tuple(sorted(key for key in keys if not key.endswith(":"))))
+    return Tokens(tuple(words), tuple(sorted({key[:_LONGEST_KEY] for key in keys if not key.endswith(":")})))
 
 
 def key_of(text: str) -> str:

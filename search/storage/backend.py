@@ -23,6 +23,7 @@ from search.storage.nlm_ledger import NlmLedger, NlmState
 from search.storage.plan import Plan
 from search.storage.postgres.address import is_postgres, parse_address
 from search.storage.rows import ArticleRow, Copied, Outside, Pmids, TextState, Vectors
+from search.storage.token_query import TokenIndex
 
 __all__ = [
     "Address",
@@ -173,6 +174,11 @@ class View(Protocol):
     @property
     def store(self) -> Store:
         """Its articles and vectors."""
+        ...
+
+    @property
+    def tokens(self) -> TokenIndex:
+        """The words and exact values of its articles, which strategies ask for."""
         ...
 
     def pending(self) -> int:

@@ -30,6 +30,8 @@ __all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_TERMS", "parse_strategy"]
 
 #: Far more than anyone writes, far less than what Python or a search index can bear.
 MAX_LENGTH, MAX_TERMS, MAX_DEPTH, MAX_LINES = 500_000, 10_000, 100, 500
+#: Words of a proximity search, and the words between two of them.
+MAX_NEAR, MAX_DISTANCE = 10, 1_000
 
 _LONGEST_TAG = 60
 
@@ -80,7 +82,7 @@ def parse_strategy(text: str, *, today: date | None = None) -> Strategy:
         parser = _Parser(
             source, today or date.today(), {entry.number: size for entry, size in zip(found, sizes, strict=True)}
         )
-        found.append(StrategyLine(number, " ".join(line.split()), parser.parse()))
+        found.append(StrategyLine(number, line, parser.parse()))
         sizes.append(parser.terms)
         notes.update(dict.fromkeys(parser.notes))
     return Strategy(tuple(found), tuple(notes))
@@ -368,7 +370,7 @@ class _Parser:
         if not folded_words(text):
             raise self.source.error(start, "no letter or digit to search for")
         if distance is not None:
-            self._check_proximity(phrase, text, truncated, start)
+            self._check_proximity(phrase, text, truncated, distance, start)
         tag = "all" if field is None else field.tag
         term = Term(text, tag, phrase is not None, truncated, explode, distance, start)
         self._add(term, start, terms=1)
@@ -387,13 +389,15 @@ class _Parser:
             raise self.source.error(start, "truncation needs at least four letters before the asterisk")
         return text, truncated
 
-    def _check_proximity(self, phrase: Piece | None, text: str, truncated: bool, start: int) -> None:
+    def _check_proximity(self, phrase: Piece | None, text: str, truncated: bool, distance: int, start: int) -> None:
         if phrase is None:
             raise self.source.error(start, 'put the words of a proximity search in quotes: "hip pain"[tiab:~3]')
         if truncated:
             raise self.source.error(start, "proximity and truncation do not go together, as in PubMed")
-        if len(folded_words(text)) < 2:
-            raise self.source.error(start, "a proximity search needs at least two words")
+        if distance > MAX_DISTANCE:
+            raise self.source.error(start, f"words of a proximity search are at most {MAX_DISTANCE:,} apart")
+        if not 2 <= len(folded_words(text)) <= MAX_NEAR:
+            raise self.source.error(start, f"a proximity search needs two words, and takes at most {MAX_NEAR}")
 
     def _check_foreign(self, piece: Piece) -> None:
         for pattern, hint in _FOREIGN:

@@ -58,7 +58,7 @@ Node: TypeAlias = Term | DateRange | LineReference | Combined
 
 
 class StrategyLine(msgspec.Struct, frozen=True):
-    """One line of a strategy: its number, its text, and what it means."""
+    """One line of a strategy: its number, its text as it was read, and what it means."""
 
     number: int
     text: str

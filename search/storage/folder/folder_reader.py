@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from search.storage.folder.segments import Segment, open_segment
 from search.storage.folder.selection import Selection
 from search.storage.folder.sqlite_conditions import Condition, Conditions
 from search.storage.folder.sqlite_reader import StoreReader
-from search.storage.folder.tantivy_index import LexicalIndex, PendingLexical
+from search.storage.folder.tantivy_index import LexicalIndex, PendingLexical, tokens_of_unmerged, unmerged_tokens
+from search.storage.folder.tantivy_tokens import TantivyTokens
 from search.storage.manifest import LexicalPart, Manifest, read_manifest
 from search.storage.rows import Pmids, Vectors
 
@@ -82,6 +83,11 @@ class Pending:
         return PendingLexical(self._store.articles_since(self._words_since), self._lexical_base)
 
     @cached_property
+    def tokens(self) -> Any:
+        """An index in memory with the tokens of the articles that tantivy does not know of."""
+        return unmerged_tokens(self._store.articles_since(self._words_since))
+
+    @cached_property
     def outdated_words(self) -> Pmids:
         """PMIDs, ascending, whose words in tantivy are no longer true."""
         return self._store.changed_since(self._words_since)
@@ -106,6 +112,13 @@ class View:
         """Return what vectors are searched with."""
         kinds = [f"{part.kind} of {part.count:,}" for part in self.manifest.vector_segments]
         return ", ".join(kinds) or "none yet: all vectors are compared"
+
+    @property
+    def tokens(self) -> TantivyTokens:
+        """The tokens of all articles, which strategies ask for."""
+        if self.lexical is None:
+            return tokens_of_unmerged(self.waiting.tokens)
+        return self.lexical.tokens(self.waiting.outdated_words, self.waiting.tokens)
 
     def select(self, condition: Callable[[Conditions], Condition]) -> Selection:
         """Return the articles that pass a condition."""

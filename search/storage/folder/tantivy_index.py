@@ -21,9 +21,26 @@ import numpy as np
 from search.article import Article
 from search.errors import IndexCorruptError
 from search.storage.folder.members import are_among
+from search.storage.folder.tantivy_tokens import (
+    TantivyTokens,
+    add_token_fields,
+    add_tokens,
+    fill_tokens,
+    register_tokens,
+)
 from search.storage.rows import Pmids, Vectors
 
-__all__ = ["MOST_WORDS", "LexicalIndex", "LexicalWriter", "PendingLexical", "lexical_text", "matched_words", "words"]
+__all__ = [
+    "MOST_WORDS",
+    "LexicalIndex",
+    "LexicalWriter",
+    "PendingLexical",
+    "lexical_text",
+    "matched_words",
+    "tokens_of_unmerged",
+    "unmerged_tokens",
+    "words",
+]
 
 _HEAP_BYTES = 64_000_000
 
@@ -84,6 +101,7 @@ def _schema() -> Any:
     # Not an unsigned field: tantivy-py 0.27 does not find its terms when it deletes by them.
     builder.add_integer_field("pmid", indexed=True, fast=True)
     builder.add_text_field("text", tokenizer_name="medical", index_option="freq")
+    add_token_fields(builder)
     return builder.build()
 
 
@@ -92,6 +110,7 @@ def _open(folder: Path | None) -> Any:
 
     index = tantivy.Index(_schema(), path=str(folder)) if folder else tantivy.Index(_schema())
     index.register_tokenizer("medical", _analyzer())
+    register_tokens(index)
     return index
 
 
@@ -152,6 +171,11 @@ class LexicalIndex:
             return {}
         found, scores = self._top(_restricted(query, pmids), len(pmids))
         return dict(zip(found.tolist(), scores.tolist(), strict=True))
+
+    def tokens(self, outdated: Pmids, unmerged: Any) -> TantivyTokens:
+        """Return the tokens of its articles but the outdated, and of those in an index in memory."""
+        nothing: Pmids = np.empty(0, np.int64)
+        return TantivyTokens(_schema(), [(self._index, outdated), (unmerged, nothing)], self._damage_told)
 
     def idf(self, found: Iterable[str], beyond: int = 0) -> dict[str, float]:
         """Return the inverse document frequency of words, `beyond` being documents that are counted besides."""
@@ -251,6 +275,18 @@ class PendingLexical:
         return {word: math.log(1 + (total - self._own[word] + 0.5) / (self._own[word] + 0.5)) for word in asked}
 
 
+def unmerged_tokens(articles: Iterable[Article]) -> Any:
+    """Return an index in memory with the tokens of articles that no generation holds."""
+    index = _open(None)
+    fill_tokens(index, articles)
+    return index
+
+
+def tokens_of_unmerged(unmerged: Any) -> TantivyTokens:
+    """Return the tokens of an index in memory alone."""
+    return TantivyTokens(_schema(), [(unmerged, np.empty(0, np.int64))])
+
+
 class LexicalWriter:
     """Makes the next generation: the one before it, less what has changed, and what has changed."""
 
@@ -283,6 +319,7 @@ class LexicalWriter:
             document = tantivy.Document()
             document.add_integer("pmid", article.pmid)
             document.add_text("text", lexical_text(article))
+            add_tokens(document, article)
             self._writer.add_document(document)
 
     def stop(self) -> None:
