@@ -117,7 +117,7 @@ def made_article(pmid, rng):
     )
 
 
-@pytest.fixture(scope="module", params=["folder", "postgres"])
+@pytest.fixture(scope="module", params=["folder"])
 def indexed(request, tmp_path_factory, encoder):
     """An index whose articles were merged, revised, deleted and added, and the articles it should hold."""
     if request.param == "folder":
