@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import unicodedata
+from datetime import date
 
 from search.article import Article, PartialDate
 from search.errors import QueryError
@@ -21,6 +22,8 @@ __all__ = [
     "journal_keys",
     "language_code",
     "name_key",
+    "normalise_doi",
+    "yyyymmdd",
 ]
 
 #: English month abbreviations as MEDLINE writes them.
@@ -33,6 +36,7 @@ UNSAFE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _UNTIDY = re.compile(f"{UNSAFE.pattern}|  ")
+_DOI_PREFIX = re.compile(r"^\s*(?:https?://(?:dx\.)?doi\.org/|doi:)\s*", re.IGNORECASE)
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029 ]+")
 
 
@@ -48,6 +52,16 @@ def clean(text: str | None) -> str:
 def escaped(text: str) -> str:
     r"""Return JSON with what is unsafe in its strings as `\u` escapes, which say the same; its line ends stay."""
     return UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text)
+
+
+def normalise_doi(text: str | None) -> str | None:
+    """Return a DOI without `https://doi.org/` or `doi:` before it; None if nothing is left."""
+    return _DOI_PREFIX.sub("", text or "").strip() or None
+
+
+def yyyymmdd(day: date | None) -> int:
+    """Return a day as a whole number: 2004-03-17 is 20040317; None is 0."""
+    return day.year * 10_000 + day.month * 100 + day.day if day is not None else 0
 
 
 def name_key(name: str) -> str:

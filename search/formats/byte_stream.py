@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from search.errors import SourceError
 
-__all__ = ["STANDARD_INPUT", "ByteStream"]
+__all__ = ["STANDARD_INPUT", "ByteStream", "lines"]
 
 #: The name that stands for standard input.
 STANDARD_INPUT = "-"
 
-_READ = 1 << 18
+_READ = 1 << 16
+_STEP = 1 << 13
 _PIECE = 1 << 20
 _HEAD = 1 << 16
-
-#: No record comes near this.
-_MAX_LINE = 1 << 25
 
 #: NLM's files unpack to some 10 times their size; gzip cannot do more than 1,032.
 _MAX_RATIO = 200
 _RATIO_FROM = 1 << 28
 
 _GZIP = b"\x1f\x8b"
-_FIRST_STEP = 1 << 10
-_NOT_ZERO = re.compile(rb"[^\0]")
 _OTHER_PACKINGS = {
     b"PK\x03\x04": "a zip archive",
     b"BZh": "packed with bzip2",
@@ -118,29 +115,6 @@ class ByteStream:
             raise self._problem
         yield from self._rest if self._rest is not None else self._open()
 
-    def lines(self) -> Iterator[tuple[int, bytes | None]]:
-        """Yield the lines with their numbers from 1, without their ends; None for a line longer than any record.
-
-        Raises SourceError as `pieces` does; a last line that is cut off by it is not yielded.
-        """
-        number = 1
-        start: list[bytes] = []
-        length = 0
-        for piece in self.pieces():
-            *whole, rest = piece.split(b"\n")
-            for line in whole:
-                if start:
-                    line = b"".join((*start, line))
-                    start = []
-                yield number, None if length + len(line) > _MAX_LINE else line.rstrip(b"\r")
-                length = 0
-                number += 1
-            # Of a line that has become too long nothing more is kept but its length.
-            length += len(rest)
-            start = [*start, rest] if length <= _MAX_LINE else []
-        if length:
-            yield number, None if length > _MAX_LINE else b"".join(start).rstrip(b"\r")
-
     def _open(self) -> Iterator[bytes]:
         return _in_utf8(_unpacked(self._raw_pieces(), self.name), self.name)
 
@@ -163,6 +137,43 @@ def _read(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
+def lines(pieces: Iterable[bytes], longest: int) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the lines with their numbers from 1, without their ends; None for one of over `longest` bytes.
+
+    A line ends in LF, CRLF or CR. Where the pieces end with an error, a line that is cut off by it is not yielded.
+    """
+    number = 1
+    parts: list[bytes] = []
+    length = 0
+    for piece in _with_plain_ends(pieces):
+        first, *others = piece.split(b"\n")
+        length += len(first)
+        # Of a line that has become too long nothing more is kept but its length.
+        parts = [*parts, first] if length <= longest else []
+        if not others:
+            continue
+        # The parts are let go before the line is handed out, so that a long one is held once only.
+        line, parts, last = b"".join(parts), [others[-1]], len(others[-1])
+        yield number, None if length > longest else line
+        for line in others[:-1]:
+            number += 1
+            yield number, None if len(line) > longest else line
+        number, length = number + 1, last
+    if length:
+        yield number, None if length > longest else b"".join(parts)
+
+
+def _with_plain_ends(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces with every CRLF and CR made LF; a CR that ends a piece goes to the next, where its LF may be."""
+    held = b""
+    for piece in pieces:
+        piece = held + piece
+        held = b"\r" if piece.endswith(b"\r") else b""
+        if b"\r" in piece:
+            piece = piece[: len(piece) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        yield piece
+
+
 def _unpacked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     """Yield the bytes, unpacked if they are gzip."""
     first = next(pieces, b"")
@@ -180,78 +191,41 @@ def _unpacked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
 
 
 def _gunzipped(first: bytes, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Yield what gzip data unpack to, all members one after the other."""
+    """Yield the bytes of gzip data, all members one after the other."""
     packed = _Packed(first, pieces)
     unpacked = 0
-    while packed.more():
-        if not packed.at_member():
-            raise SourceError(f"{name}: something that is not gzip follows the gzip data; what came before was read")
-        member = zlib.decompressobj(wbits=31)
-        step = _FIRST_STEP
-        while not member.eof:
-            data = packed.take(step)
-            # Short steps first: what follows a short member is not copied again and again.
-            step = min(2 * step, _READ)
-            if not data:
-                raise SourceError(f"{name}: the gzip data are cut off after {unpacked:,} unpacked bytes")
-            while data and not member.eof:
-                try:
-                    piece = member.decompress(data, _PIECE)
-                except zlib.error as error:
-                    raise SourceError(
-                        f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}"
-                    ) from error
-                unpacked += len(piece)
-                if unpacked > max(_RATIO_FROM, packed.count * _MAX_RATIO):
-                    raise SourceError(
-                        f"{name}: unpacks to over {_MAX_RATIO} times its size, which no file of records does"
-                    )
-                if piece:
-                    yield piece
-                data = member.unconsumed_tail
-        packed.put_back(len(member.unused_data))
-        packed.pass_zeros()
+    with gzip.GzipFile(fileobj=packed, mode="rb") as file:  # type: ignore[call-overload]
+        while True:
+            try:
+                piece = file.read1(_PIECE)
+            except EOFError:
+                raise SourceError(f"{name}: the gzip data are cut off after {unpacked:,} unpacked bytes") from None
+            except (gzip.BadGzipFile, zlib.error) as error:
+                raise SourceError(f"{name}: damaged gzip data after {unpacked:,} unpacked bytes: {error}") from error
+            if not piece:
+                return
+            unpacked += len(piece)
+            if unpacked > max(_RATIO_FROM, packed.count * _MAX_RATIO):
+                raise SourceError(f"{name}: unpacks to over {_MAX_RATIO} times its size, which no file of records does")
+            yield piece
 
 
 class _Packed:
-    """Packed bytes that are taken as needed; `count` is how many have been read of them."""
+    """Pieces of bytes as the file that `gzip` reads; `count` is how many bytes were read."""
 
     def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
-        self._block, self._place = first, 0
+        self._block = first
         self._rest = rest
-        self.count = len(first)
+        self.count = 0
 
-    def more(self) -> bool:
-        """Whether there are any left; reads on if need be."""
-        if self._place == len(self._block):
-            self._block, self._place = next(self._rest, b""), 0
-            self.count += len(self._block)
-        return bool(self._block)
-
-    def at_member(self) -> bool:
-        """Whether a member of gzip begins here, as far as can be seen."""
-        found = self._block[self._place : self._place + len(_GZIP)]
-        return _GZIP.startswith(found)
-
-    def take(self, most: int) -> bytes:
-        """Return the next bytes, `most` at the most; none at the end."""
-        if not self.more():
-            return b""
-        taken = self._block[self._place : self._place + most]
-        self._place += len(taken)
-        return taken
-
-    def put_back(self, number: int) -> None:
-        """Go back over bytes that were taken last."""
-        self._place -= number
-
-    def pass_zeros(self) -> None:
-        """Pass over the zeros that may fill up the last block of a tape or disk."""
-        while self.more():
-            found = _NOT_ZERO.search(self._block, self._place)
-            self._place = found.start() if found else len(self._block)
-            if found:
-                return
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes; none at the end."""
+        self._block = self._block or next(self._rest, b"")
+        # `gzip` copies what it has read and not unpacked yet at each new member.
+        size = min(size, _STEP)
+        data, self._block = self._block[:size], self._block[size:]
+        self.count += len(data)
+        return data
 
 
 def _in_utf8(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -10,8 +10,7 @@ import msgspec
 
 from search.article import Article
 from search.errors import ExportError
-from search.formats import bibtex, csv, markdown, ris
-from search.formats import jsonl_write as jsonl
+from search.formats import bibtex, csv, jsonl, markdown, ris
 from search.formats.medline import write as nbib
 
 __all__ = ["FORMATS", "Format", "render", "write"]

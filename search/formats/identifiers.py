@@ -1,4 +1,4 @@
-"""Identifiers as records give them, brought to one form: PMID, DOI, PMCID, ORCID."""
+"""Identifiers as records give them, brought to one form: PMID, PMCID, ORCID (DOI: `search.normalize`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import re
 from search.article import MAX_PMID, Article
 from search.errors import InvalidRecordError
 
-__all__ = ["check_readable", "normalise_doi", "normalise_orcid", "normalise_pmcid", "parse_pmid"]
+__all__ = ["check_readable", "normalise_orcid", "normalise_pmcid", "parse_pmid"]
 
-_DOI_PREFIX = re.compile(r"^\s*(?:https?://(?:dx\.)?doi\.org/|doi:)\s*", re.IGNORECASE)
 _ORCID = re.compile(r"(?<!\d)(\d{4})[-\s]?(\d{4})[-\s]?(\d{4})[-\s]?(\d{3}[\dXx])(?!\d)", re.ASCII)
 _PMCID = re.compile(r"PMC(\d+)|^\s*(\d+)\s*$", re.ASCII | re.IGNORECASE)
 
@@ -27,11 +26,6 @@ def parse_pmid(text: str | None) -> int:
     if len(digits) > 20 or not 1 <= int(digits) <= MAX_PMID:
         raise InvalidRecordError(f"the PMID {digits[:40]} is not between 1 and {MAX_PMID}")
     return int(digits)
-
-
-def normalise_doi(text: str) -> str | None:
-    """Return a DOI without `https://doi.org/` or `doi:` before it; None if nothing is left."""
-    return _DOI_PREFIX.sub("", text).strip() or None
 
 
 def normalise_orcid(text: str) -> str | None:

@@ -22,13 +22,16 @@ from search.article import (
     PartialDate,
     PublicationType,
     from_json,
+    to_json,
 )
-from search.errors import InvalidRecordError, SourceError
+from search.errors import ExportError, InvalidRecordError, SourceError
 from search.formats.base import Record, Rejection
-from search.formats.byte_stream import ByteStream
-from search.formats.identifiers import check_readable, normalise_doi, normalise_pmcid, parse_pmid
+from search.formats.byte_stream import ByteStream, lines
+from search.formats.identifiers import check_readable, normalise_pmcid, parse_pmid
+from search.normalize import escaped, normalise_doi
+from search.presentation.notices import notices_of
 
-__all__ = ["JsonLinesSource"]
+__all__ = ["JsonLinesSource", "render"]
 
 #: No record of PubMed comes near this; a longer line is another kind of file, and would fill the memory.
 _MOST_BYTES = 32 * 1024 * 1024
@@ -63,19 +66,8 @@ class JsonLinesSource:
 
     def _lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Yield line numbers and lines; None for a line that is too long."""
-        if self._stream.head().lstrip()[:1] == b"[":
-            yield from self._array()
-            return
-        number, rest, too_long = 1, b"", False
-        for piece in self._stream.pieces():
-            first, *more = piece.split(b"\n")
-            rest = b"" if too_long else rest + first
-            too_long = too_long or len(rest) > _MOST_BYTES
-            for line in more:
-                yield number, None if too_long else rest
-                number, rest, too_long = number + 1, line, False
-        if rest or too_long:
-            yield number, None if too_long else rest
+        is_array = self._stream.head().lstrip()[:1] == b"["
+        yield from self._array() if is_array else lines(self._stream.pieces(), _MOST_BYTES)
 
     def _array(self) -> Iterator[tuple[int, bytes | None]]:
         parts, size = [], 0
@@ -89,6 +81,22 @@ class JsonLinesSource:
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise SourceError(f"{self.name}: not a JSON array of records: {error}") from error
         yield from ((number, bytes(item)) for number, item in enumerate(items, start=1))
+
+
+def render(article: Article) -> str:
+    r"""Return the article as one line of JSON, control characters as `\u` escapes.
+
+    An article that needs a mark (retracted, corrected, no real study) has one more key, `marks`, which readers of
+    articles pass over. Raises ExportError where a text holds half a surrogate pair, which JSON in UTF-8 cannot say.
+    """
+    try:
+        line = to_json(article).decode()
+    except UnicodeEncodeError as error:
+        raise ExportError(f"PMID {article.pmid} cannot be written as JSON: {error}") from error
+    notices = [str(notice) for notice in notices_of(article)]
+    if notices:
+        line = line[:-1] + ',"marks":' + msgspec.json.encode(notices).decode() + "}"
+    return escaped(line) + "\n"
 
 
 def _record(line: bytes, where: str) -> Record:

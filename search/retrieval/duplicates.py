@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from search.article import Article
-from search.normalize import journal_keys
+from search.normalize import journal_keys, normalise_doi
 
-__all__ = ["Group", "fold", "normalised_doi", "normalised_title"]
+__all__ = ["Group", "fold", "normalised_title"]
 
 #: Publication types of records that are about another article.
 _NOTICE_TYPES = frozenset(
@@ -54,7 +54,6 @@ _GENERIC_WORDS_TEXT = """
 _GENERIC_WORDS = frozenset(_GENERIC_WORDS_TEXT.split())
 #: Fewer words than this do not tell one article of a year from another: `Diabetes mellitus.`, `Asthma in children.`
 _FEWEST_WORDS = 4
-_DOI_PREFIX = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -107,7 +106,7 @@ def _find_group(
 
 def _keys(article: Article) -> Iterator[tuple[str, str]]:
     """Yield what duplicates share, with the reason first."""
-    doi = normalised_doi(article.doi)
+    doi = (normalise_doi(article.doi) or "").casefold()
     if doi:
         yield "same DOI", doi
     title = normalised_title(article.title)
@@ -159,8 +158,3 @@ def normalised_title(title: str) -> str:
     """Return a title as it is compared: letters and digits only, no case, no accents, single spaces."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(c))
     return " ".join(re.sub(r"[\W_]+", " ", plain).split())
-
-
-def normalised_doi(doi: str | None) -> str:
-    """Return a DOI as it is compared: without case (DOIs have none) and without `https://doi.org/` in front."""
-    return _DOI_PREFIX.sub("", (doi or "").strip()).casefold()

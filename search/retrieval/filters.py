@@ -17,7 +17,7 @@ import msgspec
 
 from search.article import MAX_PMID, Article, MeshHeading
 from search.errors import QueryError
-from search.normalize import date_span, journal_key, journal_keys, language_code, name_key
+from search.normalize import date_span, journal_key, journal_keys, language_code, name_key, yyyymmdd
 
 __all__ = [
     "MAX_DEPTH",
@@ -116,8 +116,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         """The first and the last day asked for as integers yyyymmdd; 0 and 99991231 where there is no limit."""
         firsts = [self.year_from * 10_000 + 101] if self.year_from is not None else []
         lasts = [self.year_to * 10_000 + 1231] if self.year_to is not None else []
-        firsts += [_ordinal(self.date_from)] if self.date_from is not None else []
-        lasts += [_ordinal(self.date_to)] if self.date_to is not None else []
+        firsts += [yyyymmdd(self.date_from)] if self.date_from is not None else []
+        lasts += [yyyymmdd(self.date_to)] if self.date_to is not None else []
         return max(firsts, default=0), min(lasts, default=99_991_231)
 
     @property
@@ -277,10 +277,6 @@ def _explained(message: str) -> str:
     )
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(Filters.__struct_fields__)}"
     return f"no filter {unknown[1]!r}{f' in {where}' if where else ''}: {hint}"
-
-
-def _ordinal(day: date) -> int:
-    return day.year * 10_000 + day.month * 100 + day.day
 
 
 def _spoken(day: int) -> str:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date
 
 import msgspec
 
 from search.article import Article, Author, PartialDate
-from search.normalize import MONTHS, folded_words, journal_keys
+from search.normalize import MONTHS, folded_words, journal_keys, yyyymmdd
 
 __all__ = ["TOKEN_RULE", "Tokens", "key_of", "people_keys", "publication_day", "tokens_of", "zone_values"]
 
@@ -230,11 +229,11 @@ def _days(article: Article) -> Iterator[tuple[str, int]]:
     electronic = publication_day(article.electronic_date) if article.electronic_date else 0
     yield from (("ppdat", printed), ("epdat", electronic), ("dp", printed))
     yield ("dpx" if 0 < printed < electronic else "dp"), electronic
-    yield from (("crdt", _day(article.created)), ("dcom", _day(article.completed)), ("lr", _day(article.revised)))
-
-
-def _day(day: date | None) -> int:
-    return day.year * 10_000 + day.month * 100 + day.day if day else 0
+    yield from (
+        ("crdt", yyyymmdd(article.created)),
+        ("dcom", yyyymmdd(article.completed)),
+        ("lr", yyyymmdd(article.revised)),
+    )
 
 
 _SEASONS = {"win": 1, "spr": 4, "sum": 7, "fal": 10, "aut": 10}

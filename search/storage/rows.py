@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from datetime import date
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from search.article import Article, embedding_text, from_json, text_hash, to_json
 from search.errors import StoreError
-from search.normalize import date_span, journal_keys, name_key
+from search.normalize import date_span, journal_keys, name_key, yyyymmdd
 
 __all__ = ["ArticleRow", "Copied", "Outside", "Pmids", "Term", "TextState", "Vectors", "pack", "prepare", "unpack"]
 
@@ -91,7 +90,7 @@ def prepare(article: Article) -> ArticleRow:
     return ArticleRow(
         pmid=article.pmid,
         version=article.version,
-        revised=_ordinal(article.revised),
+        revised=yyyymmdd(article.revised),
         date_first=date_first,
         date_last=date_last,
         journal="\n".join(sorted(journal_keys(article))) or None,
@@ -137,7 +136,3 @@ def unpack(document: bytes) -> Article:
         return from_json(zlib.decompress(document))
     except (zlib.error, TypeError) as error:
         raise StoreError(f"a stored record is damaged ({error}); `search verify` tells which") from error
-
-
-def _ordinal(day: date | None) -> int:
-    return day.year * 10_000 + day.month * 100 + day.day if day else 0

@@ -8,7 +8,8 @@ from export_articles import CHAPTER, SAMPLE, TRICKY, articles
 from hypothesis import HealthCheck, given, settings
 
 from search.article import Article, Author, Correction, Keyword, PartialDate
-from search.formats.medline.write import CORRECTION_TAGS, render
+from search.formats.medline.tags import CORRECTION_TAGS
+from search.formats.medline.write import render
 from search.normalize import clean
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from search.errors import SourceError
 from search.formats.base import Record
-from search.formats.byte_stream import ByteStream
-from search.formats.medline.read import MAX_RECORD, RawRecord, read_record
+from search.formats.byte_stream import ByteStream, lines
+from search.formats.medline.read import INDENT, MAX_RECORD, RawRecord, read_record
 
 __all__ = ["NbibSource"]
 
 _TAG = re.compile(rb"(?=.{4}-(?: |$))([A-Z][A-Z0-9]{1,3}) *-")
-_INDENT = b"      "
 
 
 class NbibSource:
@@ -35,44 +34,19 @@ class NbibSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
-        for lines in _split(_lines(self._stream.pieces())):
-            yield read_record(lines, f"{self.name} line {lines.start}")
+        for raw in _split(lines(self._stream.pieces(), MAX_RECORD)):
+            yield read_record(raw, f"{self.name} line {raw.start}")
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines without their ends, whichever those are; of a line beyond the limit only so much as shows it."""
-    parts: list[bytes] = []
-    size = 0
-    for piece in _with_plain_ends(pieces):
-        first, *others = piece.split(b"\n")
-        if size <= MAX_RECORD:
-            parts.append(first)
-            size += len(first)
-        if others:
-            # The parts are let go before the line is handed out, so that a long one is held once only.
-            line, parts, size = b"".join(parts), [others[-1]], len(others[-1])
-            yield line
-            yield from others[:-1]
-    if size:
-        yield b"".join(parts)
-
-
-def _with_plain_ends(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces with every CRLF and CR made LF; a CR that ends a piece goes to the next, where its LF may be."""
-    held = b""
-    for piece in pieces:
-        piece = held + piece
-        held = b"\r" if piece.endswith(b"\r") else b""
-        if b"\r" in piece:
-            piece = piece[: len(piece) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        yield piece
-
-
-def _split(lines: Iterable[bytes]) -> Iterator[RawRecord]:
+def _split(numbered: Iterable[tuple[int, bytes | None]]) -> Iterator[RawRecord]:
     """Yield the records; one that the input breaks off in is not complete and left out."""
     record: RawRecord | None = None
     try:
-        for number, line in enumerate(lines, 1):
+        for number, line in numbered:
+            if line is None:
+                if record:
+                    record.drop_text()
+                continue
             match = _TAG.match(line)
             text = line[match.end() :].strip() if match else line.strip()
             tag = match[1].decode() if match else ""
@@ -82,10 +56,8 @@ def _split(lines: Iterable[bytes]) -> Iterator[RawRecord]:
             if tag:
                 record = record or RawRecord(number)
                 record.add(tag, text)
-            elif record and text:
-                record.extend(text)
             elif record:
-                record.ended = record.ended or not line.startswith(_INDENT)
+                record.extend(line, text)
     except SourceError:
         if record and record.ended:
             yield record
@@ -97,5 +69,5 @@ def _split(lines: Iterable[bytes]) -> Iterator[RawRecord]:
 def _is_next(record: RawRecord, line: bytes, tag: str, text: bytes) -> bool:
     """Whether a line belongs no more to the record; an indented one does, as a blank line may stand in an abstract."""
     if record.ended:
-        return bool(tag or (text and not line.startswith(_INDENT)))
+        return bool(tag or (text and not line.startswith(INDENT)))
     return tag == "PMID" and record.has_pmid()

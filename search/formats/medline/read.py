@@ -32,42 +32,21 @@ from search.formats.base import Rejection
 from search.formats.dates import calendar_date, free_date, month_number, partial_date
 from search.formats.identifiers import (
     check_readable,
-    normalise_doi,
     normalise_orcid,
     normalise_pmcid,
     parse_pmid,
 )
+from search.formats.medline.tags import CORRECTION_KINDS
+from search.normalize import normalise_doi
 
-__all__ = ["MAX_RECORD", "RawRecord", "read_record"]
+__all__ = ["INDENT", "MAX_RECORD", "RawRecord", "read_record"]
+
+#: Begins a continuation line.
+INDENT = b"      "
 
 #: The longest record that is read; the longest of PubMed's, with thousands of investigators, have some 2 MB.
 MAX_RECORD = 1 << 23
 
-#: NLM's names (RefType) of the links that the tags stand for.
-_CORRECTION_KINDS = {
-    "CIN": "CommentIn",
-    "CON": "CommentOn",
-    "CRF": "CorrectedandRepublishedFrom",
-    "CRI": "CorrectedandRepublishedIn",
-    "DDIN": "AssociatedDataset",
-    "DRIN": "AssociatedPublication",
-    "ECF": "ExpressionOfConcernFor",
-    "ECI": "ExpressionOfConcernIn",
-    "EFR": "ErratumFor",
-    "EIN": "ErratumIn",
-    "ORI": "OriginalReportIn",
-    "PRIN": "PartialRetractionIn",
-    "PROF": "PartialRetractionOf",
-    "RIN": "RetractionIn",
-    "ROF": "RetractionOf",
-    "RPF": "RepublishedFrom",
-    "RPI": "RepublishedIn",
-    "RRF": "RetractedandRepublishedFrom",
-    "RRI": "RetractedandRepublishedIn",
-    "SPIN": "SummaryForPatientsIn",
-    "UIN": "UpdateIn",
-    "UOF": "UpdateOf",
-}
 _LINK = re.compile(r"(.*?)\s*\bPMID:\s*(\d+)\.?")
 
 _OTHER_ABSTRACT_TYPES = ("AAMC", "AIDS", "KIE", "NASA", "PIP", "Publisher", "plain-language-summary")
@@ -127,17 +106,27 @@ class RawRecord:
     def add(self, tag: str, text: bytes) -> None:
         """Begin a field."""
         self.fields.append((tag, []))
-        self.extend(text)
+        self._append(text)
 
-    def extend(self, text: bytes) -> None:
-        """Add a continuation line; what goes beyond the limit is dropped."""
+    def extend(self, line: bytes, text: bytes) -> None:
+        """Add a continuation line; one without text ends the record unless it is indented."""
+        if text:
+            self._append(text)
+        else:
+            self.ended = self.ended or not line.startswith(INDENT)
+
+    def _append(self, text: bytes) -> None:
         self.ended = False
         self.size += len(text)
         if self.size <= MAX_RECORD:
             self.fields[-1][1].append(text)
         elif self.fields[-1][0] != "PMID":
-            # Of a record that will be rejected only its PMID is still of use.
-            self.fields = [entry for entry in self.fields if entry[0] == "PMID"] or [("", [])]
+            self.drop_text()
+
+    def drop_text(self) -> None:
+        """Mark the record as too long; of a record that will be rejected only its PMID is still of use."""
+        self.size = max(self.size, MAX_RECORD + 1)
+        self.fields = [entry for entry in self.fields if entry[0] == "PMID"] or [("", [])]
 
     def has_pmid(self) -> bool:
         """Whether one of the fields is a PMID."""
@@ -213,7 +202,7 @@ def _article(pmid: int, fields: _Fields) -> Article:
         other_ids=other_ids,
         accession_numbers=tuple(_accession_numbers(fields)),
         grants=tuple(map(_grant, fields.all("GR"))),
-        corrections=tuple(_correction(tag, value) for tag, value in fields.pairs if tag in _CORRECTION_KINDS),
+        corrections=tuple(_correction(tag, value) for tag, value in fields.pairs if tag in CORRECTION_KINDS),
         coi_statement=fields.first("COIS"),
         # NLM's own files, too, give the day of entry as that of creation since DateCreated is gone.
         created=_day(fields.first("DA") or fields.first("CRDT") or fields.first("CDAT")),
@@ -446,12 +435,12 @@ def _grant(text: str) -> Grant:
 def _correction(tag: str, text: str) -> Correction:
     match = _LINK.fullmatch(text)
     if not match:
-        return Correction(_CORRECTION_KINDS[tag], text)
+        return Correction(CORRECTION_KINDS[tag], text)
     try:
-        return Correction(_CORRECTION_KINDS[tag], match[1] or None, parse_pmid(match[2]))
+        return Correction(CORRECTION_KINDS[tag], match[1] or None, parse_pmid(match[2]))
     except InvalidRecordError:
         # A link without a PMID is still worth its citation.
-        return Correction(_CORRECTION_KINDS[tag], text)
+        return Correction(CORRECTION_KINDS[tag], text)
 
 
 # Dates

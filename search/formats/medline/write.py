@@ -17,39 +17,12 @@ from search.formats.citation_fields import (
     keyword_term,
     mesh_term,
 )
+from search.formats.medline.tags import CORRECTION_TAGS
 from search.normalize import clean
 from search.presentation.citation import date_text, source
 from search.presentation.notices import notices_of
 
 __all__ = ["render"]
-
-#: Tags of NLM's kinds of comments and corrections (RefType).
-CORRECTION_TAGS = {
-    "AssociatedDataset": "DDIN",
-    "AssociatedPublication": "DRIN",
-    "CommentIn": "CIN",
-    "CommentOn": "CON",
-    "CorrectedandRepublishedFrom": "CRF",
-    "CorrectedandRepublishedIn": "CRI",
-    "ErratumFor": "EFR",
-    "ErratumIn": "EIN",
-    "ExpressionOfConcernFor": "ECF",
-    "ExpressionOfConcernIn": "ECI",
-    "OriginalReportIn": "ORI",
-    "PartialRetractionIn": "PRIN",
-    "PartialRetractionOf": "PROF",
-    "ReprintIn": "RPI",
-    "ReprintOf": "RPF",
-    "RepublishedFrom": "RPF",
-    "RepublishedIn": "RPI",
-    "RetractedandRepublishedFrom": "RRF",
-    "RetractedandRepublishedIn": "RRI",
-    "RetractionIn": "RIN",
-    "RetractionOf": "ROF",
-    "SummaryForPatientsIn": "SPIN",
-    "UpdateIn": "UIN",
-    "UpdateOf": "UOF",
-}
 
 # PubMed's own lines hold 82 characters after the tag; a longer word stays in one piece.
 _LINES = re.compile(r"(.{1,82}|[^ ]+)(?: |$)")

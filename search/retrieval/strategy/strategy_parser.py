@@ -12,7 +12,7 @@ import re
 from datetime import date, timedelta
 
 from search.errors import QueryError
-from search.normalize import folded_words
+from search.normalize import folded_words, yyyymmdd
 from search.retrieval.strategy.field_tags import FILTER_WORDS, Field, field_of, nearest_tags
 from search.retrieval.strategy.strategy_lexer import Piece, Source, plain_typography
 from search.retrieval.strategy.strategy_tree import (
@@ -447,6 +447,6 @@ class _Parser:
         today = self.today
         if unit == "day":
             day = today - timedelta(days=min(number, today.toordinal() - 1))
-            return day.year * 10_000 + day.month * 100 + day.day
+            return yyyymmdd(day)
         months = today.year * 12 + today.month - 1 - number * (12 if unit == "year" else 1)
         return max(0, months // 12) * 10_000 + (months % 12 + 1) * 100 + today.day
