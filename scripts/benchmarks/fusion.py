@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.benchmarks.timing import data_folder, report
 from search.evaluation.collection import Collection, load_collection
-from search.evaluation.retrieval import Run, compare, judge, rank_lexical, rank_semantic
+from search.evaluation.retrieval import Run, compare, judge, rank_documents
 from search.models import load_encoder
 from search.retrieval.fusion import fuse
 
@@ -71,8 +71,9 @@ def main() -> None:
     folder = Path(options["--collection"]) if "--collection" in options else data_folder() / "scifact"
     collection = load_collection(folder)
     everything = len(collection.document_ids)
-    semantic = rank_semantic(collection, load_encoder(options.get("--model", "builtin")).encode, everything)
-    lexical = rank_lexical(collection, everything)
+    encode = load_encoder(options.get("--model", "builtin")).encode
+    semantic = rank_documents(collection, "semantic", encode, everything)
+    lexical = rank_documents(collection, "lexical", depth=everything)
     runs = {"semantic": semantic, "lexical": lexical}
     runs |= {name: ranked(collection, rule, semantic, lexical) for name, rule in RULES.items()}
     results = {name: judge(collection, run, model=name) for name, run in runs.items()}

@@ -30,7 +30,7 @@ Judgements = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the bounds within which it lies with the confidence asked for."""
+    """A mean and the bounds within which it lies with a given confidence."""
 
     mean: float
     low: float
@@ -78,10 +78,10 @@ def bootstrap_interval(
     """Return the mean of per-question values with its percentile bootstrap interval (questions drawn with return)."""
     array = np.asarray(values, dtype=np.float64)
     rng = np.random.default_rng(seed)
-    # A few hundred resamples at a time keep the memory small for collections of many questions.
-    means = [array[rng.integers(0, len(array), (1, len(array)))].mean(axis=1) for _ in range(samples)]
+    # One resample at a time keeps the memory small for collections of many questions.
+    means = [array[rng.integers(0, len(array), len(array))].mean() for _ in range(samples)]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(array.mean()), float(low), float(high))
 
 
@@ -91,7 +91,7 @@ def paired_randomisation_test(
     """Return the two-sided p-value that two runs over the same questions differ in their mean.
 
     Fisher's randomisation test as Smucker, Allan and Carterette (2007) recommend it for retrieval: under the null
-    hypothesis a question's two values may be exchanged, so the sign of each difference is drawn anew. The p-value
+    hypothesis a question's two values may be exchanged, so the sign of each difference is drawn again. The p-value
     counts the observed outcome among the samples and is never 0.
     """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
@@ -116,11 +116,6 @@ def pearson(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
 
 def spearman(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Return Spearman's rank correlation; equal values share the mean of their ranks."""
-    return pearson(_ranks(first), _ranks(second))
+    from scipy.stats import rankdata
 
-
-def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return ranks
+    return pearson(rankdata(first), rankdata(second))

@@ -1,16 +1,17 @@
-"""Judge retrieval on a collection: semantic, lexical and hybrid rankings and their measures, question by question."""
+"""Judge retrieval on a collection: what the search engine ranks in each mode, with measures of every question."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from search.article import Article
+from search.article import TEXT_RULE, Article
 from search.errors import EvaluationError
 from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.collection import Collection
@@ -24,8 +25,13 @@ from search.evaluation.metrics import (
     reciprocal_rank,
 )
 from search.evaluation.pairs import Encode
-from search.retrieval.fusion import DEFAULT_WEIGHT, fuse
-from search.storage.folder.tantivy_index import LexicalIndex, LexicalWriter
+from search.retrieval.engine import Engine
+from search.retrieval.filters import Filters
+from search.retrieval.request import MODES, Mode, Question, SearchOptions
+from search.storage import backend
+from search.storage.backend import Reader
+from search.storage.manifest import Manifest
+from search.storage.rows import Vectors, prepare
 
 __all__ = [
     "MEASURES",
@@ -36,12 +42,11 @@ __all__ = [
     "compare",
     "evaluate_retrieval",
     "judge",
-    "rank_hybrid",
-    "rank_lexical",
-    "rank_semantic",
+    "rank_documents",
 ]
 
-MODES = ("semantic", "lexical", "hybrid")
+#: Documents that are put into the index in one transaction.
+_BATCH = 10_000
 
 #: Every measure by the name that tables show. A ranking is judged by its first 100 documents or more.
 MEASURES: dict[str, Callable[[Sequence[str], dict[str, int]], float]] = {
@@ -53,6 +58,10 @@ MEASURES: dict[str, Callable[[Sequence[str], dict[str, int]], float]] = {
 
 #: A ranking: question id -> (document id, score), the best first.
 Run = dict[str, list[tuple[str, float]]]
+
+#: A mode of search and a depth to a ranking of each question.
+_Search: TypeAlias = Callable[[str, int], Run]
+_VectorPair: TypeAlias = tuple[Vectors, Vectors]
 
 
 @dataclass(frozen=True)
@@ -99,57 +108,34 @@ def evaluate_retrieval(
     *,
     model: str = "",
     modes: Sequence[str] = MODES,
-    weight: float = DEFAULT_WEIGHT,
     depth: int = 100,
 ) -> list[RetrievalResult]:
-    """Judge one model on one collection in every mode asked for, by exact search.
+    """Judge one model on one collection in each mode, with the first `depth` results of a search.
 
-    The semantic result also tells how much of the exact ranking an index folder would find.
-    `encode` is needed for all modes but `lexical`. Hybrid scores every document with `cosine + weight *
-    bm25 / max bm25`. Raises EvaluationError for a mode that is not known or has no encoder.
+    The documents are put into an index folder and the questions are searched in it as `Index.search` does, with the
+    same candidates and the same fusion; vectors are kept in full precision, and no tags are read in questions. The semantic result also tells how much of the exact ranking the index finds. `encode` is
+    needed for all modes but `lexical`. Raises EvaluationError if a mode is not known or has no encoder.
     """
     for mode in modes:
         if mode not in MODES:
-            raise EvaluationError(f"'{mode}' is no way to search; choose {', '.join(MODES)}")
+            raise EvaluationError(f"'{mode}' is not a mode of search; choose {', '.join(MODES)}")
         if mode != "lexical" and encode is None:
             raise EvaluationError(f"{mode} search needs a model; name one, or judge lexical search only")
-    vectors = _vectors(collection, encode) if encode is not None and set(modes) != {"lexical"} else None
-    # The fusion adds BM25 to the cosine of any document, so a hybrid run needs every document that has a BM25 score.
-    lexical = (
-        _bm25(collection, len(collection.document_ids) if "hybrid" in modes else depth) if _needs_bm25(modes) else {}
-    )
     results = []
-    for mode in modes:
-        if mode == "lexical":
-            run = {query: hits[:depth] for query, hits in lexical.items()}
-            results.append(judge(collection, run, model="BM25", mode=mode))
-        elif vectors is not None:
-            cosines = vectors[0] @ vectors[1].T
-            semantic = mode == "semantic"
-            run = _top(collection, cosines, depth) if semantic else _hybrid(collection, cosines, lexical, weight, depth)
-            result = judge(collection, run, model=model, mode=mode)
-            results.append(replace(result, index=index_recall(*vectors)) if semantic else result)
+    with _searcher(collection, encode if set(modes) != {"lexical"} else None) as (search, vectors):
+        for mode in modes:
+            name = "BM25" if mode == "lexical" else model
+            result = judge(collection, search(mode, depth), model=name, mode=mode)
+            if mode == "semantic" and vectors is not None:
+                result = replace(result, index=index_recall(*vectors))
+            results.append(result)
     return results
 
 
-def _needs_bm25(modes: Sequence[str]) -> bool:
-    return "lexical" in modes or "hybrid" in modes
-
-
-def rank_semantic(collection: Collection, encode: Encode, depth: int = 100) -> Run:
-    """Rank by cosine, exactly; equal cosines in the order of the corpus."""
-    return _top(collection, _cosines(collection, encode), depth)
-
-
-def rank_lexical(collection: Collection, depth: int = 100) -> Run:
-    """Rank by BM25 over title and text (tantivy, k1 1.2, b 0.75), with the words that an index folder has."""
-    return _bm25(collection, depth)
-
-
-def rank_hybrid(collection: Collection, encode: Encode, *, weight: float = DEFAULT_WEIGHT, depth: int = 100) -> Run:
-    """Rank by `cosine + weight * bm25 / max bm25` (`search.retrieval.fusion`)."""
-    lexical = _bm25(collection, len(collection.document_ids))
-    return _hybrid(collection, _cosines(collection, encode), lexical, weight, depth)
+def rank_documents(collection: Collection, mode: str, encode: Encode | None = None, depth: int = 100) -> Run:
+    """Return the first `depth` documents of each question as a search in one mode ranks them."""
+    with _searcher(collection, encode) as (search, _):
+        return search(mode, depth)
 
 
 def judge(collection: Collection, run: Run, *, model: str = "", mode: str = "") -> RetrievalResult:
@@ -178,7 +164,7 @@ def compare(first: RetrievalResult, second: RetrievalResult, measure: str = "nDC
     Raises EvaluationError if the measure is not known or the questions are not the same.
     """
     if measure not in MEASURES:
-        raise EvaluationError(f"'{measure}' is no measure; choose {', '.join(MEASURES)}")
+        raise EvaluationError(f"'{measure}' is not a measure; choose {', '.join(MEASURES)}")
     if first.per_query.keys() != second.per_query.keys():
         raise EvaluationError(f"{first.model} and {second.model} were not judged on the same questions")
     one = [first.per_query[query][measure] for query in first.per_query]
@@ -196,46 +182,57 @@ def compare(first: RetrievalResult, second: RetrievalResult, measure: str = "nDC
     )
 
 
-def _vectors(collection: Collection, encode: Encode) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the vectors of the questions and of the documents."""
-    documents = encode(collection.documents, "document")
-    return encode(collection.queries, "query"), documents
+@contextmanager
+def _searcher(collection: Collection, encode: Encode | None) -> Iterator[tuple[_Search, _VectorPair | None]]:
+    """Give a function that searches an index folder of the documents, and the vectors of questions and documents."""
+    vectors = None
+    if encode is not None:
+        documents = encode(collection.documents, "document")
+        vectors = encode(collection.queries, "query"), documents
+    with tempfile.TemporaryDirectory(prefix="search-evaluate-", ignore_cleanup_errors=True) as parent:
+        folder = Path(parent) / "index"
+        _build(folder, collection.documents, None if vectors is None else vectors[1])
+        with closing(backend.open_reader(folder)) as reader:
+            yield _search_function(collection, reader, None if vectors is None else vectors[0]), vectors
 
 
-def _cosines(collection: Collection, encode: Encode) -> NDArray[np.float32]:
-    """Return the cosine of every question (rows) with every document (columns)."""
-    queries, documents = _vectors(collection, encode)
-    cosines: NDArray[np.float32] = queries @ documents.T
-    return cosines
+def _build(folder: Path, documents: Sequence[str], vectors: Vectors | None) -> None:
+    """Make an index folder; the first document has the highest PMID, so that it is the first among equal scores."""
+    dimension = 1 if vectors is None else vectors.shape[1]
+    manifest = Manifest(
+        model="evaluated", fingerprint="evaluated", dimension=dimension, text_rule=TEXT_RULE, vectors="float32"
+    )
+    backend.create(folder, manifest)
+    with closing(backend.open_writer(folder)) as writer:
+        for start in range(0, len(documents), _BATCH):
+            batch = documents[start : start + _BATCH]
+            pmids = range(len(documents) - start, 0, -1)
+            rows = [prepare(Article(pmid=pmid, title=text)) for pmid, text in zip(pmids, batch, strict=False)]
+            plan = writer.store.plan(rows)
+            encoded = None
+            if vectors is not None:
+                encoded = vectors[[len(documents) - row.pmid for row in plan.to_encode]]
+            writer.store.apply(plan, encoded)
+        writer.merge()
 
 
-def _top(collection: Collection, cosines: NDArray[np.float32], depth: int) -> Run:
-    run: Run = {}
-    for query, row in zip(collection.query_ids, cosines, strict=True):
-        order = np.argsort(-row, kind="stable")[:depth]
-        run[query] = [(collection.document_ids[column], float(row[column])) for column in order]
-    return run
+def _search_function(collection: Collection, reader: Reader, queries: Vectors | None) -> _Search:
+    row_of = {text: row for row, text in enumerate(collection.queries)}
 
+    def encode(texts: Sequence[str], _kind: str) -> Vectors:
+        if queries is None:
+            raise EvaluationError("search by meaning needs a model")
+        return queries[[row_of[text] for text in texts]]
 
-def _hybrid(collection: Collection, cosines: NDArray[np.float32], lexical: Run, weight: float, depth: int) -> Run:
-    run: Run = {}
-    for query, row in zip(collection.query_ids, cosines, strict=True):
-        scores = dict(zip(collection.document_ids, row.tolist(), strict=True))
-        run[query] = fuse(scores, dict(lexical.get(query, [])), weight=weight)[:depth]
-    return run
+    def search(mode: str, depth: int) -> Run:
+        options = SearchOptions(limit=depth, mode=cast("Mode", mode), fold=False)
+        # A question without a word has no answer; a search refuses it.
+        asked = [text for text in collection.queries if text.strip()]
+        answers = dict(zip(asked, engine.answer([Question(text, Filters()) for text in asked], options), strict=True))
+        return {
+            query: [(collection.document_ids[-hit.pmid], hit.score) for hit in answers.get(text, [])]
+            for query, text in zip(collection.query_ids, collection.queries, strict=True)
+        }
 
-
-def _bm25(collection: Collection, depth: int) -> Run:
-    """Rank with the lexical index of an index folder, in which document `n` is an article of that PMID."""
-    with tempfile.TemporaryDirectory(prefix="search-evaluate-", ignore_cleanup_errors=True) as place:
-        folder = Path(place) / "words"
-        writer = LexicalWriter(folder, None)
-        writer.add(Article(pmid=row, title=text) for row, text in enumerate(collection.documents, start=1))
-        writer.finish()
-        index = LexicalIndex(folder)
-        run: Run = {}
-        for query, text in zip(collection.query_ids, collection.queries, strict=True):
-            rows, scores = index.search(text, depth)
-            found = zip(rows.tolist(), scores.tolist(), strict=True)
-            run[query] = [(collection.document_ids[row - 1], score) for row, score in found]
-        return run
+    engine = Engine(reader, encode)
+    return search

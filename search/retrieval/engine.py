@@ -82,11 +82,14 @@ class Engine:
         empty, its tags do not parse, or the limit is below 1.
         """
         options = options or SearchOptions()
-        read = [read_question(question, options.filters) for question in questions]
-        vectors = self._encode_questions(read, options)
+        return self.answer([read_question(question, options.filters) for question in questions], options)
+
+    def answer(self, questions: Sequence[Question], options: SearchOptions) -> list[list[Hit]]:
+        """Return the hits of each question that was read already; the filters are those of the questions."""
+        vectors = self._encode_questions(questions, options)
         with self._reader.view() as view:
-            answers = self._first_stage(view, read, vectors, options)
-        return self._second_stage(read, vectors, answers, options)
+            answers = self._first_stage(view, questions, vectors, options)
+        return self._second_stage(questions, vectors, answers, options)
 
     def run(self, question: str, options: SearchOptions, *, since: int | None = None) -> tuple[list[Hit], Run]:
         """Return the hits of one question, and the record of this run for a saved search.

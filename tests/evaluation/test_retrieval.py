@@ -19,7 +19,8 @@ from search.evaluation.report import (
     retrieval_table,
     to_json,
 )
-from search.evaluation.retrieval import compare, evaluate_retrieval, judge, rank_hybrid, rank_lexical
+from search.evaluation.retrieval import compare, evaluate_retrieval, judge, rank_documents
+from search.retrieval import engine
 from search.retrieval.fusion import fuse
 from search.storage.folder.tantivy_index import words
 
@@ -108,7 +109,7 @@ def test_rankings_and_measures(collection):
 
 
 def test_lexical_scores_are_bm25(collection):
-    run = rank_lexical(collection)
+    run = rank_documents(collection, "lexical")
     # tantivy's BM25: idf = ln(1 + (N - df + .5) / (df + .5)), k1 1.2, b .75; both words of question 2 are in b and c.
     idf = np.log(1 + (4 - 2 + 0.5) / (2 + 0.5))
     lengths = [len(words(text)) for text in collection.documents]
@@ -117,10 +118,28 @@ def test_lexical_scores_are_bm25(collection):
 
 
 def test_hybrid_adds_bm25_to_the_cosine_of_every_document(collection):
-    lexical = dict(rank_lexical(collection)["2"])
+    lexical = dict(rank_documents(collection, "lexical")["2"])
     cosine = float(encode([collection.queries[1]], "query")[0] @ encode([collection.documents[2]], "document")[0])
-    score = dict(rank_hybrid(collection, encode)["2"])["c"]
+    score = dict(rank_documents(collection, "hybrid", encode)["2"])["c"]
     assert score == pytest.approx(cosine + 0.4 * lexical["c"] / max(lexical.values()), abs=1e-6)
+
+
+def test_the_candidates_are_those_of_a_search(tmp_path, monkeypatch):
+    cosines = {"alpha": 1.0, "delta": 0.9, "alpha beta gamma": 0.8, "alpha alpha alpha": 0.1}
+    documents = [{"_id": text, "title": "", "text": text} for text in list(cosines)[1:]]
+    qrels = "query-id\tcorpus-id\tscore\n1\tdelta\t1\n"
+    collection = load_collection(write(tmp_path / "three", documents, [{"_id": "1", "text": "alpha"}], qrels))
+
+    def encode_by_table(texts, kind):
+        return np.array([[cosines[text], (1 - cosines[text] ** 2) ** 0.5] for text in texts], np.float32)
+
+    def best():
+        return rank_documents(collection, "hybrid", encode_by_table, depth=1)["1"][0][0]
+
+    # The best of all is second in both lists: a search that fuses one candidate of each cannot find it.
+    assert best() == "alpha beta gamma"
+    monkeypatch.setattr(engine, "FUSION_DEPTH", 1)
+    assert best() == "delta"
 
 
 def test_fuse():
@@ -147,7 +166,7 @@ def test_compare_and_reports(collection, tmp_path):
     values = json.loads(to_json(results))
     assert values[0]["per_query"]["2"]["nDCG@10"] == 1
     assert "run" not in values[0]
-    with pytest.raises(EvaluationError, match="no measure"):
+    with pytest.raises(EvaluationError, match="not a measure"):
         compare(results[0], worst, "F1")
     with pytest.raises(EvaluationError, match="no form of report"):
         render(retrieval_table(results), "xml")
@@ -202,5 +221,5 @@ def test_missing_parts(tmp_path, collection):
         load_collection(tmp_path)
     with pytest.raises(EvaluationError, match="needs a model"):
         evaluate_retrieval(collection, None, modes=["semantic"])
-    with pytest.raises(EvaluationError, match="no way to search"):
+    with pytest.raises(EvaluationError, match="is not a mode"):
         evaluate_retrieval(collection, encode, modes=["neural"])
