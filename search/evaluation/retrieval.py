@@ -113,8 +113,9 @@ def evaluate_retrieval(
     """Judge one model on one collection in each mode, with the first `depth` results of a search.
 
     The documents are put into an index folder and the questions are searched in it as `Index.search` does, with the
-    same candidates and the same fusion; vectors are kept in full precision, and no tags are read in questions. The semantic result also tells how much of the exact ranking the index finds. `encode` is
-    needed for all modes but `lexical`. Raises EvaluationError if a mode is not known or has no encoder.
+    same candidates and the same fusion; vectors are kept in full precision, and no tags are read in questions. The
+    semantic result also tells how much of the exact ranking the index finds. `encode` is needed for all modes but
+    `lexical`. Raises EvaluationError if a mode is not known or has no encoder.
     """
     for mode in modes:
         if mode not in MODES:
