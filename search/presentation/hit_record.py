@@ -9,7 +9,7 @@ import msgspec
 
 from search.article import Article
 from search.retrieval.hit import Hit
-from search.storage.folder.tantivy_index import matched_words
+from search.storage.bm25 import matched_words
 
 __all__ = ["article_record", "as_json", "explanation", "hit_record", "hit_records", "search_records"]
 

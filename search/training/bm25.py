@@ -1,85 +1,49 @@
-"""BM25 of any question with any text, by the statistics of a fixed set of documents.
-
-The engine that searches (tantivy) scores only what it holds. Distillation asks for the score of texts that are in no
-index, and for whole matrices of them, which sparse products give at once.
-"""
+"""BM25 of all questions with all documents of a fixed set at once, as sparse products."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.storage.bm25 import K1, idf, length_norm, words
+
 __all__ = ["BM25"]
 
 
 class BM25:
-    """BM25 (k1 1.2, b 0.75) over lower-cased, English-stemmed words, as tantivy computes it."""
+    """The BM25 of a search by words (`search.storage.bm25`) over some documents."""
 
-    def __init__(self, documents: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> None:
-        import tantivy
+    def __init__(self, documents: Sequence[str]) -> None:
+        counts = [Counter(words(text)) for text in documents]
+        self._vocabulary = {word: column for column, word in enumerate(dict.fromkeys(w for row in counts for w in row))}
+        mean = float(np.mean([row.total() for row in counts]))
+        norms = [length_norm(row.total(), mean) for row in counts]
+        self._documents = self._matrix(counts, lambda row, _, times: times * (K1 + 1) / (times + norms[row]))
+        holding = np.bincount(self._documents.indices, minlength=len(self._vocabulary)).tolist()
+        self._idf = [idf(len(counts), number) for number in holding]
 
-        filters = tantivy.Filter
-        builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(filters.lowercase())
-        self._analyzer = builder.filter(filters.remove_long(40)).filter(filters.stemmer("english")).build()
-        self._k1, self._b = k1, b
-        words = [self._analyzer.analyze(text) for text in documents]
-        self._vocabulary: dict[str, int] = {}
-        for text in words:
-            for word in text:
-                self._vocabulary.setdefault(word, len(self._vocabulary))
-        self._mean_length = float(np.mean([len(text) for text in words]))
-        self._documents = self._weights(words)
-        counts = np.bincount(self._documents.indices, minlength=len(self._vocabulary))
-        self._idf = np.log(1 + (len(words) - counts + 0.5) / (counts + 0.5)).astype(np.float32)
-
-    def score_all(self, queries: Sequence[str]) -> NDArray[np.float32]:
+    def score_all(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Return the scores of every question (rows) with every document of the set (columns)."""
-        scores: NDArray[np.float32] = (self._query(queries) @ self._documents.T).toarray()
+        asked = self._matrix(
+            [Counter(words(text)) for text in questions], lambda _, column, times: times * self._idf[column]
+        )
+        scores: NDArray[np.float32] = (asked @ self._documents.T).toarray()
         return scores
 
-    def score(self, queries: Sequence[str], texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the scores of every question with every text, and each question's largest over texts and set.
-
-        The largest is 1 where no word of the question is known, so that dividing by it is safe.
-        """
-        query = self._query(queries)
-        weights = self._weights([self._analyzer.analyze(text) for text in texts])
-        scores: NDArray[np.float32] = (query @ weights.T).toarray()
-        largest = np.asarray((query @ self._documents.T).max(axis=1).todense()).ravel()
-        largest = np.maximum(largest, scores.max(axis=1))
-        largest[largest <= 0] = 1
-        return scores, largest
-
-    def _weights(self, texts: Sequence[Sequence[str]]) -> Any:
-        """Return the sparse matrix of tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean length))."""
-        rows, columns, values = [], [], []
-        for row, words in enumerate(texts):
-            norm = self._k1 * (1 - self._b + self._b * len(words) / self._mean_length)
-            for word, count in Counter(words).items():
-                column = self._vocabulary.get(word)
-                if column is not None:
-                    rows.append(row)
-                    columns.append(column)
-                    values.append(count * (self._k1 + 1) / (count + norm))
-        return self._matrix(rows, columns, values, len(texts))
-
-    def _query(self, queries: Sequence[str]) -> Any:
-        rows, columns, values = [], [], []
-        for row, text in enumerate(queries):
-            for word in self._analyzer.analyze(text):
-                column = self._vocabulary.get(word)
-                if column is not None:
-                    rows.append(row)
-                    columns.append(column)
-                    values.append(self._idf[column])
-        return self._matrix(rows, columns, values, len(queries))
-
-    def _matrix(self, rows: list[int], columns: list[int], values: list[Any], height: int) -> Any:
+    def _matrix(self, counts: Sequence[Counter[str]], value: Callable[[int, int, int], float]) -> Any:
+        """Return a sparse matrix of texts (rows) and known words (columns); `value` is of row, column and times."""
         from scipy.sparse import csr_matrix
 
-        entries = (np.asarray(values, dtype=np.float32), (rows, columns))
-        return csr_matrix(entries, shape=(height, len(self._vocabulary)))
+        known = [
+            (row, self._vocabulary[word], times)
+            for row, counted in enumerate(counts)
+            for word, times in counted.items()
+            if word in self._vocabulary
+        ]
+        values = np.array([value(*entry) for entry in known], np.float32)
+        rows, columns = [row for row, _, _ in known], [column for _, column, _ in known]
+        return csr_matrix((values, (rows, columns)), shape=(len(counts), len(self._vocabulary)))

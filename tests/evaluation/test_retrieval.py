@@ -22,7 +22,7 @@ from search.evaluation.report import (
 from search.evaluation.retrieval import compare, evaluate_retrieval, judge, rank_documents
 from search.retrieval import engine
 from search.retrieval.fusion import fuse
-from search.storage.folder.tantivy_index import words
+from search.storage.bm25 import words
 
 DOCUMENTS = [
     {"_id": "a", "title": "Aspirin", "text": "prevents strokes in adults"},

@@ -18,10 +18,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from search import api
 from search.article import Deletion
 from search.ingest.pipeline import add_articles
+from search.storage.bm25 import words
 from search.storage.folder import faiss_index as ann
 from search.storage.folder import folder_writer as writer
 from search.storage.folder import segments
-from search.storage.folder.tantivy_index import words
 
 PMIDS = st.integers(1, 25)
 WORDS = st.sampled_from(["aspirin", "bowel", "cancer", "heart", "sleep", "trial", "zebra"])

@@ -17,27 +17,6 @@ from search.training.hybrid import (
 DOCUMENTS = ["Aspirin prevents strokes", "Statins lower the cholesterol of adults", "strokes, strokes and statins"]
 
 
-def test_bm25_equals_tantivys():
-    import tantivy
-
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("text", tokenizer_name="en_stem", index_option="freq")
-    builder.add_integer_field("row", fast=True)
-    index = tantivy.Index(builder.build())
-    writer = index.writer(num_threads=1)
-    for row, text in enumerate(DOCUMENTS):
-        writer.add_document(tantivy.Document(text=text, row=row))
-    writer.commit()
-    index.reload()
-    searcher = index.searcher()
-    hits = searcher.search(index.parse_query("stroke statin", ["text"]), 10).hits
-    rows = searcher.fast_field_values("row", [address for _, address in hits])
-    expected = dict(zip(rows, [score for score, _ in hits], strict=True))
-    scores = BM25(DOCUMENTS).score_all(["stroke statin", "unknown words"])
-    assert scores[0] == pytest.approx([expected[row] for row in range(3)], abs=1e-4)
-    assert scores[1].tolist() == [0, 0, 0]
-
-
 def test_the_teacher_is_the_hybrid_ranking_without_the_text_asked_with():
     bm25 = BM25(DOCUMENTS)
     bank = Bank(DOCUMENTS, np.eye(3, dtype=np.float32), bm25)

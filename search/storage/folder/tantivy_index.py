@@ -20,6 +20,7 @@ import numpy as np
 
 from search.article import Article
 from search.errors import IndexCorruptError
+from search.storage.bm25 import K1, MOST_WORDS, analyzer, idf, length_norm, lexical_text, words
 from search.storage.folder.members import are_among
 from search.storage.folder.tantivy_tokens import (
     TantivyTokens,
@@ -30,67 +31,15 @@ from search.storage.folder.tantivy_tokens import (
 )
 from search.storage.rows import Pmids, Vectors
 
-__all__ = [
-    "MOST_WORDS",
-    "LexicalIndex",
-    "LexicalWriter",
-    "PendingLexical",
-    "lexical_text",
-    "matched_words",
-    "tokens_of_unmerged",
-    "unmerged_tokens",
-    "words",
-]
+__all__ = ["LexicalIndex", "LexicalWriter", "PendingLexical", "tokens_of_unmerged", "unmerged_tokens"]
 
 _HEAP_BYTES = 64_000_000
-
-# Words beyond these say nothing that the first have not said; a pasted text may have thousands.
-MOST_WORDS = 512
 
 #: Up to so many PMIDs a filter is handed to tantivy; above, results are filtered as they come.
 _TERM_SET_LIMIT = 20_000
 
 #: So many more are taken than asked for: the order among equal scores is by PMID.
 _TIES = 16
-
-# BM25 as tantivy computes it, for what is pending.
-_K1, _B = 1.2, 0.75
-
-
-def lexical_text(article: Article) -> str:
-    """Return the text of an article that words are looked up in."""
-    parts = [article.title, article.abstract_text]
-    parts += [heading.descriptor for heading in article.mesh_headings]
-    parts += [keyword.text for keyword in article.keywords]
-    return " ".join(part for part in parts if part)
-
-
-@cache
-def _analyzer() -> Any:
-    import tantivy
-
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    for step in (
-        tantivy.Filter.remove_long(100),
-        tantivy.Filter.ascii_fold(),
-        tantivy.Filter.lowercase(),
-        tantivy.Filter.stopword("english"),
-        tantivy.Filter.stemmer("english"),
-    ):
-        builder = builder.filter(step)
-    return builder.build()
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text as they are indexed: in lower case, without accents, stop words and endings."""
-    found: list[str] = _analyzer().analyze(text)
-    return found
-
-
-def matched_words(question: str, article: Article) -> list[str]:
-    """Return the words of a question, as they are indexed, that an article has too, in the order of the question."""
-    held = set(words(lexical_text(article)))
-    return [word for word in dict.fromkeys(words(question)) if word in held]
 
 
 @cache
@@ -109,7 +58,7 @@ def _open(folder: Path | None) -> Any:
     import tantivy
 
     index = tantivy.Index(_schema(), path=str(folder)) if folder else tantivy.Index(_schema())
-    index.register_tokenizer("medical", _analyzer())
+    index.register_tokenizer("medical", analyzer())
     register_tokens(index)
     return index
 
@@ -182,10 +131,7 @@ class LexicalIndex:
         total = self.count + beyond
         with self._damage_told():
             frequency = {word: int(self._searcher.doc_freq("text", word)) for word in found}
-        return {
-            word: math.log(1 + (total - number + 0.5) / (number + 0.5)) if number < total else 0.0
-            for word, number in frequency.items()
-        }
+        return {word: idf(total, number) if number < total else 0.0 for word, number in frequency.items()}
 
     def _until(self, query: Any, limit: int, allowed: Pmids | None, excluded: Pmids | None) -> tuple[Pmids, Vectors]:
         """Take more and more until enough of them may be shown, or there are no more."""
@@ -252,15 +198,15 @@ class PendingLexical:
     def scores(self, question: str, allowed: Pmids | None = None) -> dict[int, float]:
         """Return the BM25 of each pending article that shares a word with the question."""
         asked = Counter(words(question)[:MOST_WORDS])
-        idf = self._idf(asked)
+        weights = self._weights(asked)
         keep = None if allowed is None else set(allowed.tolist())
         found = {}
         for pmid, counts in self._counts.items():
             if keep is not None and pmid not in keep:
                 continue
-            norm = _K1 * (1 - _B + _B * self._lengths[pmid] / max(self._mean, 1e-9))
+            norm = length_norm(self._lengths[pmid], self._mean)
             score = sum(
-                times * idf[word] * counts[word] * (1 + _K1) / (counts[word] + norm)
+                times * weights[word] * counts[word] * (1 + K1) / (counts[word] + norm)
                 for word, times in asked.items()
                 if word in counts
             )
@@ -268,11 +214,11 @@ class PendingLexical:
                 found[pmid] = score
         return found
 
-    def _idf(self, asked: Iterable[str]) -> dict[str, float]:
+    def _weights(self, asked: Iterable[str]) -> dict[str, float]:
         if self._base is not None and self._base.count > len(self._counts):
             return self._base.idf(asked, len(self._counts))
         total = len(self._counts)
-        return {word: math.log(1 + (total - self._own[word] + 0.5) / (self._own[word] + 0.5)) for word in asked}
+        return {word: idf(total, self._own[word]) for word in asked}
 
 
 def unmerged_tokens(articles: Iterable[Article]) -> Any:

@@ -1,7 +1,7 @@
 """BM25 in PostgreSQL.
 
 PostgreSQL ranks by how often words are there and not by how rare they are, so BM25 is computed here from its parts: a
-`tsvector` holds the words of `search.storage.folder.tantivy_index` (lower case, no stop words, English stems); a GIN
+`tsvector` holds the words of `search.storage.bm25` (lower case, no stop words, English stems); a GIN
 index finds the articles that have one; and how often a word is there is read off `ts_rank`, which for one word is the
 sum of 1/n^2 over its places (n = 1, 2, ...) divided by pi^2/6: each number of places has a rank of its own.
 """
@@ -15,14 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from search.storage.bm25 import K1, MOST_WORDS, B, idf, words
 from search.storage.folder.sqlite_conditions import Condition
-from search.storage.folder.tantivy_index import MOST_WORDS, words
 from search.storage.postgres.postgres_store import PgStoreReader
 from search.storage.rows import Pmids, Vectors
 
 __all__ = ["WordSearch", "WordStatistics", "reaching"]
-
-_K1, _B = 1.2, 0.75
 
 #: The first bound, as a share of what all words of a question can give, and what it is lowered by.
 _FIRST_BOUND, _LOWERED = 0.5, 0.5
@@ -99,11 +97,7 @@ class WordSearch:
             [self._counted.change, list(asked), [_lexeme(word) for word in asked]],
         )
         total = self._articles
-        return {
-            word: (1 + _K1) * asked[word] * math.log(1 + (total - number + 0.5) / (number + 0.5))
-            for word, number in rows
-            if 0 < number <= total
-        }
+        return {word: (1 + K1) * asked[word] * idf(total, number) for word, number in rows if 0 < number <= total}
 
     def _scored(
         self,
@@ -128,7 +122,7 @@ class WordSearch:
             "ORDER BY score DESC, pmid DESC LIMIT %s"
         )
         scored = [value for word, weight in weights.items() for value in (weight, _lexeme(word))]
-        norms = [_BOUNDS, _K1 * (1 - _B), _K1 * _B / self._mean]
+        norms = [_BOUNDS, K1 * (1 - B), K1 * B / self._mean]
         return [(pmid, score) for pmid, score in self._store.query(sql, [*scored, *norms, needed, *values, limit])]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from search.storage.folder.tantivy_index import lexical_text, words
+from search.storage.bm25 import lexical_text, words
 from search.storage.plan import Held, Plan
 from search.storage.postgres.packing import pack_words, rounded_length
 from search.storage.postgres.postgres_conditions import clean

@@ -7,9 +7,10 @@ import pytest
 from helpers import article, put
 
 from search.article import Keyword, MeshHeading
+from search.storage.bm25 import matched_words, words
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_writer import IndexWriter
-from search.storage.folder.tantivy_index import LexicalIndex, LexicalWriter, matched_words, words
+from search.storage.folder.tantivy_index import LexicalIndex, LexicalWriter
 
 TEXTS = {
     1: "aspirin prevents bowel cancer",

@@ -16,7 +16,7 @@ from search.config import Config, PostgresConfig
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters
 from search.storage import backend
-from search.storage.folder.tantivy_index import words as words_of
+from search.storage.bm25 import words as words_of
 from search.storage.postgres import postgres_view as view
 from search.storage.postgres import search_indexes as structures
 from search.storage.postgres.packing import LENGTHS, pack_vectors, rounded_length, unpack_vectors

@@ -1,0 +1,35 @@
+"""One BM25: tantivy's, that of unmerged articles, PostgreSQL's and that of training give the same scores."""
+
+import numpy as np
+import pytest
+from helpers import article, put
+
+from search.storage import backend
+from search.storage.bm25 import lexical_text
+from search.training.bm25 import BM25
+
+ARTICLES = [
+    article(1, "Aspirin prevents strokes", "The aspirin of Sj\u00f6gren's patients: a trial of aspirin in strokes."),
+    article(2, "Statins lower the cholesterol of adults", "And not of children."),
+    article(3, "Strokes, STROKES and statins"),
+    article(4, "On pneumonoultramicroscopicsilicovolcanoconiosis", "A word of more than forty letters."),
+    article(5, "Nothing of the kind"),
+]
+QUESTIONS = ["stroke statin", "the aspirin of the patients", "sjogren", "statins statins cholesterol", "zebra kidneys",
+             "pneumonoultramicroscopicsilicovolcanoconiosis trials"]  # fmt: skip
+
+
+@pytest.mark.parametrize("merged", [0, len(ARTICLES)], ids=["unmerged", "merged"])
+def test_bm25_is_the_same_everywhere(address, encoder, merged):
+    put(address, encoder, *ARTICLES, merge=bool(merged))
+    scores = BM25([lexical_text(item) for item in ARTICLES]).score_all(QUESTIONS)
+    reader = backend.open_reader(address)
+    with reader.view() as view:
+        for question, row in zip(QUESTIONS, scores, strict=True):
+            expected = {pmid: pytest.approx(score, rel=1e-5) for pmid, score in enumerate(row.tolist(), 1) if score}
+            pmids, found = view.words_nearest(question, 10)
+            assert dict(zip(pmids.tolist(), found.tolist(), strict=True)) == expected
+            assert view.words_scores(question, np.arange(1, 6)) == expected
+    reader.close()
+    # Only the words of one question are in no article.
+    assert [bool(row.any()) for row in scores] == [True, True, True, True, False, True]
