@@ -63,6 +63,14 @@ def test_the_newest_version_wins(store, first, second, winner):
     assert counts == {"replaced": 1} if winner == "second" else {"older than what is held": 1}
 
 
+def test_of_two_records_of_one_file_of_nlm_the_later_wins(store):
+    assert put(store, article(1, "first"), sequence=2600003) == {"added": 1}
+    assert put(store, article(1, "second"), sequence=2600003) == {"replaced": 1}
+    assert store.get(1).title == "second"
+    assert put(store, article(1, "third"), article(1, "fourth"), sequence=2600003) == {"replaced": 2}
+    assert store.get(1).title == "fourth"
+
+
 def test_an_unchanged_article_is_not_written_again(store):
     put(store, article(1, "same"))
     before = state(store)
