@@ -100,13 +100,6 @@ class PartialDate(_Part, frozen=True):
                 parts.append(f"{self.day:02d}")
         return "-".join(parts)
 
-    @property
-    def ordinal(self) -> int:
-        """The date as the integer yyyymmdd, with 00 for what is not known; 0 if even the year is not known."""
-        if self.year is None:
-            return 0
-        return self.year * 10_000 + (self.month or 0) * 100 + (self.day or 0 if self.month else 0)
-
 
 class AbstractSection(_Part, frozen=True):
     """One section of an abstract: its text, its label as printed and NLM's category of it."""

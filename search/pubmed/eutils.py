@@ -1,10 +1,9 @@
-"""PubMed's E-utilities: the records that a query finds, asked for no faster than NCBI allows."""
+"""PubMed's E-utilities: search for and fetch records, no faster than NCBI allows."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+from filelock import FileLock
 from lxml import etree
 
 from search.errors import QueryError, SourceError
@@ -28,7 +28,7 @@ from search.pubmed.http import (
     persist,
 )
 
-__all__ = ["MOST_RECORDS", "Eutils", "Found", "Page", "RateLimit", "pages"]
+__all__ = ["MOST_RECORDS", "Eutils", "Page", "RateLimit", "SearchResult", "pages"]
 
 #: NCBI gives no more than this many records of one search in PubMed.
 MOST_RECORDS = 9_999
@@ -37,12 +37,21 @@ PAGE = 200
 
 # Every record has one Entrez date, and a search by it is exact; the first are of the 19th century.
 _FIRST_DAY = date(1700, 1, 1)
-_UNKNOWN = ("ErrorList/PhraseNotFound", "WarningList/QuotedPhraseNotFound")
+#: What esearch says about a query, and how it is passed on.
+_NOTES = (
+    ("ErrorList/PhraseNotFound", "PubMed does not know the phrase {!r} and ignores it"),
+    ("ErrorList/FieldNotFound", "PubMed has no field {!r} and searches without it"),
+    ("WarningList/PhraseIgnored", "PubMed ignores {!r}"),
+    ("WarningList/QuotedPhraseNotFound", "PubMed does not know the quoted phrase {!r}"),
+    ("WarningList/OutputMessage", "PubMed says: {}"),
+    ("QueryTranslation", "PubMed searches for: {}"),
+)
+_LASTING_ERROR = re.compile(r"empty term|invalid|not supported|unsupported|malformed|nothing todo", re.IGNORECASE)
 _CLOSING = (b"</PubmedArticleSet>", b"<PubmedArticleSet/>", b"<PubmedArticleSet></PubmedArticleSet>")
 
 
-class Found(msgspec.Struct, frozen=True):
-    """What a search found: how many in all, the first PMIDs of them, and where NCBI's history server has them."""
+class SearchResult(msgspec.Struct, frozen=True):
+    """The result of a search: the number of records, the first PMIDs, and their place on NCBI's history server."""
 
     count: int
     pmids: list[int]
@@ -52,20 +61,20 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some records of a query, the PMIDs that are done with them, and the share of the query that is done then."""
+    """Some records of a query, their PMIDs, and the share of the query that is done with them (0 to 1)."""
 
     pmids: list[int]
     records: list[Record]
     fraction: float
     notes: tuple[str, ...] = ()
-    #: What is told of a query whose records cannot all be had.
+    #: Says which records of the query cannot be fetched; None if all can.
     incomplete: str | None = None
 
 
 class RateLimit:
     """Spaces requests `interval` seconds apart, whichever processes of this user make them.
 
-    The time of the last one is in a file that is locked for as long as it takes to write the next.
+    A file holds the time of the last one; a lock beside it is held while the next is written.
     """
 
     def __init__(
@@ -82,25 +91,20 @@ class RateLimit:
         self._sleep = sleep
 
     def wait(self) -> None:
-        """Take the next place in the row, and wait until it is time."""
+        """Take the next turn, and wait until it has come."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with FileLock(f"{self._path}.lock", mode=0o600):
             now = self._clock()
-            last = _timestamp(os.pread(descriptor, 64, 0))
+            last = _timestamp(self._path)
             # A time far ahead is of a clock that was wrong.
-            place = max(now, last + self._interval) if last < now + 60 else now
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{place:.6f}".encode(), 0)
-        finally:
-            os.close(descriptor)
-        if place > now:
-            self._sleep(place - now)
+            turn = max(now, last + self._interval) if last < now + 60 else now
+            self._path.write_text(f"{turn:.6f}")
+        if turn > now:
+            self._sleep(turn - now)
 
 
 class Eutils:
-    """Asks esearch and efetch. The API key is in no URL, no log and no error."""
+    """A client of esearch and efetch. The API key is in no URL, no log and no error."""
 
     def __init__(
         self,
@@ -114,9 +118,9 @@ class Eutils:
         patience: Patience | None = None,
         interval: float | None = None,
     ) -> None:
-        """Prepare to ask.
+        """Open a client.
 
-        `cache` is the folder in which processes tell each other when they asked last. `interval` is how many seconds
+        `cache` is the folder in which processes note the time of the last request. `interval` is how many seconds
         apart requests are: by default what NCBI allows, a third of one, or a tenth with a key.
         """
         self._url = url if url.endswith("/") else f"{url}/"
@@ -138,7 +142,7 @@ class Eutils:
 
     def search(
         self, query: str, most: int = MOST_RECORDS, dates: tuple[date, date] | None = None, kind: str = "edat"
-    ) -> Found:
+    ) -> SearchResult:
         """Search PubMed, among records of some dates if they are given, and return up to `most` PMIDs.
 
         `kind` is `edat` (when the record came into PubMed) or `pdat` (published).
@@ -149,12 +153,12 @@ class Eutils:
             parameters |= {"datetype": kind, "mindate": first, "maxdate": last}
         return persist("PubMed's esearch", lambda: _read_search(self._ask("esearch.fcgi", parameters)), self._patience)
 
-    def fetch(self, found: Found, start: int, pmids: list[int]) -> list[Record]:
+    def fetch(self, result: SearchResult, start: int, pmids: list[int]) -> list[Record]:
         """Return the records of a page of a search: from NCBI's history, or by PMID where it has forgotten it.
 
-        A record that is not given, though the search names it, comes as a Rejection.
+        A record that the search names and NCBI does not send comes as a Rejection.
         """
-        history = {"WebEnv": found.web_env, "query_key": found.query_key, "retstart": str(start)}
+        history = {"WebEnv": result.web_env, "query_key": result.query_key, "retstart": str(start)}
         history["retmax"] = str(len(pmids))
         attempts = 0
 
@@ -162,23 +166,23 @@ class Eutils:
             nonlocal attempts
             attempts += 1
             # History is forgotten after some hours, and the answer is an error that says so or says nothing.
-            return self._records(history if attempts == 1 and found.web_env else _by_pmid(pmids))
+            return self._records(history if attempts == 1 and result.web_env else _by_pmid(pmids))
 
         records = persist("PubMed's efetch", attempt, self._patience)
         missing = _missing(pmids, records)
-        if missing and found.web_env:
+        if missing and result.web_env:
             records += persist("PubMed's efetch", lambda: self._records(_by_pmid(missing)), self._patience)
-        asked = set(pmids)
-        records = [record for record in records if isinstance(record, Rejection) or record.pmid in asked]
+        requested = set(pmids)
+        records = [record for record in records if isinstance(record, Rejection) or record.pmid in requested]
         return records + [
-            Rejection("PubMed", "its search names the record and it is not given", pmid)
+            Rejection("PubMed", "the search lists this record but NCBI did not send it", pmid)
             for pmid in _missing(pmids, records)
         ]
 
     def _records(self, parameters: dict[str, str]) -> list[Record]:
         body = self._ask("efetch.fcgi", {"retmode": "xml", **parameters})
         if not body.rstrip().endswith(_CLOSING):
-            raise TransientError(self._said(body) or "the answer breaks off in the middle of the records")
+            raise TransientError(self._error_in(body) or "the answer ends in the middle of the records")
         try:
             return list(_read_records(body))
         except SourceError as error:
@@ -189,18 +193,20 @@ class Eutils:
         self._rate.wait()
         try:
             response = ask(self._client, "POST", f"{self._url}{program}", {**self._common, **parameters})
-        except httpx.HTTPError as error:
-            raise TransientError(failure(error)) from None
-        if response.status_code == 400 and (said := self._said(response.content)):
-            advice = "; check the environment variable NCBI_API_KEY" if "key" in said.lower() else ""
-            raise SourceError(f"PubMed's {program}: {said}{advice}")
+        except httpx.HTTPError as problem:
+            raise TransientError(failure(problem)) from None
+        if response.status_code == 400 and (error := self._error_in(response.content)):
+            advice = "; check the environment variable NCBI_API_KEY" if "key" in error.lower() else ""
+            raise SourceError(f"PubMed's {program}: {error}{advice}")
         check_status(response)
-        if said := self._said(response.content):
-            raise TransientError(said)
+        if error := self._error_in(response.content):
+            # What is wrong with a query stays wrong; history that is forgotten is an error of efetch.
+            lasting = program == "esearch.fcgi" and _LASTING_ERROR.search(error)
+            raise SourceError(f"PubMed's {program}: {error}") if lasting else TransientError(error)
         return response.content
 
-    def _said(self, body: bytes) -> str | None:
-        """Return what an answer says that is an error, though its status may be 200; None if it is none."""
+    def _error_in(self, body: bytes) -> str | None:
+        """Return the error in an answer, whose status may still be 200; None if there is none."""
         text = _error_text(body)
         if text is None:
             return None
@@ -218,31 +224,33 @@ def pages(eutils: Eutils, query: str, limit: int | None, done: set[int], most: i
     if not query.strip():
         raise QueryError("the query to PubMed is empty")
     first = eutils.search(query, most if limit is None else min(limit, most))
-    wanted = first.count if limit is None else min(limit, first.count)
+    total = first.count if limit is None else min(limit, first.count)
     yield Page([], [], 0.0, first.notes)
     seen: set[int] = set()
-    for found in [first] if wanted <= most else _slices(eutils, query, most, _FIRST_DAY, _last_day()):
-        for start in range(0, len(found.pmids), PAGE):
-            pmids = found.pmids[start : start + PAGE]
-            new = [pmid for pmid in pmids if pmid not in seen][: wanted - len(seen)]
+    for result in [first] if total <= most else _slices(eutils, query, most, _FIRST_DAY, _last_day()):
+        for start in range(0, len(result.pmids), PAGE):
+            pmids = result.pmids[start : start + PAGE]
+            new = [pmid for pmid in pmids if pmid not in seen][: total - len(seen)]
             if new and not done.issuperset(new):
-                records = eutils.fetch(found, start, pmids)
+                records = eutils.fetch(result, start, pmids)
                 chosen = set(new)
                 records = [record for record in records if record.pmid is None or record.pmid in chosen]
-                yield Page(new, records, (len(seen) + len(new)) / wanted)
+                yield Page(new, records, (len(seen) + len(new)) / total)
             seen.update(new)
-        if len(seen) >= wanted:
+        if len(seen) >= total:
             return
-    if len(seen) < wanted:
-        note = f"{len(seen):,} of {wanted:,} records were reached: NCBI gives {most:,} of one search and no more"
+    if len(seen) < total:
+        note = f"{len(seen):,} of {total:,} records could be fetched: NCBI gives at most {most:,} of one search"
         yield Page([], [], 1.0, incomplete=note)
 
 
-def _slices(eutils: Eutils, query: str, most: int, first: date, last: date, kind: str = "edat") -> Iterator[Found]:
+def _slices(
+    eutils: Eutils, query: str, most: int, first: date, last: date, kind: str = "edat"
+) -> Iterator[SearchResult]:
     """Search slices of time, halved until each has no more records than NCBI gives; the latest first."""
-    found = eutils.search(query, most, (first, last), kind)
-    if found.count <= most:
-        yield found
+    result = eutils.search(query, most, (first, last), kind)
+    if result.count <= most:
+        yield result
     elif first < last:
         middle = first + (last - first) // 2
         yield from _slices(eutils, query, most, middle + timedelta(days=1), last, kind)
@@ -252,7 +260,7 @@ def _slices(eutils: Eutils, query: str, most: int, first: date, last: date, kind
         day = f"{first:%Y/%m/%d}"
         yield from _slices(eutils, f'({query}) AND "{day}"[edat]', most, _FIRST_DAY, _last_day(), "pdat")
     else:
-        yield found
+        yield result
 
 
 def _last_day() -> date:
@@ -269,16 +277,20 @@ def _missing(pmids: list[int], records: list[Record]) -> list[int]:
     return [pmid for pmid in pmids if pmid not in given]
 
 
-def _read_search(body: bytes) -> Found:
+def _read_search(body: bytes) -> SearchResult:
     try:
         root = _parse(body)
         count = int(root.findtext("Count") or "")
         pmids = [int(entry.text or "") for entry in root.iterfind("IdList/Id")]
     except (etree.XMLSyntaxError, ValueError):
-        raise TransientError("the answer is no whole search result") from None
-    unknown = [entry.text or "" for name in _UNKNOWN for entry in root.iterfind(name)]
-    notes = tuple(f"PubMed does not know the phrase {phrase!r} and passes over it" for phrase in unknown)
-    return Found(count, pmids, root.findtext("WebEnv") or "", root.findtext("QueryKey") or "", notes)
+        raise TransientError("the answer is not a complete search result") from None
+    notes = tuple(
+        form.format(" ".join(entry.text.split()))
+        for name, form in _NOTES
+        for entry in root.iterfind(name)
+        if entry.text and entry.text.strip()
+    )
+    return SearchResult(count, pmids, root.findtext("WebEnv") or "", root.findtext("QueryKey") or "", notes)
 
 
 def _error_text(body: bytes) -> str | None:
@@ -291,7 +303,7 @@ def _error_text(body: bytes) -> str | None:
             return "an answer that cannot be read"
         return str(content.get("error") or content.get("esearchresult", {}).get("ERROR") or "an unknown error")
     if not start.startswith(b"<"):
-        return "an answer that is no XML" if start else "nothing"
+        return "an answer that is not XML" if start else "nothing"
     if b"<html" in start.lower():
         return "a web page instead of an answer"
     if b"<ERROR>" in body[:20_000] and b"<PubmedArticleSet" not in start:
@@ -312,8 +324,8 @@ def _read_records(body: bytes) -> Iterator[Record]:
         yield from read_records(batch, "PubMed")
 
 
-def _timestamp(data: bytes) -> float:
+def _timestamp(path: Path) -> float:
     try:
-        return float(data)
-    except ValueError:
+        return float(path.read_text())
+    except (OSError, ValueError):
         return 0.0

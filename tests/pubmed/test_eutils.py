@@ -88,7 +88,7 @@ def test_a_limit_holds_over_slices(eutils):
 def test_what_cannot_be_reached_is_told(server, eutils):
     server.records = {pmid: (xml, "2001/01/01") for pmid, (xml, _) in server.records.items()}
     last = list(pages(eutils, "aspirin", None, set(), most=60))[-1]
-    assert last.incomplete == "60 of 450 records were reached: NCBI gives 60 of one search and no more"
+    assert last.incomplete == "60 of 450 records could be fetched: NCBI gives at most 60 of one search"
 
 
 def test_pages_that_are_done_are_not_fetched_again(server, eutils):
@@ -131,14 +131,36 @@ def test_a_record_that_is_not_given_is_told(server, eutils):
     server.before_answer = lambda path: path == "efetch.fcgi" and server.records.pop(449, None)
     page = list(pages(eutils, "aspirin", 3, set()))[-1]
     assert [record.pmid for record in page.records] == [450, 448, 449]
-    assert page.records[2] == Rejection("PubMed", "its search names the record and it is not given", 449)
+    assert page.records[2] == Rejection("PubMed", "the search lists this record but NCBI did not send it", 449)
 
 
-def test_phrases_that_pubmed_passes_over_are_told(server, eutils):
-    body = b"<eSearchResult><Count>0</Count><IdList/><ErrorList><PhraseNotFound>aspirn</PhraseNotFound></ErrorList>"
-    server.faults["esearch.fcgi"] = [Fault(body=body + b"</eSearchResult>")]
+def test_whatever_pubmed_says_about_a_query_is_passed_on(server, eutils):
+    body = b"""<eSearchResult><Count>0</Count><IdList/>
+        <QueryTranslation>asthma[MeSH Terms] OR asthma[All Fields]</QueryTranslation>
+        <ErrorList><PhraseNotFound>aspirn</PhraseNotFound><FieldNotFound>NoSuchField</FieldNotFound></ErrorList>
+        <WarningList><PhraseIgnored>the</PhraseIgnored><PhraseIgnored>of</PhraseIgnored>
+        <QuotedPhraseNotFound>"big lung"[tiab]</QuotedPhraseNotFound>
+        <OutputMessage>Wildcard search for 'a*' used only the first 600 variations.</OutputMessage></WarningList>
+        </eSearchResult>"""
+    server.faults["esearch.fcgi"] = [Fault(body=body)]
     (page,) = pages(eutils, "aspirn", None, set())
-    assert page.notes == ("PubMed does not know the phrase 'aspirn' and passes over it",)
+    assert page.notes == (
+        "PubMed does not know the phrase 'aspirn' and ignores it",
+        "PubMed has no field 'NoSuchField' and searches without it",
+        "PubMed ignores 'the'",
+        "PubMed ignores 'of'",
+        "PubMed does not know the quoted phrase '\"big lung\"[tiab]'",
+        "PubMed says: Wildcard search for 'a*' used only the first 600 variations.",
+        "PubMed searches for: asthma[MeSH Terms] OR asthma[All Fields]",
+    )
+
+
+@pytest.mark.parametrize("error", ["Empty term and query_key - nothing todo", "Invalid db name specified: pubmet"])
+def test_an_error_that_lasts_is_not_tried_again(server, eutils, waits, error):
+    server.faults["esearch.fcgi"] = [Fault(body=f"<eSearchResult><ERROR>{error}</ERROR></eSearchResult>".encode())]
+    with pytest.raises(SourceError, match=error):
+        list(pages(eutils, "aspirin", None, set()))
+    assert waits == [] and len(server.requests) == 1
 
 
 def test_an_empty_query_is_refused(eutils):

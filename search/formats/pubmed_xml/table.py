@@ -24,7 +24,6 @@ __all__ = ["ElementTable", "NotPlainError", "Rows", "forget_attributes", "with_c
 Rows = NDArray[np.int64]
 
 _LESS_THAN, _GREATER_THAN, _SLASH, _SPACE = b"<>/ "
-_QUOTES = b"\"'"
 
 #: Deeper than any record; each level costs a search through the table.
 _MAX_DEPTH = 100
