@@ -11,6 +11,7 @@ SearchError
 │   └── IndexLockedError     another process is writing
 ├── StoreError           the database refused (disk full, read-only, ...)
 ├── QueryError           a question or filter that cannot be answered as it stands
+│   └── NotFoundError        an article or a saved search that is asked for by name and is not in the index
 ├── ExportError          an export that cannot be written
 ├── TrainingError        pairs, parameters or checkpoints that cannot be used
 └── EvaluationError      a collection or file that cannot be judged with
@@ -30,6 +31,7 @@ __all__ = [
     "IndexMismatchError",
     "InvalidRecordError",
     "ModelError",
+    "NotFoundError",
     "QueryError",
     "SearchError",
     "SourceError",
@@ -80,6 +82,10 @@ class StoreError(SearchError):
 
 class QueryError(SearchError):
     """A question or a filter cannot be answered as it stands."""
+
+
+class NotFoundError(QueryError):
+    """What was asked for by its name is not there: an article, a saved search."""
 
 
 class ExportError(SearchError):

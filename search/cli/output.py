@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from search.article import Article
 from search.formats.csv import defuse
 from search.normalize import UNSAFE, escaped
 from search.presentation.citation import author_names, source
-from search.presentation.hit_record import as_json, explanation, hit_record, hit_records, search_records
+from search.presentation.hit import Explanation, as_json, explanation, hit_record, hit_records, search_records
 from search.presentation.notices import Notice, notices_of
 from search.retrieval.facets import Facets
 from search.retrieval.hit import Hit
@@ -52,7 +54,7 @@ def print_searches(
     elif style == "jsonl":
         for question, hits in zip(questions, answers, strict=True):
             for record in hit_records(question, hits, explain=explain):
-                print_json({"question": question, **record} if several else record)
+                print_json({"question": question, **msgspec.to_builtins(record)} if several else record)
     elif several:
         print_json(search_records(questions, answers, explain=explain), indent=2)
     else:
@@ -95,7 +97,7 @@ def _print_table(question: str | None, hits: list[Hit], *, headed: bool, explain
     console.print(table)
 
 
-def _title(hit: Hit, explained: dict[str, Any] | None) -> Text:
+def _title(hit: Hit, explained: Explanation | None) -> Text:
     """Return the title with its notices, evidence, duplicates and link."""
     from rich.text import Text
 
@@ -109,8 +111,9 @@ def _title(hit: Hit, explained: dict[str, Any] | None) -> Text:
     for other in hit.duplicates:
         text.append(f"\nalso PMID {other.pmid}: {other.reason}", style="yellow")
     if explained:
-        words = ", ".join(explained.pop("matched_words")) or "none"
-        numbers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in explained.items() if value)
+        words = ", ".join(explained.matched_words) or "none"
+        values = {name: value for name, value in msgspec.structs.asdict(explained).items() if name != "matched_words"}
+        numbers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items() if value)
         text.append(f"\n{numbers}; words in common: {plain(words)}", style="cyan")
     text.append(f"\n{hit.article.url}", style=f"dim link {hit.article.url}")
     return text
@@ -126,7 +129,10 @@ def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) ->
     writer.writerow((["question"] if several else []) + list(_COLUMNS))
     for question, hits in zip(questions, answers, strict=True):
         for hit in hits:
-            record = {**hit_record(hit), "notices": "; ".join(map(_badge, notices_of(hit.article)))}
+            record = {
+                **msgspec.to_builtins(hit_record(hit)),
+                "notices": "; ".join(map(_badge, notices_of(hit.article))),
+            }
             cells = [_cell(record[column]) for column in _COLUMNS]
             writer.writerow(([_cell(question)] if several else []) + cells)
     sys.stdout.write(stream.getvalue())

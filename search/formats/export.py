@@ -17,10 +17,11 @@ __all__ = ["FORMATS", "Format", "render", "write"]
 
 
 class Format(NamedTuple):
-    """A format: what it is called, the usual ending of its files, and how one article is written in it."""
+    """A format: its title, the ending and the media type of its files, and how one article is written in it."""
 
     title: str
     suffix: str
+    media_type: str
     render: Callable[..., str]
     header: str = ""
     numbered: bool = False
@@ -28,12 +29,14 @@ class Format(NamedTuple):
 
 #: The formats by name.
 FORMATS: dict[str, Format] = {
-    "ris": Format("RIS, for reference managers and review tools", ".ris", ris.render),
-    "bibtex": Format("BibTeX, for LaTeX", ".bib", bibtex.render),
-    "nbib": Format("MEDLINE text, as PubMed writes it", ".nbib", nbib.render),
-    "csv": Format("CSV, for spreadsheets", ".csv", csv.render, header=csv.header()),
-    "jsonl": Format("JSON lines, with every field of the record", ".jsonl", jsonl.render),
-    "markdown": Format("Markdown, a list to read", ".md", markdown.render, numbered=True),
+    "ris": Format(
+        "RIS, for reference managers and review tools", ".ris", "application/x-research-info-systems", ris.render
+    ),
+    "bibtex": Format("BibTeX, for LaTeX", ".bib", "application/x-bibtex", bibtex.render),
+    "nbib": Format("MEDLINE text, as PubMed writes it", ".nbib", "application/nbib", nbib.render),
+    "csv": Format("CSV, for spreadsheets", ".csv", "text/csv", csv.render, header=csv.header()),
+    "jsonl": Format("JSON lines, with every field of the record", ".jsonl", "application/jsonl", jsonl.render),
+    "markdown": Format("Markdown, a list to read", ".md", "text/markdown", markdown.render, numbered=True),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,58 +19,12 @@ from search.api import Index
 from search.article import Article
 from search.config import Config, config_from_dict
 from search.errors import ExportError, QueryError
-from search.presentation.hit_record import hit_record
+from search.presentation.hit import hit_record
 from search.pubmed.subset import Part
-from search.retrieval.context import Retracted
-from search.retrieval.filters import Filters, filters_from_dict
-from search.retrieval.request import Mode
+from search.retrieval.hit import Hit
+from search.retrieval.request import ContextRequest, ExportRequest, SearchRequest, SimilarRequest, read_request
 
 __all__ = ["Context", "Export", "Ingest", "Search", "Similar", "Sync"]
-
-
-class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An element of the workflow `search`: a question and how it is to be answered, as in `Index.search`."""
-
-    query: str
-    limit: int
-    mode: Mode
-    filters: Filters = Filters()
-    evidence: int = 0
-    fold: bool = True
-
-
-class SimilarRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An element of the workflow `similar`: what is to be found more of, as in `Index.similar`."""
-
-    pmids: tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
-    unlike: tuple[int, ...] = ()
-    limit: int
-    filters: Filters = Filters()
-
-
-class ContextRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An element of the workflow `context`: a question and how much may be said, as in `Index.context`."""
-
-    query: str
-    tokens: int = 1500
-    limit: int = 20
-    sentences: int = 3
-    mode: Mode
-    filters: Filters = Filters()
-    retracted: Retracted = "mark"
-
-
-class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An element of the workflow `export`: PMIDs or a question, the format, and the file to write, if there is one."""
-
-    format: str = "ris"
-    pmids: tuple[int, ...] = ()
-    query: str | None = None
-    limit: int
-    mode: Mode
-    filters: Filters = Filters()
-    output: str | None = None
 
 
 class SyncRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +35,15 @@ class SyncRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     change_part: bool = False
     accept_removals: bool = False
     keep: bool = False
+
+
+class ExportToFile(ExportRequest, frozen=True):
+    """An element of the workflow `export`: what to export, and the file to write, if there is one."""
+
+    output: str | None = None
+
+
+_Request = TypeVar("_Request", bound=msgspec.Struct)
 
 
 class _Pipeline:
@@ -109,6 +72,19 @@ class _Pipeline:
             Index.create(self.config.index, config=self.config).close()
         return self.index()
 
+    def _read(
+        self, element: Any, kind: type[_Request], short: str, defaults: Mapping[str, Any] | None = None
+    ) -> _Request:
+        """Read an element: a mapping of a request's fields, or the value of its field `short` alone."""
+        if not isinstance(element, Mapping):
+            element = {short: [element] if short == "pmids" else element}
+        given = {("question" if key == "query" else key): value for key, value in element.items()}
+        try:
+            return read_request({**(defaults or {}), **given}, kind, strict=False)
+        except QueryError as error:
+            name = {"pmids": "PMID", "question": "question"}.get(short, short)
+            raise QueryError(f"an element is a {name}, or a mapping with options: {error}") from error
+
     def close(self) -> None:
         """Close the index."""
         with self._lock:
@@ -123,31 +99,21 @@ class Search(_Pipeline):
     def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Return the hits of each question, as plain records.
 
-        An element is a question, or a mapping of SearchRequest's fields, `filters` as in `Filters`. Raises QueryError
-        for anything else.
+        An element is a question, or a mapping of SearchRequest's fields, with the question as `query`. Raises
+        QueryError for anything else.
         """
-        requests = [self._request(element) for element in elements]
+        requests = [self._read(element, SearchRequest, "question") for element in elements]
         answers: list[list[dict[str, Any]]] = [[] for _ in requests]
         # Questions that differ in nothing else are encoded and searched as one batch.
         batches: dict[SearchRequest, list[int]] = {}
-        for place, request in enumerate(requests):
-            batches.setdefault(msgspec.structs.replace(request, query=""), []).append(place)
-        for options, places in batches.items():
-            found = self.index().search(
-                [requests[place].query for place in places],
-                options.limit,
-                mode=options.mode,
-                filters=options.filters,
-                evidence=options.evidence,
-                fold=options.fold,
-            )
-            for place, hits in zip(places, found, strict=True):
-                answers[place] = [hit_record(hit) for hit in hits]
+        for position, request in enumerate(requests):
+            batches.setdefault(msgspec.structs.replace(request, question=""), []).append(position)
+        for options, positions in batches.items():
+            results = self.index().engine.search([requests[position].question for position in positions], options)
+            for position, hits in zip(positions, results, strict=True):
+                question = requests[position].question if options.explain else None
+                answers[position] = _plain(hits, question)
         return answers
-
-    def _request(self, element: str | dict[str, Any]) -> SearchRequest:
-        given = {"query": element} if isinstance(element, str) else element
-        return _read(given, SearchRequest, {"limit": self.config.results, "mode": self.config.mode}, "a question")
 
 
 class Similar(_Pipeline):
@@ -160,12 +126,12 @@ class Similar(_Pipeline):
         """
         answers = []
         for element in elements:
-            given = {"pmids": [element]} if isinstance(element, int | str) else element
-            request = _read(given, SimilarRequest, {"limit": self.config.results}, "a PMID")
+            request = self._read(element, SimilarRequest, "pmids")
+            limit = request.offset + (request.limit or self.config.results)
             hits = self.index().similar(
-                request.pmids, request.limit, unlike=request.unlike, texts=request.texts, filters=request.filters
+                request.pmids, limit, unlike=request.unlike, texts=request.texts, filters=request.filters
             )
-            answers.append([hit_record(hit) for hit in hits])
+            answers.append(_plain(hits[request.offset :]))
         return answers
 
 
@@ -184,22 +150,22 @@ class Context(_Pipeline):
     def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
         """Return, for each question, passages with their sources: `question`, `text`, `sources`, `tokens`.
 
-        An element is a question, or a mapping of ContextRequest's fields. Raises QueryError for anything else.
+        An element is a question, or a mapping of ContextRequest's fields, with the question as `query`. Raises
+        QueryError for anything else.
         """
         answers = []
         for element in elements:
-            given = {"query": element} if isinstance(element, str) else element
-            asked = _read(given, ContextRequest, {"mode": self.config.mode, **self.defaults}, "a question")
-            found = self.index().context(
-                asked.query,
-                asked.tokens,
-                limit=asked.limit,
-                sentences=asked.sentences,
-                mode=asked.mode,
-                filters=asked.filters,
-                retracted=asked.retracted,
+            request = self._read(element, ContextRequest, "question", self.defaults)
+            context = self.index().context(
+                request.question,
+                request.tokens,
+                limit=request.limit,
+                sentences=request.sentences,
+                mode=request.mode,
+                filters=request.filters,
+                retracted=request.retracted,
             )
-            answers.append(msgspec.to_builtins(found))
+            answers.append(msgspec.to_builtins(context))
         return answers
 
 
@@ -209,38 +175,34 @@ class Export(_Pipeline):
     def __call__(self, elements: Sequence[int | str | dict[str, Any]]) -> list[str]:
         """Return the articles of each element in a format of `search export`; with `output`, the path of the file.
 
-        An element is a PMID, or a mapping of ExportRequest's fields. Raises QueryError for anything else, ExportError
-        for a format there is not or a file that cannot be written.
+        An element is a PMID, or a mapping of ExportRequest's fields, with a question as `query`, and `output`. Raises
+        QueryError for anything else, ExportError for a file that cannot be written.
         """
-        defaults = {"limit": self.config.results, "mode": self.config.mode}
-        answers = []
-        for element in elements:
-            given = {"pmids": [element]} if isinstance(element, int | str) else element
-            answers.append(self._export(_read(given, ExportRequest, defaults, "a PMID")))
-        return answers
+        defaults = {"limit": self.config.results}
+        return [self._export(self._read(element, ExportToFile, "pmids", defaults)) for element in elements]
 
-    def _export(self, asked: ExportRequest) -> str:
+    def _export(self, request: ExportToFile) -> str:
         from search.formats.export import write
 
-        articles = self._articles(asked)
-        if asked.output is None:
+        articles = self._articles(request)
+        if request.output is None:
             stream = io.StringIO()
-            write(articles, stream, asked.format)
+            write(articles, stream, request.format)
             return stream.getvalue()
         try:
-            with Path(asked.output).open("w", encoding="utf-8", newline="") as file:
-                write(articles, file, asked.format)
+            with Path(request.output).open("w", encoding="utf-8", newline="") as file:
+                write(articles, file, request.format)
         except OSError as error:
-            raise ExportError(f"{asked.output}: {error.strerror}") from error
-        return asked.output
+            raise ExportError(f"{request.output}: {error.strerror}") from error
+        return request.output
 
-    def _articles(self, asked: ExportRequest) -> list[Article]:
-        if (asked.query is None) == (not asked.pmids):
+    def _articles(self, request: ExportToFile) -> list[Article]:
+        if (request.question is None) == (not request.pmids):
             raise QueryError("an element is a PMID, or a mapping with either pmids or a query")
-        if asked.query is not None:
-            hits = self.index().search(asked.query, asked.limit, mode=asked.mode, filters=asked.filters)
+        if request.question is not None:
+            hits = self.index().search(request.question, request.limit, mode=request.mode, filters=request.filters)
             return [hit.article for hit in hits]
-        return self.index().get_many(asked.pmids)
+        return self.index().get_many(request.pmids)
 
 
 class Sync(_Pipeline):
@@ -254,14 +216,13 @@ class Sync(_Pipeline):
         """
         reports = []
         for element in elements:
-            given = {"folder": element or None} if isinstance(element, str) else element
-            asked = _read(given, SyncRequest, {}, "a folder")
+            request = self._read(element, SyncRequest, "folder")
             report = self.open_or_create().sync(
-                asked.folder,
-                part=asked.part,
-                change_part=asked.change_part,
-                accept_removals=asked.accept_removals,
-                keep=asked.keep,
+                request.folder or None,
+                part=request.part,
+                change_part=request.change_part,
+                accept_removals=request.accept_removals,
+                keep=request.keep,
             )
             reports.append(msgspec.to_builtins(report))
         return reports
@@ -275,15 +236,5 @@ class Ingest(_Pipeline):
         return [{"path": element, **msgspec.to_builtins(self.open_or_create().add(element))} for element in elements]
 
 
-_Request = TypeVar("_Request", SearchRequest, SimilarRequest, ContextRequest, ExportRequest, SyncRequest)
-
-
-def _read(given: Any, kind: type[_Request], defaults: dict[str, Any], short: str) -> _Request:
-    """Read an element; what it does not say is as in the configuration."""
-    if not isinstance(given, dict):
-        raise QueryError(f"an element is {short}, or a mapping of {', '.join(kind.__struct_fields__)}")
-    filters = {"filters": filters_from_dict(given["filters"])} if "filters" in given else {}
-    try:
-        return msgspec.convert({**defaults, **given, **filters}, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise QueryError(f"an element is {short}, or a mapping with options: {error}") from error
+def _plain(hits: Sequence[Hit], explain: str | None = None) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(hit_record(hit, explain)) for hit in hits]

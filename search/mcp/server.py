@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
+import msgspec
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
@@ -21,7 +22,7 @@ from search.article import Article
 from search.config import Config
 from search.errors import SearchError
 from search.presentation.citation import citation
-from search.presentation.hit_record import article_record
+from search.presentation.hit import article_record, hit_record
 from search.presentation.notices import notice_labels
 from search.retrieval.filters import Filters, filters_from_dict
 from search.retrieval.hit import Hit
@@ -99,7 +100,7 @@ class Tools:
         article = await self._run(partial(self.index.get, pmid))
         if article is None:
             raise ToolError(f"PMID {pmid} is not in this index")
-        return {**article_record(article), **_to_cite(article)}
+        return {**msgspec.to_builtins(article_record(article)), **_to_cite(article)}
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         """Do some work in a thread; what is refused, and an error of this package, is told to the model."""
@@ -162,19 +163,16 @@ def run_http(address: str | Path, config: Config, started: Callable[[str, str], 
         index.close()
 
 
+_SHOWN = ("rank", "pmid", "title", "journal", "year", "publication_types", "url")
+
+
 def _result(hit: Hit) -> dict[str, Any]:
-    article = hit.article
+    record = hit_record(hit)
     return {
-        "rank": hit.rank,
+        **{name: getattr(record, name) for name in _SHOWN},
         "score": round(hit.score, 4),
-        "pmid": hit.pmid,
-        "title": article.title,
-        "journal": article.journal_name or None,
-        "year": article.year,
-        "publication_types": [kind.name for kind in article.publication_types],
-        "evidence": [part.text for part in hit.evidence],
-        "url": article.url,
-        **_to_cite(article),
+        "evidence": [sentence.text for sentence in hit.evidence],
+        **_to_cite(hit.article),
     }
 
 

@@ -7,8 +7,6 @@ by any of them. What needs AND, OR and NOT beyond that goes into `expression`, w
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -17,6 +15,7 @@ import msgspec
 
 from search.article import MAX_PMID, Article, MeshHeading
 from search.errors import QueryError
+from search.messages import explained
 from search.normalize import date_span, journal_key, journal_keys, language_code, name_key, yyyymmdd
 
 __all__ = [
@@ -243,7 +242,8 @@ def filters_from_dict(data: Mapping[str, Any]) -> Filters:
     try:
         return msgspec.convert(_with_mesh_terms(data), Filters)
     except msgspec.ValidationError as error:
-        raise QueryError(_explained(str(error))) from error
+        names = [name for part in _PARTS for name in part.__struct_fields__]
+        raise QueryError(explained(error, names, "filter")) from error
 
 
 def _with_mesh_terms(data: Any, depth: int = 0) -> Any:
@@ -262,21 +262,6 @@ def _with_mesh_terms(data: Any, depth: int = 0) -> Any:
 
 
 _PARTS: tuple[type[msgspec.Struct], ...] = (Filters, MeshTerm, And, Not, Term)
-
-
-def _explained(message: str) -> str:
-    """Return msgspec's message in the words of filters."""
-    reason, _, path = message.partition(" - at `$")
-    where = path.rstrip("`").lstrip(".")
-    unknown = re.search(r"unknown field `(.*)`", reason)
-    if unknown is None:
-        return f"filter {where}: {reason[:1].lower()}{reason[1:]}" if where else f"filters: {reason}"
-    names = {name: None for part in _PARTS for name in part.__struct_fields__}
-    nearest = difflib.get_close_matches(unknown[1], names, n=1) or difflib.get_close_matches(
-        unknown[1].replace("-", "_").lower(), names, n=1, cutoff=0.4
-    )
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(Filters.__struct_fields__)}"
-    return f"no filter {unknown[1]!r}{f' in {where}' if where else ''}: {hint}"
 
 
 def _spoken(day: int) -> str:

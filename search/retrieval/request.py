@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from search.article import MAX_PMID
 from search.errors import QueryError
-from search.retrieval.filters import And, Filters
+from search.messages import explained
+from search.retrieval.context import Retracted
+from search.retrieval.filters import And, Filters, filters_from_dict
 from search.retrieval.tags import parse_question
 
-__all__ = ["MODES", "Mode", "Question", "SearchOptions", "check_limit", "check_question", "read_question"]
+__all__ = [
+    "MODES",
+    "ArticlesRequest",
+    "BatchRequest",
+    "ContextRequest",
+    "ExportFormat",
+    "ExportRequest",
+    "FacetsRequest",
+    "MapRequest",
+    "Mode",
+    "Question",
+    "SavedRequest",
+    "SearchOptions",
+    "SearchRequest",
+    "SimilarRequest",
+    "check_limit",
+    "check_question",
+    "questions_of",
+    "read_question",
+    "read_request",
+]
 
 Mode = Literal["semantic", "lexical", "hybrid"]
 MODES: tuple[Mode, ...] = ("semantic", "lexical", "hybrid")
@@ -30,7 +54,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     offset: Annotated[int, Meta(ge=0, description="How many of the first results to leave out.")] = 0
     mode: Mode | None = None
     filters: Filters = Filters()
-    evidence: Annotated[int, Meta(ge=0, description="How many evidence sentences each hit comes with.")] = 0
+    evidence: Annotated[int, Meta(ge=0, le=10, description="How many evidence sentences each hit comes with.")] = 0
     fold: bool = True
 
 
@@ -68,3 +92,123 @@ def check_limit(limit: int) -> int:
     if limit < 1:
         raise QueryError(f"the number of results must be at least 1, not {limit}")
     return limit
+
+
+ExportFormat = Literal["ris", "bibtex", "nbib", "csv", "jsonl", "markdown"]
+
+#: Longer questions are a mistake: a model reads some hundreds of words.
+QuestionText = Annotated[
+    str, Meta(min_length=1, max_length=10_000, description="A question, PubMed field tags and all.")
+]
+Texts = Annotated[tuple[QuestionText, ...], Meta(max_length=100)]
+Pmid = Annotated[int, Meta(ge=1, le=MAX_PMID)]
+Pmids = Annotated[tuple[Pmid, ...], Meta(max_length=10_000)]
+Count = Annotated[int, Meta(ge=1, description="How many results; the default is the configuration's `results`.")]
+
+
+class SearchRequest(SearchOptions, frozen=True):
+    """A question, and how to answer it: as `search query`."""
+
+    question: QuestionText
+    explain: bool = False
+
+
+class BatchRequest(SearchOptions, frozen=True):
+    """Several questions that are answered in the same way: as `search query --queries`."""
+
+    questions: Annotated[tuple[QuestionText, ...], Meta(min_length=1, max_length=100)]
+    explain: bool = False
+
+
+class _Filtered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the requests without the options of a search."""
+
+    mode: Mode | None = None
+    filters: Filters = Filters()
+
+
+class SimilarRequest(_Filtered, frozen=True):
+    """Articles and texts to find more like, and articles to keep away from: as `search similar`."""
+
+    pmids: Pmids = ()
+    texts: Texts = ()
+    unlike: Pmids = ()
+    limit: Count | None = None
+    offset: Annotated[int, Meta(ge=0)] = 0
+
+
+class ArticlesRequest(_Filtered, frozen=True):
+    """Some articles: those that answer a question, or those like others (`pmids`, `texts`)."""
+
+    question: QuestionText | None = None
+    pmids: Pmids = ()
+    texts: Texts = ()
+    unlike: Pmids = ()
+
+
+class FacetsRequest(ArticlesRequest, frozen=True):
+    """What to count: the first `depth` results of a search, as `search facets`, or of similar articles."""
+
+    depth: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class MapRequest(ArticlesRequest, frozen=True):
+    """What to lay out on a map: the first `limit` results of a search, or of similar articles."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 300
+
+
+class ContextRequest(_Filtered, frozen=True):
+    """A question, and how much a language model may be told about it: as `Index.context`."""
+
+    question: QuestionText
+    tokens: Annotated[int, Meta(ge=1)] = 1500
+    limit: Count = 20
+    sentences: Annotated[int, Meta(ge=1)] = 3
+    retracted: Retracted = "mark"
+
+
+class ExportRequest(_Filtered, frozen=True):
+    """Articles to write as a file, by PMID or as the results of a question: as `search export`."""
+
+    format: ExportFormat = "ris"
+    pmids: Pmids = ()
+    question: QuestionText | None = None
+    limit: Count = 100
+
+
+class SavedRequest(_Filtered, frozen=True):
+    """A search to keep under a name: as `search query --save`."""
+
+    question: QuestionText
+    limit: Count | None = None
+
+
+def questions_of(request: msgspec.Struct) -> list[str]:
+    """Return the questions in a request."""
+    if isinstance(request, BatchRequest):
+        return list(request.questions)
+    question: str | None = getattr(request, "question", None)
+    return [] if question is None else [question]
+
+
+_Kind = TypeVar("_Kind", bound=msgspec.Struct)
+
+
+def read_request(data: Any, kind: type[_Kind], *, strict: bool = True) -> _Kind:
+    """Read a request from what JSON or YAML gave; without `strict`, a text may stand for a number.
+
+    Raises QueryError that names the field that is wrong.
+    """
+    if not isinstance(data, Mapping):
+        raise QueryError("a request must be a JSON object")
+    given = dict(data)
+    filters = given.pop("filters", None)
+    if filters is not None and not isinstance(filters, Mapping):
+        raise QueryError('filters: give an object, e.g. {"year_from": 2015}')
+    if filters:
+        given["filters"] = filters_from_dict(filters)
+    try:
+        return msgspec.convert(given, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise QueryError(explained(error, kind.__struct_fields__)) from error

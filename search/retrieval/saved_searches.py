@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from search.errors import QueryError
+from search.errors import NotFoundError, QueryError
 from search.retrieval.filters import Filters
 from search.retrieval.request import Mode
 from search.storage.backend import View
@@ -67,7 +67,7 @@ def read_saved(files: SavedFiles, name: str) -> SavedSearch:
         return msgspec.json.decode(files.read(_checked(name)), type=SavedSearch)
     except FileNotFoundError:
         known = ", ".join(files.names()) or "none"
-        raise QueryError(f"there is no saved search {name!r}; there are: {known}") from None
+        raise NotFoundError(f"there is no saved search {name!r}; there are: {known}") from None
     except (ValueError, OSError) as error:
         raise QueryError(f"the saved search {name!r} cannot be read: {error}") from error
 

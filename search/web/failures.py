@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from search.errors import (
     IndexFolderError,
     IndexLockedError,
     ModelError,
+    NotFoundError,
     QueryError,
     SearchError,
     StoreError,
 )
 
-__all__ = ["ErrorAnswer", "failure", "failure_of"]
+__all__ = ["NOT_JSON", "ErrorAnswer", "add_failures", "failure"]
 
+#: The type of the validation error for a body that was not sent as JSON.
+NOT_JSON = "not_json"
 
 #: What a program tells errors apart by. Python's own names for some of them change from version to version.
 _CODES = {
@@ -34,6 +40,17 @@ _CODES = {
     503: "unavailable",
     504: "timed_out",
 }
+
+#: The status of each error of this package, the first kind that fits: 400 what the client can mend, 5xx what only the
+#: server can.
+_STATUSES: tuple[tuple[type[SearchError], int], ...] = (
+    (NotFoundError, 404),
+    (QueryError, 400),
+    (IndexLockedError, 409),
+    (IndexFolderError, 503),
+    (ModelError, 503),
+    (StoreError, 503),
+)
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
@@ -57,12 +74,29 @@ def failure(status: int, message: str, headers: Mapping[str, str] | None = None)
     return Response(body, status, dict(headers or {}), "application/json")
 
 
-def failure_of(error: SearchError) -> Response:
-    """Return the answer for an error of this package: 400 what the asker can mend, 5xx what only the server can."""
-    if isinstance(error, QueryError):
-        return failure(400, str(error))
-    if isinstance(error, IndexLockedError):
-        return failure(409, str(error), {"retry-after": "5"})
-    if isinstance(error, IndexFolderError | ModelError | StoreError):
-        return failure(503, str(error), {"retry-after": "5"})
-    return failure(500, str(error))
+def add_failures(app: FastAPI) -> None:
+    """Answer every exception in the one shape."""
+
+    @app.exception_handler(SearchError)
+    async def refused(_: Request, error: SearchError) -> Response:
+        status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+        return failure(status, str(error), {"retry-after": "5"} if status in (409, 503) else None)
+
+    @app.exception_handler(HTTPException)
+    async def known(_: Request, error: HTTPException) -> Response:
+        return failure(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        message = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        if first["type"] == NOT_JSON:
+            return failure(415, message)
+        if first["type"] == "json_invalid":
+            return failure(400, f"the body of the request is not valid JSON: {first['ctx']['error']}")
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return failure(400, f"{where}: {message}" if where else message)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> Response:
+        return failure(500, f"something went wrong here ({type(error).__name__}); the server's log says what")

@@ -1,4 +1,4 @@
-"""What stands before every request: whose it is, how large, how many; and after it: headers, the log, the counts."""
+"""ASGI middleware: host, token and size checks before a request; security headers, logging and metrics after it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -86,13 +87,31 @@ class Guard:
         self.metrics.in_flight += 1
         try:
             refused = self._refusal(scope)
-            await (refused or self.app)(scope, receive, watched)
+            await (refused or self.app)(scope, self._limited(receive), watched)
         except asyncio.CancelledError:
             answer["status"] = 499
             raise
         finally:
             self.metrics.in_flight -= 1
             self._note(scope, answer, time.perf_counter() - begun)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Return `receive` that refuses a body, of whatever announced length, when it grows too large."""
+        size = 0
+
+        async def limited() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.settings.body:
+                raise HTTPException(413, self._too_large)
+            return message
+
+        return limited
+
+    @property
+    def _too_large(self) -> str:
+        return f"the request is too large: at most {self.settings.body:,} bytes"
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -105,7 +124,7 @@ class Guard:
             return failure(403, "pages of other sites may not ask; `serve: origins` in the configuration lists those")
         length = headers.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length) > self.settings.body:
-            return failure(413, f"the request is too large: at most {self.settings.body:,} bytes")
+            return failure(413, self._too_large)
         return None if is_open(self.settings) else token_refusal(headers, self.settings)
 
     def _note(self, scope: Scope, answer: dict[str, Any], seconds: float) -> None:
@@ -113,7 +132,7 @@ class Guard:
         route = getattr(scope.get("route"), "path", None) or ("other" if _is_api(scope["path"]) else "page")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self.metrics.observe(route, method, answer["status"], seconds)
-        asked = scope.get("asked") if self.settings.log_questions else None
+        questions = scope.get("questions") if self.settings.log_questions else None
         log.info(
             "%s %s %d %.1f ms %d bytes%s",
             method,
@@ -121,7 +140,7 @@ class Guard:
             answer["status"],
             seconds * 1000,
             answer["bytes"],
-            f" {asked!r}" if asked else "",
+            f" {questions!r}" if questions else "",
         )
 
 

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
-from search.article import MAX_PMID
+from search.api import Status
+from search.article import MAX_PMID, Article
 from search.errors import QueryError
 from search.formats.export import FORMATS
-from search.web.app import Application
-from search.web.guard import token_refusal
-from search.web.requests import (
-    MEDIA_TYPES,
+from search.presentation.hit import Answer, HitRecord
+from search.retrieval.facets import Facets
+from search.retrieval.landscape import Landscape
+from search.retrieval.request import (
     BatchRequest,
     ExportRequest,
     FacetsRequest,
     MapRequest,
+    Mode,
     SavedRequest,
     SearchRequest,
     SimilarRequest,
     read_request,
 )
-from search.web.schema import describe
+from search.retrieval.saved_searches import SavedSearch
+from search.web.application import Application
+from search.web.guard import token_refusal
+from search.web.models import AsStruct
+from search.web.service import About, Health
 
 __all__ = ["router"]
 
-router = APIRouter()
+_ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}}
 
+router = APIRouter(
+    responses={
+        "4XX": {"description": "What the client can mend.", **_ERROR},
+        "5XX": {"description": "What only the server can mend.", **_ERROR},
+    }
+)
+
+HITS = Annotated[list[HitRecord], AsStruct()]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {format.media_type: {"schema": {"type": "string"}} for format in FORMATS.values()}}
+}
 
 
 def _shared(request: Request) -> Application:
@@ -40,187 +57,7 @@ def _shared(request: Request) -> Application:
     return shared
 
 
-@router.post("/api/search", **describe("Answer a question", SearchRequest, "hits"))
-async def search(request: Request) -> Response:
-    """Return the articles that answer a question, best first, as `search query --format json` prints them."""
-    shared = _shared(request)
-    return await _search(shared, await shared.read(request, SearchRequest))
-
-
-@router.get("/api/search", **describe("Answer a question", None, "hits"))
-async def search_by_address(
-    request: Request,
-    q: Annotated[str, Query(min_length=1, max_length=10_000)],
-    limit: Annotated[int | None, Query(ge=1)] = None,
-    offset: Annotated[int, Query(ge=0)] = 0,
-    mode: Annotated[str | None, Query(pattern="^(semantic|lexical|hybrid)$")] = None,
-    evidence: Annotated[int, Query(ge=0, le=10)] = 0,
-    explain: bool = False,
-    filters: Annotated[str | None, Query(description="The filters as a JSON object.")] = None,
-) -> Response:
-    """Return the articles that answer a question; the question is part of the address here."""
-    given: dict[str, Any] = {"question": q, "offset": offset, "evidence": evidence, "explain": explain}
-    given |= {"limit": limit} if limit is not None else {}
-    given |= {"mode": mode} if mode is not None else {}
-    try:
-        given |= {"filters": msgspec.json.decode(filters)} if filters else {}
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise QueryError(f"filters: not valid JSON: {error}") from error
-    asked = read_request(given, SearchRequest)
-    request.scope["asked"] = q
-    return await _search(_shared(request), asked)
-
-
-async def _search(shared: Application, asked: SearchRequest) -> Response:
-    return await shared.answer(
-        lambda: shared.service.search(asked),
-        questions=[asked.question],
-        filters=asked.filters,
-        mode=asked.mode,
-        slow=asked.evidence > 0,
-    )
-
-
-@router.post("/api/batch", **describe("Answer several questions", BatchRequest, "answers"))
-async def batch(request: Request) -> Response:
-    """Return the hits of each question, encoded as one batch, as `search query --queries FILE` prints them."""
-    shared = _shared(request)
-    asked = await shared.read(request, BatchRequest)
-    return await shared.answer(
-        lambda: shared.service.batch(asked),
-        questions=asked.questions,
-        filters=asked.filters,
-        mode=asked.mode,
-        slow=True,
-    )
-
-
-@router.post("/api/similar", **describe("Find more like these", SimilarRequest, "hits"))
-async def similar(request: Request) -> Response:
-    """Return the articles most like some articles and texts, as `search similar --format json` prints them."""
-    shared = _shared(request)
-    asked = await shared.read(request, SimilarRequest)
-    return await shared.answer(lambda: shared.service.similar(asked), slow=bool(asked.texts))
-
-
-@router.post("/api/facets", **describe("Count results by what they are", FacetsRequest, "facets"))
-async def facets(request: Request) -> Response:
-    """Count the first results of a search, or the articles most like some, as `search facets` prints them."""
-    shared = _shared(request)
-    asked = await shared.read(request, FacetsRequest)
-    questions = [asked.question] if asked.question is not None else []
-    return await shared.answer(
-        lambda: shared.service.facets(asked),
-        questions=questions,
-        filters=asked.filters,
-        mode=asked.mode,
-        slow=True,
-    )
-
-
-@router.post("/api/map", **describe("A map of results by meaning", MapRequest, "map"))
-async def landscape(request: Request) -> Response:
-    """Lay out the first results of a search, or the articles most like some, in the plane, and name their topics."""
-    shared = _shared(request)
-    asked = await shared.read(request, MapRequest)
-    return await shared.answer(
-        lambda: shared.service.landscape(asked),
-        questions=[asked.question] if asked.question is not None else [],
-        filters=asked.filters,
-        mode=asked.mode,
-        slow=True,
-    )
-
-
-@router.post("/api/export", **describe("Write articles as a file", ExportRequest, "file"))
-async def export(request: Request) -> Response:
-    """Write articles by PMID, or the results of a question, as RIS, BibTeX, MEDLINE, CSV, JSON lines or Markdown."""
-    shared = _shared(request)
-    asked = await shared.read(request, ExportRequest)
-    answer = await shared.answer(
-        lambda: shared.service.export(asked),
-        questions=[asked.question] if asked.question is not None else [],
-        filters=asked.filters,
-        mode=asked.mode,
-        slow=True,
-        media_type=MEDIA_TYPES[asked.format],
-    )
-    answer.headers["content-disposition"] = f'attachment; filename="pubmed{FORMATS[asked.format].suffix}"'
-    return answer
-
-
-@router.get("/api/articles/{pmid}", **describe("An article", None, "article", 404))
-async def article(request: Request, pmid: Annotated[int, Path(ge=1, le=MAX_PMID)]) -> Response:
-    """Return all that is known of an article, as `search show --format json` prints it."""
-    shared = _shared(request)
-
-    def work() -> bytes:
-        found = shared.service.article(pmid)
-        if found is None:
-            raise HTTPException(404, f"PMID {pmid} is not in the index")
-        return found
-
-    return await shared.answer(work)
-
-
-@router.get("/api/about", **describe("What the server may do, and its limits", None, "about"))
-async def about(request: Request) -> Response:
-    """Return the version, whether searches may be kept, the formats of files, and the limits."""
-    return Response(_shared(request).service.about(), media_type="application/json")
-
-
-@router.get("/api/status", **describe("The state of the index", None, "status"))
-async def status(request: Request) -> Response:
-    """Return what the index holds, as `search status --format json` prints it."""
-    shared = _shared(request)
-    return await shared.answer(shared.service.status)
-
-
-# Saved searches ------------------------------------------------------------------------------------------------------
-
-
-@router.get("/api/saved", **describe("The saved searches", None, "saved"))
-async def saved(request: Request) -> Response:
-    """Return the saved searches with their runs, as `search saved --format json` prints them."""
-    shared = _shared(request)
-    return await shared.answer(shared.service.saved)
-
-
-@router.get("/api/saved/{name}", **describe("A saved search", None, "saved", 404))
-async def saved_one(request: Request, name: Name) -> Response:
-    """Return a saved search with its runs, as `search saved NAME --format json` prints it."""
-    shared = _shared(request)
-    return await shared.answer(_named(lambda: shared.service.saved(name)))
-
-
-@router.get("/api/saved/{name}/methods", **describe("A saved search for a methods section", None, "text", 404))
-async def saved_methods(request: Request, name: Name) -> Response:
-    """Return what a methods section says of a saved search, as `search saved NAME` prints it."""
-    shared = _shared(request)
-    return await shared.answer(_named(lambda: shared.service.methods(name)), media_type="text/plain")
-
-
-@router.put("/api/saved/{name}", **describe("Keep a search", SavedRequest, "hits", 401, 403))
-async def save(request: Request, name: Name) -> Response:
-    """Run a search and keep it under a name. Needs a server that may write, and a token."""
-    shared = _shared(request)
-    _check_writer(request)
-    asked = await shared.read(request, SavedRequest)
-    return await shared.answer(
-        lambda: shared.service.save(name, asked),
-        questions=[asked.question],
-        filters=asked.filters,
-        mode=asked.mode,
-        slow=True,
-    )
-
-
-@router.post("/api/saved/{name}/new", **describe("What is new for a saved search", None, "hits", 401, 403, 404))
-async def new(request: Request, name: Name) -> Response:
-    """Run a saved search over what was added since it last ran, and note the run. Needs a token, as it writes."""
-    shared = _shared(request)
-    _check_writer(request)
-    return await shared.answer(_named(lambda: shared.service.new(name)), slow=True)
+Shared = Annotated[Application, Depends(_shared)]
 
 
 def _check_writer(request: Request) -> None:
@@ -232,32 +69,144 @@ def _check_writer(request: Request) -> None:
         raise HTTPException(401, message, {"www-authenticate": "Bearer"})
 
 
-def _named(work: Callable[[], bytes]) -> Callable[[], bytes]:
-    def checked() -> bytes:
-        try:
-            return work()
-        except QueryError as error:
-            if str(error).startswith("there is no saved search"):
-                raise HTTPException(404, str(error)) from error
-            raise
+@router.post("/api/search", summary="Answer a question", response_model=HITS)
+async def search(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
+    """Return the articles that answer a question, best first, as `search query --format json` prints them."""
+    return await shared.answer(request, lambda: shared.service.search(body), body, slow=body.evidence > 0)
 
-    return checked
+
+@router.get("/api/search", summary="Answer a question", response_model=HITS)
+async def search_by_address(
+    request: Request,
+    shared: Shared,
+    q: Annotated[str, Query(min_length=1, max_length=10_000)],
+    limit: Annotated[int | None, Query(ge=1)] = None,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    mode: Mode | None = None,
+    evidence: Annotated[int, Query(ge=0, le=10)] = 0,
+    explain: bool = False,
+    fold: bool = True,
+    filters: Annotated[str | None, Query(description="The filters as a JSON object.")] = None,
+) -> Response:
+    """Return the articles that answer a question; here the question is part of the address."""
+    try:
+        given = msgspec.json.decode(filters) if filters else None
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise QueryError(f"filters: not valid JSON: {error}") from error
+    body = read_request(
+        {"question": q, "limit": limit, "offset": offset, "mode": mode, "evidence": evidence}
+        | {"explain": explain, "fold": fold, "filters": given},
+        SearchRequest,
+    )
+    return await search(request, shared, body)
+
+
+@router.post("/api/batch", summary="Answer several questions", response_model=Annotated[list[Answer], AsStruct()])
+async def batch(request: Request, shared: Shared, body: Annotated[BatchRequest, AsStruct(), Body()]) -> Response:
+    """Return the hits of each question, encoded as one batch, as `search query --queries FILE` prints them."""
+    return await shared.answer(request, lambda: shared.service.batch(body), body, slow=True)
+
+
+@router.post("/api/similar", summary="Find more like these", response_model=HITS)
+async def similar(request: Request, shared: Shared, body: Annotated[SimilarRequest, AsStruct(), Body()]) -> Response:
+    """Return the articles most like some articles and texts, as `search similar --format json` prints them."""
+    return await shared.answer(request, lambda: shared.service.similar(body), body, slow=bool(body.texts))
+
+
+@router.post("/api/facets", summary="Count results by what they are", response_model=Annotated[Facets, AsStruct()])
+async def facets(request: Request, shared: Shared, body: Annotated[FacetsRequest, AsStruct(), Body()]) -> Response:
+    """Count the first results of a search, or the articles most like some, as `search facets` prints them."""
+    return await shared.answer(request, lambda: shared.service.facets(body), body, slow=True)
+
+
+@router.post("/api/map", summary="A map of results by meaning", response_model=Annotated[Landscape, AsStruct()])
+async def landscape(request: Request, shared: Shared, body: Annotated[MapRequest, AsStruct(), Body()]) -> Response:
+    """Lay out the first results of a search, or the articles most like some, in the plane, and name their topics."""
+    return await shared.answer(request, lambda: shared.service.landscape(body), body, slow=True)
+
+
+@router.post("/api/export", summary="Write articles as a file", response_class=Response, responses=_FILES)
+async def export(request: Request, shared: Shared, body: Annotated[ExportRequest, AsStruct(), Body()]) -> Response:
+    """Write articles by PMID, or the results of a question, as RIS, BibTeX, MEDLINE, CSV, JSON lines or Markdown."""
+    format = FORMATS[body.format]
+    answer = await shared.answer(
+        request, lambda: shared.service.export(body), body, slow=True, media_type=format.media_type
+    )
+    answer.headers["content-disposition"] = f'attachment; filename="pubmed{format.suffix}"'
+    return answer
+
+
+@router.get("/api/articles/{pmid}", summary="An article", response_model=Annotated[Article, AsStruct()])
+async def article(request: Request, shared: Shared, pmid: Annotated[int, Path(ge=1, le=MAX_PMID)]) -> Response:
+    """Return all that is known of an article, as `search show --format json` prints it."""
+    return await shared.answer(request, lambda: shared.service.article(pmid))
+
+
+@router.get("/api/about", summary="What the server may do, and its limits", response_model=Annotated[About, AsStruct()])
+async def about(shared: Shared) -> Response:
+    """Return the version, whether searches may be kept, the formats of files, and the limits."""
+    return Response(shared.service.about(), media_type="application/json")
+
+
+@router.get("/api/status", summary="The state of the index", response_model=Annotated[Status, AsStruct()])
+async def status(request: Request, shared: Shared) -> Response:
+    """Return what the index holds, as `search status --format json` prints it."""
+    return await shared.answer(request, shared.service.status)
+
+
+# Saved searches ------------------------------------------------------------------------------------------------------
+
+
+@router.get("/api/saved", summary="The saved searches", response_model=Annotated[list[SavedSearch], AsStruct()])
+async def saved(request: Request, shared: Shared) -> Response:
+    """Return the saved searches with their runs, as `search saved --format json` prints them."""
+    return await shared.answer(request, shared.service.saved)
+
+
+@router.get("/api/saved/{name}", summary="A saved search", response_model=Annotated[list[SavedSearch], AsStruct()])
+async def saved_one(request: Request, shared: Shared, name: Name) -> Response:
+    """Return a saved search with its runs, as `search saved NAME --format json` prints it."""
+    return await shared.answer(request, lambda: shared.service.saved(name))
+
+
+@router.get(
+    "/api/saved/{name}/methods", summary="A saved search for a methods section", response_class=PlainTextResponse
+)
+async def saved_methods(request: Request, shared: Shared, name: Name) -> Response:
+    """Return what a methods section says of a saved search, as `search saved NAME` prints it."""
+    return await shared.answer(request, lambda: shared.service.methods(name), media_type="text/plain")
+
+
+@router.put("/api/saved/{name}", summary="Keep a search", response_model=HITS, dependencies=[Depends(_check_writer)])
+async def save(
+    request: Request, shared: Shared, name: Name, body: Annotated[SavedRequest, AsStruct(), Body()]
+) -> Response:
+    """Run a search and keep it under a name. Needs a server that may write, and a token."""
+    return await shared.answer(request, lambda: shared.service.save(name, body), body, slow=True)
+
+
+@router.post(
+    "/api/saved/{name}/new",
+    summary="What is new for a saved search",
+    response_model=HITS,
+    dependencies=[Depends(_check_writer)],
+)
+async def new(request: Request, shared: Shared, name: Name) -> Response:
+    """Run a saved search over what was added since it last ran, and note the run. Needs a token, as it writes."""
+    return await shared.answer(request, lambda: shared.service.new(name), slow=True)
 
 
 # The server itself ---------------------------------------------------------------------------------------------------
 
 
-@router.get("/health", **describe("Whether the server can answer", None, "health"))
-async def health(request: Request) -> Response:
-    """Return 200 if the index can be read, however many are asking."""
-    shared = _shared(request)
+@router.get("/health", summary="Whether the server can answer", response_model=Annotated[Health, AsStruct()])
+async def health(shared: Shared) -> Response:
+    """Return 200 if the index can be read, however many requests there are."""
     return Response(await shared.run(shared.service.health), media_type="application/json")
 
 
-@router.get("/metrics", **describe("Numbers for Prometheus", None, "text"))
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
+async def metrics(shared: Shared) -> Response:
     """Return counts and durations of requests, and the state of the index, in Prometheus's text format."""
-    shared = _shared(request)
-    gauges = await shared.run(shared.service.gauges)
-    text = shared.metrics.text(gauges, shared.batcher.batches, shared.service.encoder.texts_encoded)
+    text = await shared.run(shared.metrics.text)
     return Response(text, media_type="text/plain; version=0.0.4")

@@ -3,39 +3,65 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from search import __version__
 from search.api import Index
-from search.article import Article, to_dict
+from search.article import Article
 from search.config import Config
-from search.errors import QueryError
-from search.formats.export import write
-from search.presentation.hit_record import as_json, hit_records, search_records
+from search.errors import NotFoundError, QueryError
+from search.formats.export import FORMATS, write
+from search.presentation.hit import as_json, hit_records, search_records
 from search.retrieval.facets import facets_of
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit
-from search.retrieval.request import Mode, SearchOptions
-from search.retrieval.saved_searches import methods
-from search.web.batching import KeepingEncoder
-from search.web.guard import is_open
-from search.web.metrics import resident_bytes
-from search.web.requests import (
-    MEDIA_TYPES,
+from search.retrieval.request import (
     ArticlesRequest,
     BatchRequest,
     ExportRequest,
     FacetsRequest,
     MapRequest,
+    Mode,
     SavedRequest,
+    SearchOptions,
     SearchRequest,
     SimilarRequest,
+    questions_of,
 )
+from search.retrieval.saved_searches import methods
+from search.web.batching import KeepingEncoder
+from search.web.guard import is_open
 
-__all__ = ["Service"]
+__all__ = ["About", "Health", "Service"]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the server can answer."""
+
+    status: str
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The most results of a request, requests at a time, seconds and bytes of a request."""
+
+    results: int
+    requests: int
+    seconds: float
+    body: int
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a client must know of the server."""
+
+    version: str
+    mode: Mode
+    write: bool
+    token: bool
+    formats: list[str]
+    limits: Limits
 
 
 class Service:
@@ -57,36 +83,27 @@ class Service:
         """Close the index."""
         self.index.close()
 
-    def to_encode(self, questions: Sequence[str], filters: Filters, mode: Mode | None) -> list[str]:
-        """Return the texts that must be encoded for questions. Raises QueryError if their tags do not parse."""
-        return self.index.engine.questions_to_encode(questions, SearchOptions(mode=mode, filters=filters))
+    def to_encode(self, request: msgspec.Struct) -> list[str]:
+        """Return the texts that must be encoded for the questions of a request.
+
+        Raises QueryError if their tags do not parse.
+        """
+        questions = questions_of(request)
+        options = SearchOptions(mode=getattr(request, "mode", None), filters=getattr(request, "filters", Filters()))
+        return self.index.engine.questions_to_encode(questions, options) if questions else []
 
     # Answers ---------------------------------------------------------------------------------------------------------
 
     def search(self, request: SearchRequest) -> bytes:
         """Return the hits of a question as `search query --format json` prints them."""
         self._last(request.limit, request.offset)
-        options = SearchOptions(
-            limit=request.limit,
-            offset=request.offset,
-            mode=request.mode,
-            filters=request.filters,
-            evidence=request.evidence,
-            fold=request.fold,
-        )
-        (hits,) = self.index.engine.search([request.question], options)
+        (hits,) = self.index.engine.search([request.question], request)
         return as_json(hit_records(request.question, hits, explain=request.explain))
 
     def batch(self, request: BatchRequest) -> bytes:
         """Return the hits of several questions as `search query --queries FILE --format json` prints them."""
-        answers = self.index.search(
-            list(request.questions),
-            self._last(request.limit),
-            mode=request.mode,
-            filters=request.filters,
-            evidence=request.evidence,
-            fold=request.fold,
-        )
+        self._last(request.limit, request.offset)
+        answers = self.index.engine.search(request.questions, request)
         return as_json(search_records(request.questions, answers, explain=request.explain))
 
     def similar(self, request: SimilarRequest) -> bytes:
@@ -104,48 +121,35 @@ class Service:
         found = self.index.landscape(self._hits(request, self._last(request.limit), fold=True))
         return as_json(msgspec.to_builtins(found), indent=0)
 
-    def article(self, pmid: int) -> bytes | None:
-        """Return an article as `search show --format json` prints it; None if it is not there."""
+    def article(self, pmid: int) -> bytes:
+        """Return an article as `search show --format json` prints it. Raises NotFoundError."""
         article = self.index.get(pmid)
-        return None if article is None else as_json(to_dict(article))
+        if article is None:
+            raise NotFoundError(f"PMID {pmid} is not in the index")
+        return as_json(article)
 
     def status(self) -> bytes:
         """Return the state of the index as `search status --format json` prints it."""
-        return as_json(msgspec.to_builtins(self.index.status()))
+        return as_json(self.index.status())
 
     def about(self) -> bytes:
         """Return what a client must know of this server: what it may do, and its limits."""
         serve = self.config.serve
         return as_json(
-            {
-                "version": __version__,
-                "mode": self.config.mode,
-                "write": serve.write,
-                "token": not is_open(serve),
-                "formats": list(MEDIA_TYPES),
-                "limits": {
-                    "results": serve.results,
-                    "requests": serve.requests,
-                    "seconds": serve.seconds,
-                    "body": serve.body,
-                },
-            }
+            About(
+                version=__version__,
+                mode=self.config.mode,
+                write=serve.write,
+                token=not is_open(serve),
+                formats=list(FORMATS),
+                limits=Limits(serve.results, serve.requests, serve.seconds, serve.body),
+            )
         )
 
     def health(self) -> bytes:
         """Return that all is well, after a look at the index."""
         self.index.get(1)
-        return as_json({"status": "ok"})
-
-    def gauges(self) -> dict[str, tuple[str, float]]:
-        """Return what is measured of the index and the process, for Prometheus."""
-        status = self.index.status()
-        return {
-            "search_articles": ("Articles in the index.", status.articles),
-            "search_change_number": ("Number of the last change of the index.", status.change),
-            "search_pending": ("Articles that the vector index does not hold yet.", status.pending),
-            "search_resident_bytes": ("Memory of the process, in bytes.", resident_bytes()),
-        }
+        return as_json(Health("ok"))
 
     def export(self, request: ExportRequest) -> bytes:
         """Return articles in a format of `search export`. Raises QueryError for a PMID that is not there."""

@@ -205,14 +205,15 @@ def test_metrics_count_requests_and_batches(built_demo):
             client.post("/api/search", json={"question": question})
         client.get("/api/articles/5")
         text = client.get("/metrics").text
-    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert values['search_requests_total{route="/api/search",method="POST",status="200"}'] == "3"
-    assert values['search_requests_total{route="/api/articles/{pmid}",method="GET",status="404"}'] == "1"
-    assert values['search_request_seconds_count{route="/api/search"}'] == "3"
-    assert values["search_encoding_batch_requests_total"] == "3"
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    values = {name: float(value) for name, value in lines}
+    assert values['search_requests_total{method="POST",route="/api/search",status="200"}'] == 3
+    assert values['search_requests_total{method="GET",route="/api/articles/{pmid}",status="404"}'] == 1
+    assert values['search_request_seconds_count{route="/api/search"}'] == 3
+    assert values["search_encoding_batch_requests_total"] == 3
     # The one that made the model ready, and two questions.
-    assert values["search_texts_encoded_total"] == "3"
-    assert values["search_articles"] == "220"
+    assert values["search_texts_encoded_total"] == 3
+    assert values["search_articles"] == 220
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert all(re.sub(r"_(bucket|sum|count)$|(?<=total)$", "", re.split(r"[ {]", key)[0]) in names for key in values)
 

@@ -128,7 +128,7 @@ def test_exports_are_files(client):
     [
         ("search", {}, 400, "question"),
         ("search", {"question": "  "}, 400, "the question is empty"),
-        ("search", {"question": "x", "limt": 3}, 400, "unknown field `limt`"),
+        ("search", {"question": "x", "limt": 3}, 400, "no field 'limt': did you mean 'limit'?"),
         ("search", {"question": "x", "limit": 0}, 400, "limit: expected `int` >= 1"),
         ("search", {"question": "x", "limit": 1001}, 400, "this server gives the first 1,000"),
         ("search", {"question": "x", "limit": 10, "offset": 995}, 400, "this server gives the first 1,000"),

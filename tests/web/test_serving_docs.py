@@ -5,7 +5,6 @@ import re
 import shlex
 from pathlib import Path
 
-import msgspec
 import pytest
 import yaml
 
@@ -27,6 +26,15 @@ def requests():
             )
 
 
+def assert_same(text, shown):
+    """The text begins as it is shown; scores differ in the last digits from one processor to another."""
+    scores = re.compile(r"\d+\.\d{3,}")
+    expected = scores.sub("#", shown)
+    assert scores.sub("#", text)[: len(expected)] == expected
+    numbers = [float(number) for number in scores.findall(shown)]
+    assert [float(number) for number in scores.findall(text)][: len(numbers)] == pytest.approx(numbers, abs=0.002)
+
+
 @pytest.mark.parametrize(("arguments", "shown"), list(requests()))
 def test_the_requests_are_answered_as_shown(client, arguments, shown):
     url = next(word for word in arguments if word.startswith("localhost:8080/"))
@@ -37,7 +45,8 @@ def test_the_requests_are_answered_as_shown(client, arguments, shown):
     else:
         answer = client.get(path)
     assert answer.status_code == (400 if '"error"' in shown else 200)
-    assert answer.text.startswith(shown.split("...")[0])
+    beginning = shown.split("...")[0]
+    assert_same(answer.text[: len(beginning) + 20], beginning)
 
 
 def test_every_route_is_in_the_table(client):
@@ -71,4 +80,4 @@ def test_what_a_language_model_gets(built_demo):
     (shown,) = (json.loads(text) for kind, text in BLOCKS if kind == "json" and '"cite"' in text)
     with Index.open(built_demo) as index:
         found = asyncio.run(Tools(index).search("high dose folic acid for depression", 1))
-    assert msgspec.to_builtins(found) == shown
+    assert_same(json.dumps(found, sort_keys=True), json.dumps(shown, sort_keys=True))

@@ -1,0 +1,158 @@
+"""A hit as plain data: the one record that the command line, REST, MCP, txtai and CSV show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from search.article import Article
+from search.retrieval.hit import Duplicate, Hit
+from search.storage.bm25 import matched_words
+
+__all__ = [
+    "Answer",
+    "Explanation",
+    "HitRecord",
+    "article_record",
+    "as_json",
+    "explanation",
+    "hit_record",
+    "hit_records",
+    "search_records",
+]
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A sentence of the abstract near the question; offsets count in the sections joined by spaces, without labels."""
+
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A retraction, a correction or another notice about the article."""
+
+    kind: str
+    pmid: int | None
+    citation: str | None
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a hit has its rank: cosine, BM25, its rank in each list, and the words it shares with the question."""
+
+    cosine: float | None
+    bm25: float | None
+    semantic_rank: int | None
+    lexical_rank: int | None
+    matched_words: list[str]
+    fused: float | None
+
+
+class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An article as it is shown; `rank` (from 1) and `score` (to six decimals) are there if a search found it."""
+
+    rank: int | UnsetType = UNSET
+    score: float | UnsetType = UNSET
+    pmid: int
+    title: str
+    abstract: str
+    year: int | None
+    date: str | None
+    journal: str | None
+    authors: list[str]
+    publication_types: list[str]
+    mesh: list[str]
+    languages: list[str]
+    doi: str | None
+    pmcid: str | None
+    url: str
+    retracted: bool
+    notices: list[Notice]
+    sample: bool
+    evidence: list[Evidence] | UnsetType = UNSET
+    duplicates: list[Duplicate] | UnsetType = UNSET
+    explain: Explanation | UnsetType = UNSET
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One of several questions and its hits."""
+
+    question: str | None
+    hits: list[HitRecord]
+
+
+def article_record(article: Article) -> HitRecord:
+    """Return the record of an article by itself, without rank and score."""
+    return HitRecord(
+        pmid=article.pmid,
+        title=article.title,
+        abstract=article.labelled_abstract,
+        year=article.year,
+        date=str(article.publication_date) or None,
+        journal=article.journal_name or None,
+        authors=[str(author) for author in article.authors],
+        publication_types=[kind.name for kind in article.publication_types],
+        mesh=[heading.descriptor for heading in article.mesh_headings],
+        languages=list(article.languages),
+        doi=article.doi,
+        pmcid=article.pmcid,
+        url=article.url,
+        retracted=article.is_retracted,
+        notices=[Notice(notice.kind, notice.pmid, notice.citation) for notice in article.notices],
+        sample=article.is_sample,
+    )
+
+
+def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
+    """Return the record of a hit; `explain` is the question whose words explain it."""
+    evidence = [Evidence(part.text, part.start, part.end, round(part.score, 6)) for part in hit.evidence]
+    return msgspec.structs.replace(
+        article_record(hit.article),
+        rank=hit.rank,
+        score=round(hit.score, 6),
+        evidence=evidence or UNSET,
+        duplicates=list(hit.duplicates) or UNSET,
+        explain=UNSET if explain is None else explanation(explain, hit),
+    )
+
+
+def hit_records(question: str | None, hits: Sequence[Hit], *, explain: bool = False) -> list[HitRecord]:
+    """Return the records of the hits of a question; `explain` needs a question."""
+    return [hit_record(hit, question if explain else None) for hit in hits]
+
+
+def search_records(
+    questions: Sequence[str | None], answers: Sequence[Sequence[Hit]], *, explain: bool = False
+) -> list[Answer]:
+    """Return the hits of several questions, each with its question."""
+    return [
+        Answer(question, hit_records(question, hits, explain=explain))
+        for question, hits in zip(questions, answers, strict=True)
+    ]
+
+
+def as_json(value: Any, indent: int = 2) -> bytes:
+    """Return a value as JSON that ends with a line break, indented or (0) on one line."""
+    data = msgspec.json.encode(value)
+    return (msgspec.json.format(data, indent=indent) if indent else data) + b"\n"
+
+
+def explanation(question: str, hit: Hit) -> Explanation:
+    """Return why a hit has its rank; numbers are rounded to six decimals."""
+    return Explanation(
+        cosine=_rounded(hit.cosine),
+        bm25=_rounded(hit.bm25),
+        semantic_rank=hit.semantic_rank,
+        lexical_rank=hit.lexical_rank,
+        matched_words=matched_words(question, hit.article),
+        fused=_rounded(hit.score) if hit.cosine is not None and hit.bm25 is not None else None,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

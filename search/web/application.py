@@ -1,0 +1,102 @@
+"""What the routes share: the service, the threads that it runs in, and the limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+from prometheus_client import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from search.retrieval.request import questions_of
+from search.web.batching import QuestionBatcher
+from search.web.metrics import Metrics
+from search.web.service import Service
+
+__all__ = ["Application"]
+
+#: Threads for what is quick, and for what is not: whoever wants a file or evidence does not hold up the others.
+_QUICK, _SLOW = 2, 2
+
+_Result = TypeVar("_Result")
+
+
+class Application(Collector):
+    """The service with its threads; requests that come together are encoded together."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.settings = service.config.serve
+        self._encoding = ThreadPoolExecutor(1, "encode")
+        self._quick = ThreadPoolExecutor(_QUICK, "quick")
+        self._slow = ThreadPoolExecutor(_SLOW, "slow")
+        self.metrics = Metrics()
+        self.metrics.registry.register(self)
+        self.batcher = QuestionBatcher(service.encoder, self._encoding)
+        self._busy = 0
+
+    def close(self) -> None:
+        """Let what is running end, and close the index."""
+        for executor in (self._quick, self._slow, self._encoding):
+            executor.shutdown(cancel_futures=True)
+        self.service.close()
+
+    async def answer(
+        self,
+        request: Request,
+        work: Callable[[], bytes],
+        body: msgspec.Struct | None = None,
+        *,
+        slow: bool = False,
+        media_type: str = "application/json",
+    ) -> Response:
+        """Encode the questions of a body together with those of other requests, work in a thread, and answer.
+
+        Raises HTTPException: 503 if too many requests are waiting, 504 after the time that a request may take.
+        """
+        if self._busy >= self.settings.requests:
+            raise HTTPException(503, "too many requests at once: try again", {"retry-after": "1"})
+        request.scope["questions"] = questions_of(body) if body is not None else []
+        self._busy += 1
+        try:
+            texts = self.service.to_encode(body) if body is not None else []
+            result = await asyncio.wait_for(self._prepare_and_run(texts, work, slow), self.settings.seconds)
+        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
+            raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
+        finally:
+            self._busy -= 1
+        return Response(result, media_type=media_type)
+
+    async def _prepare_and_run(self, texts: Sequence[str], work: Callable[[], bytes], slow: bool) -> bytes:
+        await self.batcher.prepare(texts)
+        return await self.run(work, slow=slow)
+
+    async def run(self, work: Callable[[], _Result], *, slow: bool = False) -> _Result:
+        """Do some work in a thread."""
+        executor = self._slow if slow else self._quick
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is measured of the index and the encoder, for Prometheus."""
+        status = self.service.index.status()
+        batches = self.batcher.batches
+        requests_encoded = sum(size * count for size, count in batches.items())
+        for name, told, value in (
+            ("search_articles", "Articles in the index.", status.articles),
+            ("search_change_number", "Number of the last change of the index.", status.change),
+            ("search_pending", "Articles that the vector index does not hold yet.", status.pending),
+        ):
+            yield GaugeMetricFamily(name, told, value=value)
+        for name, told, value in (
+            ("search_encoding_batches", "Batches of questions encoded.", sum(batches.values())),
+            ("search_encoding_batch_requests", "Requests in these batches.", requests_encoded),
+            ("search_texts_encoded", "Questions and sentences encoded.", self.service.encoder.texts_encoded),
+        ):
+            yield CounterMetricFamily(name, told, value=value)
