@@ -274,7 +274,7 @@ class Index:
         missing = [pmid for pmid in distinct if pmid not in articles]
         if missing:
             others = f" (nor are {len(missing) - 1:,} others)" if len(missing) > 1 else ""
-            raise QueryError(f"PMID {missing[0]} is not in {self.name}{others}")
+            raise QueryError(f"PMID {missing[0]} is not in the index{others}")
         return [articles[pmid] for pmid in distinct]
 
     def articles(self) -> Iterator[Article]:
