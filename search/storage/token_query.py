@@ -43,7 +43,10 @@ class Phrase(msgspec.Struct, frozen=True, tag="phrase"):
 
 
 class Near(msgspec.Struct, frozen=True, tag="near"):
-    """Articles with two words in either order and at most so many others between them, maybe across two values."""
+    """Articles with two words in either order and at most so many others between them, maybe across two values.
+
+    Beyond a thousand words, a store may answer with every article that has both.
+    """
 
     first: str
     second: str
@@ -81,8 +84,8 @@ class TokenIndex(Protocol):
         """Return the PMIDs of the articles, ascending."""
         ...
 
-    def keys(self, prefix: str) -> dict[str, int]:
-        """Return the exact values that begin with a prefix, each with about how many articles have it."""
+    def keys(self, prefix: str) -> list[str]:
+        """Return the exact values that begin with a prefix; a store may know those of some vocabularies only."""
         ...
 
 

@@ -117,7 +117,7 @@ def made_article(pmid, rng):
     )
 
 
-@pytest.fixture(scope="module", params=["folder"])
+@pytest.fixture(scope="module", params=["folder", "postgres"])
 def indexed(request, tmp_path_factory, encoder):
     """An index whose articles were merged, revised, deleted and added, and the articles it should hold."""
     if request.param == "folder":
@@ -238,6 +238,28 @@ def test_a_value_that_no_record_can_have_is_an_error(indexed, text, message):
     reader, _ = indexed
     with reader.view() as view, pytest.raises(QueryError, match=message.replace("(", r"\(")):
         StrategyEvaluation(parse_strategy(text), view.tokens, view.store, below).counts()
+
+
+def test_a_very_long_article_is_found_by_words_at_its_end(address, encoder):
+    filler = " ".join(f"word{n} the" for n in range(9_000))
+    long, common = f"{filler} hip of the pain", " ".join(["the"] * 300 + ["hip"])
+    put(
+        address, encoder, article(1, "a", long), article(2, "b", common), article(3, "c", "hip of the pain"), merge=True
+    )
+    finds = {
+        '"hip of the pain"[tiab]': [1, 3],
+        '"the hip"[tiab]': [1, 2],
+        '"hip pa*"[tiab]': [],
+        '"the pai*"[tiab]': [1, 3],
+        '"pain hip"[tiab:~2]': [1, 3],
+        '"pain hip"[tiab:~1]': [],
+        'word8999[tiab] NOT "word3 word4"[tiab]': [1],
+        '"hip of the pain"[tiab] NOT "the hip"[tiab]': [3],
+    }
+    with closing(backend.open_reader(address)) as reader, reader.view() as view:
+        for text, expected in finds.items():
+            found = StrategyEvaluation(parse_strategy(text), view.tokens, view.store, below).pmids()
+            assert found.tolist() == expected, text
 
 
 def test_a_truncated_phrase_with_too_many_endings_says_so(folder, encoder, monkeypatch):

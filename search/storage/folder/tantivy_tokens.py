@@ -89,13 +89,9 @@ class TantivyTokens:
                 found.append(np.fromiter((pmid for pmid, _ in hits), np.int64, len(hits)))
         return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
 
-    def keys(self, prefix: str) -> dict[str, int]:
-        """Return the exact values that begin with a prefix, each with about how many articles have it."""
-        counts: dict[str, int] = {}
-        for searcher, _ in self._parts:
-            for key, number in searcher.terms_with_prefix("keys", prefix):
-                counts[key] = counts.get(key, 0) + number
-        return counts
+    def keys(self, prefix: str) -> list[str]:
+        """Return the exact values that begin with a prefix."""
+        return sorted({key for searcher, _ in self._parts for key, _ in searcher.terms_with_prefix("keys", prefix)})
 
     def _found(self, part: tuple[Any, Pmids], query: TokenQuery, limit: int, *, count: bool = True) -> Any:
         import tantivy

@@ -101,6 +101,12 @@ CREATE INDEX words_words ON words USING gin (words);
 CREATE TABLE word_counts (word text PRIMARY KEY, articles bigint NOT NULL);
 """
 
+#: The tokens of `search.storage.article_tokens`: words with their places, exact values without.
+_TOKENS = """
+CREATE TABLE tokens (pmid bigint PRIMARY KEY, tokens tsvector NOT NULL);
+CREATE INDEX tokens_tokens ON tokens USING gin (tokens);
+"""
+
 _FILES = """
 CREATE TABLE files (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -155,4 +161,5 @@ MIGRATIONS: dict[str, str] = {
     "0005_words": _WORDS,
     "0006_files": _FILES,
     "0007_nlm": _NLM,
+    "0008_tokens": _TOKENS,
 }

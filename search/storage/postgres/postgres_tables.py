@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from search.article import Article
+from search.storage.article_tokens import tokens_of
 from search.storage.bm25 import lexical_text, words
 from search.storage.plan import Held, Plan
 from search.storage.postgres.packing import pack_words, rounded_length
 from search.storage.postgres.postgres_conditions import clean
+from search.storage.postgres.postgres_tokens import pack_tokens
 from search.storage.rows import ArticleRow, Term, unpack
 
 __all__ = ["ArticleTables"]
@@ -87,7 +90,7 @@ class ArticleTables:
     ) -> None:
         """Write articles in place of those of their PMIDs; `added` gives the day and the change of their first time."""
         pmids = [row.pmid for row in rows]
-        for table in ("articles", "documents", "words"):
+        for table in ("articles", "documents", "words", "tokens"):
             self._writer.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
         journals, terms = self._journal_ids(rows), self._term_ids(rows)
         self._writer.copy(
@@ -106,13 +109,16 @@ class ArticleTables:
         )  # fmt: skip
         columns = {"pmid": "int8", "document": "bytea"}
         self._writer.copy("documents", columns, ((row.pmid, row.document) for row in rows))
-        self._writer.copy("words", _WORD_COLUMNS, (_words(row, change) for row in rows))
+        articles = [unpack(row.document) for row in rows]
+        self._writer.copy("words", _WORD_COLUMNS, (_words(article, change) for article in articles))
+        tokens = ((article.pmid, pack_tokens(tokens_of(article))) for article in articles)
+        self._writer.copy("tokens", {"pmid": "int8", "tokens": "bytea"}, tokens)
 
     def remove(self, pmids: list[int], change: int, sequence: int) -> None:
         """Delete articles with a tombstone each."""
         if not pmids:
             return
-        for table in ("articles", "documents", "words", "vectors", "part_articles", "seen_later"):
+        for table in ("articles", "documents", "words", "tokens", "vectors", "part_articles", "seen_later"):
             self._writer.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
         # A deletion by hand (0) stays one by hand; of NLM's files the last counts.
         self._writer.query(
@@ -156,10 +162,10 @@ class ArticleTables:
         return self._journals
 
 
-def _words(row: ArticleRow, change: int) -> tuple[int, int, int, int, bytes]:
-    counts = Counter(words(lexical_text(unpack(row.document))))
+def _words(article: Article, change: int) -> tuple[int, int, int, int, bytes]:
+    counts = Counter(words(lexical_text(article)))
     length = counts.total()
-    return row.pmid, change, length, rounded_length(length), pack_words(counts)
+    return article.pmid, change, length, rounded_length(length), pack_words(counts)
 
 
 def _key(term: Term) -> tuple[str, ...]:

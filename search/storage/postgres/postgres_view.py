@@ -15,6 +15,7 @@ from search.storage.manifest import Manifest
 from search.storage.postgres.packing import vector_text
 from search.storage.postgres.postgres_bm25 import WordSearch, WordStatistics
 from search.storage.postgres.postgres_store import PgStoreReader
+from search.storage.postgres.postgres_tokens import PgTokens
 from search.storage.postgres.search_indexes import VECTOR_INDEX
 from search.storage.rows import Pmids, Vectors
 
@@ -57,6 +58,11 @@ class PgView:
     def change(self) -> int:
         """The number of the last change in it."""
         return self.store.change()
+
+    @cached_property
+    def tokens(self) -> PgTokens:
+        """The tokens of all articles, which strategies ask for."""
+        return PgTokens(self.store.query, self.store.get_many)
 
     def pending(self) -> int:
         """Return how many articles were written since words were counted."""
