@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.benchmarks.timing import data_folder, report
 from search.evaluation.collection import Collection, load_collection
-from search.evaluation.retrieval import Run, compare, judge, rank_documents
+from search.evaluation.retrieval import Rankings, compare, judge, rank_documents
 from search.models import load_encoder
 from search.retrieval.fusion import fuse
 
@@ -56,9 +56,11 @@ def _added(first: Scores, second: Scores, weight: float) -> Scores:
     return {key: score + weight * second[key] for key, score in first.items()}
 
 
-def ranked(collection: Collection, rule: Callable[[Scores, Scores], Scores], semantic: Run, lexical: Run) -> Run:
+def ranked(
+    collection: Collection, rule: Callable[[Scores, Scores], Scores], semantic: Rankings, lexical: Rankings
+) -> Rankings:
     """Return the first 100 of every question by a rule."""
-    run: Run = {}
+    run: Rankings = {}
     for query in collection.query_ids:
         scores = rule(dict(semantic[query]), dict(lexical.get(query, [])))
         run[query] = sorted(scores.items(), key=lambda entry: -entry[1])[:100]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from search.errors import EvaluationError
 from search.evaluation.pairs import PAIR_SETS, PUBLISHED, PairScores
@@ -15,32 +14,27 @@ from search.evaluation.retrieval import MEASURES, Comparison, RetrievalResult
 
 __all__ = ["comparison_text", "index_text", "pairs_table", "plot_results", "render", "retrieval_table", "to_json"]
 
-FORMATS = ("table", "markdown", "json")
-
 Table = tuple[list[str], list[list[str]]]
 
 
-def pairs_table(scores: Sequence[PairScores], *, published: bool = True, spread: bool = True) -> Table:
+def pairs_table(scores: Sequence[PairScores]) -> Table:
     """Return head and rows: a model a row, a set a column, Pearson x100, with the published figures beneath."""
     sets = list(dict.fromkeys(score.pair_set for score in scores))
     titles = [PAIR_SETS[name].title if name in PAIR_SETS else name for name in sets]
     rows: list[list[str]] = []
     for model in dict.fromkeys(score.model for score in scores):
         found = {score.pair_set: score for score in scores if score.model == model}
-        cells = [_pair_cell(found.get(name), spread=spread) for name in sets]
+        cells = [_pair_cell(found.get(name)) for name in sets]
         rows.append([model, *cells, _average([found[name].pearson for name in sets if name in found], len(sets))])
-    if published:
-        for model, figures in PUBLISHED.items():
-            known = [figures[name] for name in sets if name in figures]
-            cells = [f"{figures[name]:.2f}" if name in figures else "" for name in sets]
-            rows.append([f"{model} (published)", *cells, _average(known, len(sets))])
+    for model, figures in PUBLISHED.items():
+        known = [figures[name] for name in sets if name in figures]
+        cells = [f"{figures[name]:.2f}" if name in figures else "" for name in sets]
+        rows.append([f"{model} (published)", *cells, _average(known, len(sets))])
     return ["model", *titles, "average"], rows
 
 
-def _pair_cell(score: PairScores | None, *, spread: bool) -> str:
-    if score is None:
-        return ""
-    return f"{score.pearson:.2f} ± {score.pearson_spread:.2f}" if spread else f"{score.pearson:.2f}"
+def _pair_cell(score: PairScores | None) -> str:
+    return f"{score.pearson:.2f} ± {score.pearson_spread:.2f}" if score is not None else ""
 
 
 def _average(values: Sequence[float], expected: int) -> str:
@@ -84,32 +78,23 @@ def index_text(results: Sequence[PairScores | RetrievalResult]) -> str:
 
 
 def render(table: Table, form: str = "table") -> str:
-    """Return head and rows as text: aligned columns, a Markdown table, or JSON (a list of rows by column name)."""
+    """Return head and rows as text: aligned columns, or a Markdown table."""
     head, rows = table
-    if form == "json":
-        return json.dumps([dict(zip(head, row, strict=True)) for row in rows], ensure_ascii=False, indent=2)
     if form == "markdown":
         lines = [head, ["---"] * len(head), *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    if form != "table":
-        raise EvaluationError(f"'{form}' is no form of report; choose {', '.join(FORMATS)}")
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
     )
 
 
-def to_json(results: Sequence[PairScores | RetrievalResult | Comparison], *, per_query: bool = True) -> str:
-    """Return results in full as JSON; rankings are left out, per-question measures too unless asked for."""
-    return json.dumps([_plain(result, per_query=per_query) for result in results], ensure_ascii=False, indent=2)
-
-
-def _plain(result: PairScores | RetrievalResult | Comparison, *, per_query: bool) -> dict[str, Any]:
-    values = asdict(result)
-    values.pop("run", None)
-    if not per_query:
-        values.pop("per_query", None)
-    return values
+def to_json(results: Sequence[PairScores | RetrievalResult | Comparison]) -> str:
+    """Return results in full as JSON, but for the rankings."""
+    rows = [asdict(result) for result in results]
+    for row in rows:
+        row.pop("run", None)
+    return json.dumps(rows, ensure_ascii=False, indent=2)
 
 
 def plot_results(values: Mapping[str, Mapping[str, float]], output: Path, *, measure: str = "nDCG@10") -> Path:

@@ -38,7 +38,7 @@ __all__ = [
     "MODES",
     "Comparison",
     "RetrievalResult",
-    "Run",
+    "Rankings",
     "compare",
     "evaluate_retrieval",
     "judge",
@@ -57,10 +57,10 @@ MEASURES: dict[str, Callable[[Sequence[str], dict[str, int]], float]] = {
 }
 
 #: A ranking: question id -> (document id, score), the best first.
-Run = dict[str, list[tuple[str, float]]]
+Rankings = dict[str, list[tuple[str, float]]]
 
 #: A mode of search and a depth to a ranking of each question.
-_Search: TypeAlias = Callable[[str, int], Run]
+_Search: TypeAlias = Callable[[str, int], Rankings]
 _VectorPair: TypeAlias = tuple[Vectors, Vectors]
 
 
@@ -80,7 +80,7 @@ class RetrievalResult:
     documents: int
     intervals: dict[str, Interval]
     per_query: dict[str, dict[str, float]] = field(repr=False)
-    run: Run = field(repr=False, default_factory=dict)
+    run: Rankings = field(repr=False, default_factory=dict)
     index: IndexRecall | None = None
 
     def mean(self, measure: str) -> float:
@@ -133,13 +133,13 @@ def evaluate_retrieval(
     return results
 
 
-def rank_documents(collection: Collection, mode: str, encode: Encode | None = None, depth: int = 100) -> Run:
+def rank_documents(collection: Collection, mode: str, encode: Encode | None = None, depth: int = 100) -> Rankings:
     """Return the first `depth` documents of each question as a search in one mode ranks them."""
     with _searcher(collection, encode) as (search, _):
         return search(mode, depth)
 
 
-def judge(collection: Collection, run: Run, *, model: str = "", mode: str = "") -> RetrievalResult:
+def judge(collection: Collection, run: Rankings, *, model: str = "", mode: str = "") -> RetrievalResult:
     """Judge any ranking of the collection's questions; a question that the run does not answer counts 0."""
     per_query: dict[str, dict[str, float]] = {}
     for query in collection.query_ids:
@@ -225,7 +225,7 @@ def _search_function(collection: Collection, reader: Reader, queries: Vectors | 
             raise EvaluationError("search by meaning needs a model")
         return queries[[row_of[text] for text in texts]]
 
-    def search(mode: str, depth: int) -> Run:
+    def search(mode: str, depth: int) -> Rankings:
         options = SearchOptions(limit=depth, mode=cast("Mode", mode), fold=False)
         # A question without a word has no answer; a search refuses it.
         asked = [text for text in collection.queries if text.strip()]

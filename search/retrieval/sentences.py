@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from search.article import Article
 
-__all__ = ["abstract_sentences", "sentence_spans"]
+__all__ = ["abstract_sentences", "sentence_spans", "sentences_of"]
 
 _STOP = re.compile(r"[.!?]+[\"'”’)\]]*(?:;?\s+|(?=[A-Z•]))")
 
@@ -94,6 +94,11 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         if start < end:
             spans.append((start, end))
     return spans
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of a text, as `sentence_spans` cuts it."""
+    return [text[start:end] for start, end in sentence_spans(text)]
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:

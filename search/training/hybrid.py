@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from search.errors import TrainingError
 from search.training.bm25 import BM25
 
-__all__ = ["Bank", "HybridParameters", "Question", "encode_with_gradient", "load_bert", "teach"]
+__all__ = ["Bank", "HybridParameters", "TrainingQuestion", "encode_with_gradient", "load_bert", "teach"]
 
 
 @dataclass(frozen=True)
-class Question:
+class TrainingQuestion:
     """A text to search with.
 
     `own` is the row of the document that it was taken from, which is left out of the ranking, or -1. `answer` is the
@@ -82,7 +82,7 @@ class Bank:
     bm25: BM25
 
     def teacher(
-        self, questions: Sequence[Question], vectors: NDArray[np.float32], parameters: HybridParameters
+        self, questions: Sequence[TrainingQuestion], vectors: NDArray[np.float32], parameters: HybridParameters
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the distribution over all documents that each question should have, and which documents are left out.
 
@@ -111,7 +111,7 @@ def teach(
     model: Any,
     tokenizer: Any,
     bank: Bank,
-    draw: Callable[[random.Random, int], Sequence[Question]],
+    draw: Callable[[random.Random, int], Sequence[TrainingQuestion]],
     pairs: Sequence[tuple[str, str]],
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
@@ -159,14 +159,14 @@ def teach(
 class _Batch(NamedTuple):
     """Questions, rows of documents that are held where they are, and pairs."""
 
-    questions: Sequence[Question]
+    questions: Sequence[TrainingQuestion]
     anchors: Sequence[int]
     pairs: Sequence[tuple[str, str]]
 
 
 def _batches(
     anchors: Sequence[int],
-    draw: Callable[[random.Random, int], Sequence[Question]],
+    draw: Callable[[random.Random, int], Sequence[TrainingQuestion]],
     pairs: Sequence[tuple[str, str]],
     parameters: HybridParameters,
 ) -> Iterator[_Batch]:
@@ -230,7 +230,7 @@ def _question_loss(
     model: Any,
     tokenizer: Any,
     bank: Bank,
-    questions: Sequence[Question],
+    questions: Sequence[TrainingQuestion],
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
 ) -> Any:

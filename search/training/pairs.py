@@ -20,8 +20,10 @@ from typing import Any
 
 from search.article import Article
 from search.errors import TrainingError
+from search.retrieval.sentences import sentences_of
+from search.storage.bm25 import analyzer, words
 
-__all__ = ["DEFAULT_KINDS", "KINDS", "Pair", "PairsReport", "mine_pairs", "read_pairs", "split_sentences"]
+__all__ = ["DEFAULT_KINDS", "KINDS", "Pair", "PairsReport", "mine_pairs", "read_pairs"]
 
 #: Every kind of pair that can be mined.
 KINDS = ("title-abstract", "similar-title", "title-conclusion", "sentence-rest")
@@ -39,7 +41,6 @@ NEAR_IDENTICAL = 0.9
 HIT_LIMITS = (16, 200)
 
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9\"'(\[])")
 
 
 @dataclass(frozen=True)
@@ -142,11 +143,6 @@ def read_pairs(path: Path) -> list[Pair]:
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path} cannot be read after {len(pairs)} pairs: {error}") from error
     return pairs
-
-
-def split_sentences(text: str) -> list[str]:
-    """Split a text where a sentence mark is followed by a space and a capital, a digit or a bracket."""
-    return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
 
 
 def _parse_pair(line: str, where: str) -> Pair:
@@ -271,7 +267,7 @@ def _from_abstract(article: _Chosen, kind: str, minimum_words: int, report: Pair
         return None
     if kind == "title-abstract":
         return Pair(article.title, article.abstract, kind, (article.pmid,))
-    sentences = split_sentences(article.abstract)
+    sentences = sentences_of(article.abstract)
     if len(sentences) < 3:
         report.leave_out("too few sentences")
         return None
@@ -325,20 +321,13 @@ class _TitleIndex:
 
         self._tantivy = tantivy
         builder = tantivy.SchemaBuilder()
-        builder.add_text_field("title", stored=True, tokenizer_name="en_stem", index_option="freq")
+        builder.add_text_field("title", stored=True, tokenizer_name="words", index_option="freq")
         builder.add_integer_field("pmid", stored=False, fast=True)
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema, path=str(folder))
+        self._index.register_tokenizer("words", analyzer())
         # One thread keeps the order of documents, and so of equal scores, the same from run to run.
         self._writer = self._index.writer(heap_size=64_000_000, num_threads=1)
-        filters = tantivy.Filter
-        self._analyzer = (
-            tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-            .filter(filters.remove_long(40))
-            .filter(filters.lowercase())
-            .filter(filters.stemmer("english"))
-            .build()
-        )
 
     def add(self, pmid: int, title: str) -> None:
         self._writer.add_document(self._tantivy.Document(title=title, pmid=pmid))
@@ -352,7 +341,7 @@ class _TitleIndex:
     def similar(self, pmid: int, title: str) -> tuple[int, str] | None:
         """Return PMID and title of the nearest other title that does not say the same in the same words."""
         query = self._query(title)
-        words = _words(title)
+        own = _words(title)
         for limit in HIT_LIMITS:
             hits = self._searcher.search(query, limit, count=False).hits
             pmids = self._searcher.fast_field_values("pmid", [address for _, address in hits])
@@ -362,7 +351,7 @@ class _TitleIndex:
                 if other == pmid:
                     continue
                 found = self._searcher.doc(address)["title"][0]
-                if not _nearly_identical(words, _words(found)):
+                if not _nearly_identical(own, _words(found)):
                     return other, found
             if len(hits) < limit:
                 break
@@ -370,7 +359,7 @@ class _TitleIndex:
 
     def _query(self, title: str) -> Any:
         query, occur = self._tantivy.Query, self._tantivy.Occur
-        terms = dict.fromkeys(self._analyzer.analyze(title))
+        terms = dict.fromkeys(words(title))
         return query.boolean_query([(occur.Should, query.term_query(self._schema, "title", term)) for term in terms])
 
 

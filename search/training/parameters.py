@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ _PRECISIONS = ("auto", "fp32", "bf16")
 
 @dataclass(frozen=True)
 class TrainingParameters:
-    """How a model is trained. The defaults are the reference model's (DESIGN.md, "The reference model").
+    """How a model is trained. The defaults are the reference model's (neuml/pubmedbert-base-embeddings).
 
     `warmup_steps` is cut to half of the run where the run is short; the reference run had 20,191 steps and warmed up
     over 10,000. `max_steps` ends a run early (0: the epochs decide). `gradient_cache` is the number of texts that go
@@ -60,14 +60,6 @@ class TrainingParameters:
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters by name."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainingParameters:
-        """Make parameters of a mapping; raises TrainingError at a name that is not one of them."""
-        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
-        if unknown:
-            raise TrainingError(f"no such training parameter: {', '.join(unknown)}")
-        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from search.errors import TrainingError
 from search.models import Encoder
+from search.retrieval.sentences import sentences_of
 from search.storage.folder.folder_reader import IndexReader
 from search.training.bm25 import BM25
-from search.training.hybrid import Bank, HybridParameters, Question, load_bert, teach
-from search.training.pairs import split_sentences
+from search.training.hybrid import Bank, HybridParameters, TrainingQuestion, load_bert, teach
 from search.training.weights import refuse_existing, save_model
 
 __all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring"]
@@ -107,7 +107,7 @@ def teach_hybrid(
     bank = Bank(documents, vectors, BM25(documents))
     pairs = draw_pairs(texts, vectors[: len(texts.articles)])
 
-    def draw(chance: random.Random, count: int) -> list[Question]:
+    def draw(chance: random.Random, count: int) -> list[TrainingQuestion]:
         return draw_questions(texts, chance, count)
 
     def encode(asked: Sequence[str]) -> NDArray[np.float32]:
@@ -144,9 +144,9 @@ def load_texts(data: Path) -> TrainingTexts:
         raise TrainingError(f"the training data in {data} cannot be read: {error}") from error
 
 
-def draw_questions(texts: TrainingTexts, chance: random.Random, count: int) -> list[Question]:
+def draw_questions(texts: TrainingTexts, chance: random.Random, count: int) -> list[TrainingQuestion]:
     """Return so many different questions, kinds by their shares."""
-    found: dict[str, Question] = {}
+    found: dict[str, TrainingQuestion] = {}
     while len(found) < count:
         (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
         question = _question(texts, kind, chance)
@@ -154,27 +154,27 @@ def draw_questions(texts: TrainingTexts, chance: random.Random, count: int) -> l
     return list(found.values())
 
 
-def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> Question:
+def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> TrainingQuestion:
     if kind == "lay":
         text = _plain(chance.choice(texts.questions).question)
         # People type questions in small letters and without a mark, too.
-        return Question(kind, text.lower().rstrip("?") if chance.random() < 0.3 else text)
+        return TrainingQuestion(kind, text.lower().rstrip("?") if chance.random() < 0.3 else text)
     if kind == "topic":
-        return Question(kind, chance.choice(texts.questions).topic)
+        return TrainingQuestion(kind, chance.choice(texts.questions).topic)
     if kind == "claim":
         claim, row = chance.choice(texts.claims)
-        return Question(kind, claim, answer=len(texts.articles) + row)
+        return TrainingQuestion(kind, claim, answer=len(texts.articles) + row)
     row = chance.randrange(len(texts.articles))
     record = texts.articles[row]
     if kind == "mesh" and record.mesh:
         headings = chance.sample(record.mesh, min(len(record.mesh), chance.choice([1, 2, 2, 3])))
-        return Question(kind, " ".join(heading.split(",")[0].lower() for heading in headings))
+        return TrainingQuestion(kind, " ".join(heading.split(",")[0].lower() for heading in headings))
     if kind == "sentence":
         sentences = [_LABEL.sub("", sentence) for sentence in record.sentences[len(record.sentences) // 2 :]]
         fitting = [sentence for sentence in sentences if 7 <= len(sentence.split()) <= 45]
         if fitting:
-            return Question(kind, chance.choice(fitting), own=row)
-    return Question("title", record.title, own=row)
+            return TrainingQuestion(kind, chance.choice(fitting), own=row)
+    return TrainingQuestion("title", record.title, own=row)
 
 
 def draw_pairs(texts: TrainingTexts, vectors: NDArray[np.float32]) -> list[tuple[str, str]]:
@@ -263,7 +263,7 @@ def _articles(data: Path) -> tuple[Record, ...]:
     records: list[Record] = []
     for row in _lines(data / "pubmed" / "records.jsonl.gz"):
         title = _normal(row["title"])
-        sentences = split_sentences(row["abstract"])
+        sentences = sentences_of(row["abstract"])
         short = len(sentences) < 3 or len(row["abstract"].split()) < 50 or len(title.split()) < 4
         # Titles that ask are held out too: with their conclusions they are most like what PubMed QA holds.
         asks = row["title"].rstrip(" ]").endswith("?")

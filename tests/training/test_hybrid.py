@@ -7,7 +7,7 @@ from search.training.bm25 import BM25
 from search.training.hybrid import (
     Bank,
     HybridParameters,
-    Question,
+    TrainingQuestion,
     _correlation,
     encode_with_gradient,
     load_bert,
@@ -22,7 +22,7 @@ def test_the_teacher_is_the_hybrid_ranking_without_the_text_asked_with():
     bank = Bank(DOCUMENTS, np.eye(3, dtype=np.float32), bm25)
     vectors = np.array([[0.6, 0.0, 0.8], [1.0, 0.0, 0.0]], np.float32)
     parameters = HybridParameters(temperature=0.5, bm25_weight=0.4, answer_weight=0.25)
-    questions = [Question("title", "strokes statins", own=2), Question("claim", "unknown", answer=1)]
+    questions = [TrainingQuestion("title", "strokes statins", own=2), TrainingQuestion("claim", "unknown", answer=1)]
     target, left_out = bank.teacher(questions, vectors, parameters)
     words = bm25.score_all(["strokes statins"])[0, :2]
     expected = np.exp((vectors[0, :2] + 0.4 * words / words.max()) / 0.5)
@@ -81,7 +81,7 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
         model,
         tokenizer,
         bank,
-        lambda chance, count: [Question("made", pair.anchor) for pair in chance.sample(pairs, count)],
+        lambda chance, count: [TrainingQuestion("made", pair.anchor) for pair in chance.sample(pairs, count)],
         [(pair.anchor, pair.positive) for pair in pairs],
         encode,
         parameters,
@@ -90,7 +90,7 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
     assert [len(found) for found in losses.values()] == [80, 80, 80]
     assert np.mean(losses["questions"][-8:]) < 0.8 * np.mean(losses["questions"][:8])
     # On questions it has not seen, the model alone is now nearer to the teacher than the base alone.
-    asked = [Question("made", pair.anchor) for pair in made_pairs(120)[96:]]
+    asked = [TrainingQuestion("made", pair.anchor) for pair in made_pairs(120)[96:]]
     texts = [question.text for question in asked]
     target, _ = bank.teacher(asked, encode(texts), parameters)
 

@@ -7,7 +7,8 @@ import pytest
 
 from search.article import AbstractSection, Article
 from search.errors import TrainingError
-from search.training.pairs import Pair, mine_pairs, read_pairs, split_sentences
+from search.retrieval.sentences import sentences_of
+from search.training.pairs import Pair, mine_pairs, read_pairs
 
 ABSTRACT = (
     "Aspirin is widely used. We asked whether it prevents strokes in adults of high risk over ten years. "
@@ -79,7 +80,7 @@ def test_kinds_from_the_abstract(tmp_path):
     _, pairs = mine(tmp_path, ARTICLES[:1], kinds=["title-conclusion", "sentence-rest"])
     conclusion, sentence = pairs
     assert conclusion.positive == "Bleeding was more frequent. Aspirin prevents strokes at the price of bleeding."
-    assert sentence.anchor in split_sentences(ABSTRACT)[3:]
+    assert sentence.anchor in sentences_of(ABSTRACT)[3:]
     assert sentence.anchor not in sentence.positive
     assert sentence.positive.startswith(ARTICLES[0].title)
 
