@@ -22,6 +22,7 @@ from search.retrieval.hit import Hit
 from search.retrieval.mesh_tree import MeshTree
 from search.retrieval.request import Mode, SearchOptions, check_question
 from search.retrieval.saved_searches import SavedSearch, read_saved, write_saved
+from search.retrieval.strategy import StrategyResult
 from search.storage import backend
 from search.storage.manifest import Manifest
 
@@ -362,6 +363,7 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: Filters | None = None,
+        strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
     ) -> list[Hit]: ...
@@ -373,6 +375,7 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: Filters | None = None,
+        strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
     ) -> list[list[Hit]]: ...
@@ -383,6 +386,7 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: Filters | None = None,
+        strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
     ) -> list[Hit] | list[list[Hit]]:
@@ -393,8 +397,10 @@ class Index:
         `hybrid` by both (`search.retrieval.fusion`). If the config has `rerank`, that cross-encoder reorders the first
         100, and its score is the hits'. `filters` and PubMed field tags inside a question restrict the search before
         the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest articles that
-        pass. `evidence` is the number of sentences of each abstract, those nearest to the question, that come with a
-        hit. `fold` shows duplicates (same DOI, or same title and year) once, with the others as `Hit.duplicates`.
+        pass. `strategy` is a search in PubMed's query language that selects the articles (as `Filters.strategy`
+        does); the question orders them, and an empty one gives the newest first. `evidence` is the number of sentences
+        of each abstract, those nearest to the question, that come with a hit. `fold` shows duplicates (same DOI, or
+        same title and year) once, with the others as `Hit.duplicates`.
         Several questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or
         `limit` is below 1.
 
@@ -408,10 +414,25 @@ class Index:
         True
         >>> index.close()
         """
+        if strategy is not None:
+            filters = msgspec.structs.replace(filters or Filters(), strategy=strategy)
         options = _options(limit, mode, filters, evidence=evidence, fold=fold)
         questions = [question] if isinstance(question, str) else question
         answers = self.engine.search(questions, options)
         return answers[0] if isinstance(question, str) else answers
+
+    def strategy(self, text: str) -> StrategyResult:
+        """Return what a strategy in PubMed's query language selects: PMIDs, exact counts by line, translation, notes.
+
+        Raises QueryError with the place of what cannot be read or answered.
+
+        >>> index = Index.open("indexes/demo")
+        >>> found = index.strategy("aspirin[tiab] AND (cancer[ti] OR neoplasms[mh])")
+        >>> found.count == len(found.pmids), found.translation
+        (True, '"aspirin"[Title/Abstract] AND ("cancer"[Title] OR "neoplasms"[MeSH Terms])')
+        >>> index.close()
+        """
+        return self.engine.strategy(text)
 
     def _limit(self, limit: int | None) -> int:
         return self.config.results if limit is None else limit

@@ -37,7 +37,7 @@ __all__ = ["export"]
 @click.option("--query", "question", help="Export what a search finds.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
 @mode_option
-@click.option("--all", "everything", is_flag=True, help="Export the whole index.")
+@click.option("--all", "everything", is_flag=True, help="Export the whole index, or all that --strategy selects.")
 @filter_options
 def export(
     pmids: tuple[int, ...],
@@ -53,29 +53,37 @@ def export(
 ) -> None:
     """Write articles as RIS, BibTeX, MEDLINE text, CSV, JSON lines, Markdown, or as a txtai index.
 
-    Which: PMIDs, a file of them, what a search finds, or all. Retracted articles are marked in every format.
+    Which: PMIDs, a file of them, what a search finds, what a strategy selects, or all. Retracted articles are marked
+    in every format.
     """
     wanted = list(pmids)
+    if filters.strategy is not None and question is None and not wanted:
+        question = ""
     if question is None and not wanted and not everything and filters.pmids is not None:
         wanted = sorted(filters.pmids)
-    if sum((bool(wanted), question is not None, everything)) != 1:
-        raise click.UsageError("give PMIDs, --pmids FILE, --query or --all")
+    selected = question is not None
+    if sum((bool(wanted), selected, everything and not selected)) != 1:
+        raise click.UsageError("give PMIDs, --pmids FILE, --query, --strategy or --all")
+    if selected and everything and filters.strategy is None:
+        raise click.UsageError("--all goes with --query only where --strategy says which articles are all")
     if style == "txtai" and output is None:
         raise click.UsageError("--format txtai needs --output FOLDER")
     with open_index(config_file, folder) as index:
-        articles = _articles(index, wanted, question, limit, mode, filters)
+        if selected and everything:
+            limit = max(1, index.strategy(filters.strategy or "").count)
+        articles = _articles(index, wanted, question, limit, mode, filters, fold=not everything)
         if style == "txtai" and output is not None:
-            count = index.export_txtai(output, None if everything else articles)
+            count = index.export_txtai(output, None if everything and not selected else articles)
         else:
             count = _write(articles, style, output)
     click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)
 
 
 def _articles(
-    index: Index, pmids: list[int], question: str | None, limit: int, mode: Mode | None, filters: Filters
+    index: Index, pmids: list[int], question: str | None, limit: int, mode: Mode | None, filters: Filters, *, fold: bool
 ) -> Iterable[Article]:
     if question is not None:
-        hits = index.search(question, limit, mode=mode, filters=filters)
+        hits = index.search(question, limit, mode=mode, filters=filters, fold=fold)
         return [hit.article for hit in hits]
     return index.get_many(pmids) if pmids else index.articles()
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["filter_options", "is_pmid", "read_pmids"]
+__all__ = ["StrategyText", "filter_options", "is_pmid", "read_pmids"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -39,6 +39,22 @@ def _day(text: str | None, rest: str) -> date | None:
     return date.fromisoformat(text if len(text) > 4 else text + rest) if text else None
 
 
+class StrategyText(click.ParamType[str]):
+    """A strategy as it stands, or `@FILE` that holds it (`@-` for standard input)."""
+
+    name = "strategy"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text of the strategy."""
+        if not value.startswith("@"):
+            return value
+        try:
+            with click.open_file(value[1:], "r", encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError as error:
+            self.fail(f"{value[1:]}: {error.strerror}", param, ctx)
+
+
 # What is not UTF-8 in it is no PMID and is told as such.
 _FILE = click.File("r", "utf-8", "replace")
 
@@ -53,6 +69,12 @@ _OPTIONS = (
     click.option("--free-full-text", is_flag=True, help="Only with a PMCID."),
     click.option("--no-retracted", is_flag=True, help="Not the retracted."),
     click.option("--added-since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Added to the index since."),
+    click.option(
+        "--strategy",
+        type=StrategyText(),
+        metavar="TEXT|@FILE",
+        help="Selected by a search in PubMed's language: 'aspirin[tiab] NOT cancer[mh]'.",
+    ),
     click.option("--pmids", "only_pmids", type=_FILE, metavar="FILE", help="Only the PMIDs in a file."),
     click.option("--not-pmids", type=_FILE, metavar="FILE", help="None of the PMIDs in a file."),
 )
@@ -74,6 +96,7 @@ def filter_options(function: _Function) -> _Function:
         free_full_text: bool,
         no_retracted: bool,
         added_since: Any,
+        strategy: str | None,
         only_pmids: Any,
         not_pmids: Any,
         **rest: Any,
@@ -92,6 +115,7 @@ def filter_options(function: _Function) -> _Function:
             free_full_text=free_full_text,
             not_retracted=no_retracted,
             added_since=added_since.date() if added_since else None,
+            strategy=strategy,
             pmids=frozenset(read_pmids(only_pmids)) if only_pmids else None,
             not_pmids=frozenset(read_pmids(not_pmids)) if not_pmids else frozenset(),
         )

@@ -63,12 +63,13 @@ def query(
 ) -> None:
     """Find the articles whose meaning is nearest to a question in plain language.
 
-    PubMed field tags inside a question are filters: `statins 2015:2020[dp] AND review[pt]`.
+    PubMed field tags inside a question are filters: `statins 2015:2020[dp] AND review[pt]`. With --strategy, the
+    question orders what the strategy selects; without a question, the newest come first.
     """
     from search.cli.output import print_searches
 
-    if bool(question) == (file is not None):
-        raise click.UsageError("give a question, or a file of questions with --queries")
+    if bool(question) == (file is not None) and (file is not None or filters.strategy is None):
+        raise click.UsageError("give a question, a file of questions with --queries, or --strategy")
     questions = [line.strip() for line in file if line.strip()] if file else [" ".join(question)]
     if not questions:
         raise QueryError(f"{getattr(file, 'name', '--queries')} holds no question")

@@ -32,6 +32,7 @@ _COMMANDS = {
     "serve": "search.cli.serve:serve",
     "show": "search.cli.find:show",
     "similar": "search.cli.find:similar",
+    "strategy": "search.cli.strategy:strategy",
     "status": "search.cli.index:status",
     "sync": "search.cli.sync:sync",
     "token": "search.cli.serve:token",

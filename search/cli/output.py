@@ -22,7 +22,9 @@ from search.retrieval.hit import Hit
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["plain", "print_article", "print_facets", "print_json", "print_searches"]
+    from search.retrieval.strategy import StrategyResult
+
+__all__ = ["plain", "print_article", "print_facets", "print_json", "print_searches", "print_strategy"]
 
 
 def plain(text: str) -> str:
@@ -59,6 +61,23 @@ def print_searches(
         print_json(search_records(questions, answers, explain=explain), indent=2)
     else:
         print_json(hit_records(questions[0], answers[0], explain=explain), indent=2)
+
+
+def print_strategy(found: StrategyResult) -> None:
+    """Print the lines of a strategy with their counts, and the search details of the last."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table.add_column("line", justify="right")
+    table.add_column("search", ratio=1)
+    table.add_column("articles", justify="right", no_wrap=True)
+    for line in found.lines:
+        table.add_row(f"#{line.number}", Text(plain(line.text)), f"{line.count:,}")
+    console = _console()
+    console.print(table)
+    console.print(Text(f"Search details: {plain(found.translation)}"))
 
 
 def print_json(value: Any, indent: int = 0) -> None:

@@ -27,6 +27,7 @@ from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.mesh_tree import MeshTree
 from search.retrieval.request import Mode, Question, SearchOptions, check_limit, check_question, read_question
 from search.retrieval.saved_searches import Run
+from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.storage.backend import Reader, Selection, View
 from search.storage.rows import Vectors
 
@@ -116,13 +117,34 @@ class Engine:
             return None
         key = (filters, view.change)
         if key not in self._selections:
-            if self._mesh_tree is not None:
-                filters = explode(filters, self._mesh_tree.below)
-            self._selections[key] = view.select(partial(condition_of, filters))
+            self._selections[key] = self._select(view, filters)
             while len(self._selections) > _SELECTIONS_KEPT:
                 self._selections.popitem(last=False)
         self._selections.move_to_end(key)
         return self._selections[key]
+
+    def strategy(self, text: str) -> StrategyResult:
+        """Return what a strategy selects, line by line. Raises QueryError with the place of what cannot be read."""
+        with self._reader.view() as view:
+            return self._evaluation(view, text).result()
+
+    def _evaluation(self, view: View, text: str) -> StrategyEvaluation:
+        return StrategyEvaluation(parse_strategy(text), view.tokens, view.store, self._below)
+
+    def _below(self, heading: str) -> list[str]:
+        return self._mesh_tree.below(heading) if self._mesh_tree is not None else []
+
+    def _select(self, view: View, filters: Filters) -> Selection:
+        selected = None
+        if filters.strategy is not None:
+            selected = view.listed(self._evaluation(view, filters.strategy).pmids())
+            filters = msgspec.structs.replace(filters, strategy=None)
+            if filters.is_empty:
+                return selected
+        if self._mesh_tree is not None:
+            filters = explode(filters, self._mesh_tree.below)
+        rest = view.select(partial(condition_of, filters))
+        return rest if selected is None else view.both(selected, rest)
 
     def _texts(self, questions: Sequence[Question], options: SearchOptions) -> list[str]:
         if self._mode(options) == "lexical" and not options.evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.errors import QueryError
 from search.normalize import journal_key, name_key
 from search.retrieval.filters import And, Expression, Filters, MeshTerm, Not, Term
 from search.storage.folder.sqlite_conditions import Condition, Conditions
@@ -16,7 +17,9 @@ _IN_A_ROW = 100
 
 
 def condition_of(filters: Filters, sql: Conditions) -> Condition:
-    """Return what filters ask for as a condition in the SQL of a store."""
+    """Return what filters ask for as a condition in the SQL of a store; strategies are not asked in SQL."""
+    if filters.strategy is not None:
+        raise QueryError("a strategy stands beside the other filters, not within an expression")
     first, last = filters.date_bounds
     conditions = [_joined(" OR ", [_mesh(term, sql) for term in filters.mesh], _ALL), *_flags(filters, sql)]
     if (first, last) != (0, 99_991_231):

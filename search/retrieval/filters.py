@@ -17,6 +17,7 @@ from search.article import MAX_PMID, Article, MeshHeading
 from search.errors import QueryError
 from search.messages import explained
 from search.normalize import date_span, journal_key, journal_keys, language_code, name_key, yyyymmdd
+from search.retrieval.strategy import parse_strategy, selects
 
 __all__ = [
     "MAX_DEPTH",
@@ -71,6 +72,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     - `mesh`: descriptors; `publication_types`: names or UIs.
     - `has_abstract`, `free_full_text` (has a PMCID), `not_retracted`.
     - `added_since`: added to the index on this day or later.
+    - `strategy`: selected by this search in PubMed's query language (`search.retrieval.strategy`); it stands beside
+      other filters, not within an expression.
     - `pmids`: only these (None for no limit, empty for none at all); `not_pmids`: never these.
 
     Raises QueryError for a range that runs backwards, an empty name, a language or PMID there is not.
@@ -90,9 +93,12 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     added_since: date | None = None
     pmids: frozenset[int] | None = None
     not_pmids: frozenset[int] = frozenset()
+    strategy: str | None = None
     expression: Expression | None = None
 
     def __post_init__(self) -> None:
+        if self.strategy is not None:
+            parse_strategy(self.strategy)
         for name in ("year_from", "year_to"):
             year = getattr(self, name)
             if year is not None and not 1 <= year <= 9999:
@@ -133,6 +139,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             and (not self.has_abstract or bool(article.abstract_text.strip()))
             and (not self.free_full_text or bool(article.pmcid))
             and (not self.not_retracted or not article.is_retracted)
+            and (self.strategy is None or selects(parse_strategy(self.strategy), article, lambda _: ()))
             and (self.expression is None or _holds(self.expression, article, added))
         )
 

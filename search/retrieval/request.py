@@ -68,10 +68,12 @@ class Question(msgspec.Struct, frozen=True):
 def read_question(question: str, filters: Filters | None = None) -> Question:
     """Read the PubMed field tags of a question, and join them with the filters given beside it.
 
-    Raises QueryError if the question is empty, or its tags do not parse.
+    A question may be empty where a strategy is given. Raises QueryError if it is, or its tags do not parse.
     """
-    text, expression = parse_question(check_question(question))
     given = filters or Filters()
+    if given.strategy is not None and not question.strip():
+        return Question("", given)
+    text, expression = parse_question(check_question(question))
     if expression is None:
         return Question(text, given)
     if given.expression is not None:

@@ -33,9 +33,9 @@ TAGS = {
     **dict.fromkeys(("sb", "filter"), "subset"),
 }
 
-_OF_WORDS = "words are searched by their meaning: leave the tag off, and they are part of the question"
+_OF_WORDS = "give what words must be where as a strategy (`--strategy`), and the question in plain words"
 _OF_ENTRY = "when an article came in is asked for by the filter added_since"
-_OF_OTHERS = "it is no filter here"
+_OF_OTHERS = "it is a field of strategies (`--strategy`)"
 
 #: Other tags of PubMed: an error where they stand beside a tag that is known.
 OTHER_TAGS = {

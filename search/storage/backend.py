@@ -197,6 +197,10 @@ class View(Protocol):
         """Return the articles that were first added after a change number."""
         ...
 
+    def listed(self, pmids: Pmids) -> Selection:
+        """Return the articles with these PMIDs, which are ascending and all there."""
+        ...
+
     def both(self, one: Selection, other: Selection) -> Selection:
         """Return the articles of both selections."""
         ...

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 import msgspec
 
 from search.errors import QueryError
+from search.storage.article_tokens import Tokens
 from search.storage.rows import Pmids
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PmidSet",
     "TokenIndex",
     "TokenQuery",
+    "holds",
     "too_many_expansions",
 ]
 
@@ -87,6 +89,42 @@ class TokenIndex(Protocol):
     def keys(self, prefix: str) -> list[str]:
         """Return the exact values that begin with a prefix; a store may know those of some vocabularies only."""
         ...
+
+
+def holds(query: TokenQuery, pmid: int, tokens: Tokens) -> bool:
+    """Whether an article with these tokens is among what a query finds: the plain meaning of it."""
+    if isinstance(query, Joined):
+        found = (holds(operand, pmid, tokens) for operand in query.operands)
+        if query.operator == "NOT":
+            return next(found) and not any(found)
+        return all(found) if query.operator == "AND" else any(found)
+    if isinstance(query, PmidSet):
+        return pmid in query.pmids
+    if isinstance(query, AnyOf):
+        values = (tokens.keys,) if query.exact else tokens.words
+        return any(token in query.tokens or token.startswith(query.prefixes) for value in values for token in value)
+    if isinstance(query, Phrase):
+        return any(_has_phrase(query, value) for value in tokens.words)
+    return _has_near(query, tokens)
+
+
+def _has_phrase(query: Phrase, value: tuple[str, ...]) -> bool:
+    *_, last = query.tokens
+    length = len(query.tokens)
+    for start in range(len(value) - length + 1):
+        part = value[start : start + length]
+        if part == query.tokens or (query.truncated and part[:-1] == query.tokens[:-1] and part[-1].startswith(last)):
+            return True
+    return False
+
+
+def _has_near(query: Near, tokens: Tokens) -> bool:
+    at, firsts, seconds = 0, list[int](), list[int]()
+    for value in tokens.words:
+        firsts += [at + place for place, word in enumerate(value) if word == query.first]
+        seconds += [at + place for place, word in enumerate(value) if word == query.second]
+        at += len(value) + 1
+    return any(0 < abs(one - other) <= query.distance + 1 for one in firsts for other in seconds)
 
 
 def too_many_expansions(prefix: str) -> QueryError:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
+import numpy as np
 
 from search.article import Article
 from search.errors import QueryError
@@ -22,11 +23,11 @@ from search.retrieval.strategy.strategy_tree import (
     translation,
 )
 from search.retrieval.strategy.term_query import Below, conjunction, date_query, disjunction, near_queries, term_query
-from search.storage.article_tokens import zone_values
+from search.storage.article_tokens import tokens_of, zone_values
 from search.storage.rows import Pmids
-from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, TokenQuery
+from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, TokenQuery, holds
 
-__all__ = ["LineResult", "StrategyEvaluation", "StrategyResult", "is_near"]
+__all__ = ["LineResult", "StrategyEvaluation", "StrategyResult", "is_near", "selects"]
 
 _READ_AT_ONCE = 1_000
 
@@ -66,6 +67,36 @@ class StrategyResult(msgspec.Struct, frozen=True):
         return self.lines[-1].translation
 
 
+class OneArticle:
+    """The tokens of a single article, as an index of one."""
+
+    def __init__(self, article: Article) -> None:
+        self._article = article
+        self._held = tokens_of(article)
+
+    def count(self, query: TokenQuery) -> int:
+        """Return 1 if the query finds it."""
+        return int(holds(query, self._article.pmid, self._held))
+
+    def pmids(self, query: TokenQuery) -> Pmids:
+        """Return its PMID if the query finds it."""
+        return np.array([self._article.pmid] * self.count(query), np.int64)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return its exact values that begin with a prefix."""
+        return [key for key in self._held.keys if key.startswith(prefix)]
+
+    def get_many(self, pmids: Iterable[int]) -> dict[int, Article]:
+        """Return it, if its PMID is given."""
+        return {pmid: self._article for pmid in pmids if pmid == self._article.pmid}
+
+
+def selects(strategy: Strategy, article: Article, below: Below) -> bool:
+    """Whether a strategy selects an article. Slow and plain: for one, not for an index."""
+    alone = OneArticle(article)
+    return bool(len(StrategyEvaluation(strategy, alone, alone, below).pmids()))
+
+
 class StrategyEvaluation:
     """Turns the lines of a strategy into queries for the tokens of an index, and counts what they find."""
 
@@ -92,6 +123,11 @@ class StrategyEvaluation:
     def pmids(self) -> Pmids:
         """Return the PMIDs of the last line's articles, ascending."""
         return self._tokens.pmids(self._line(self._strategy.result.number))
+
+    def result(self) -> StrategyResult:
+        """Return the PMIDs, the lines with their counts, and the notes."""
+        lines = tuple(self.counts())
+        return StrategyResult(tuple(self.pmids().tolist()), lines, tuple(self.notes))
 
     def _line(self, number: int) -> TokenQuery:
         if number not in self._lines:

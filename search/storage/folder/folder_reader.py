@@ -128,6 +128,10 @@ class View:
         """Return the articles that were first added after a change number."""
         return Selection.of(self.store.added_since(change))
 
+    def listed(self, pmids: Pmids) -> Selection:
+        """Return the articles with these PMIDs, which are ascending and all there."""
+        return Selection.of(pmids)
+
     def both(self, one: Selection, other: Selection) -> Selection:
         """Return the articles of both selections."""
         return one.both(other)

@@ -11,7 +11,7 @@ import numpy as np
 from search.article import Article
 from search.storage.article_tokens import Tokens, key_of, tokens_of
 from search.storage.rows import Pmids
-from search.storage.token_query import AnyOf, Near, Phrase, PmidSet, TokenQuery
+from search.storage.token_query import AnyOf, Near, Phrase, PmidSet, TokenQuery, holds
 
 __all__ = ["PgTokens", "pack_tokens"]
 
@@ -127,11 +127,7 @@ class PgTokens:
 
     def _among_long(self, query: Phrase | Near) -> list[int]:
         """Return the PMIDs of the long articles that a query by places finds in their text."""
-        return [
-            pmid
-            for pmid, tokens in self._long_tokens().items()
-            if (_has_phrase(query, tokens) if isinstance(query, Phrase) else _has_near(query, tokens))
-        ]
+        return [pmid for pmid, tokens in self._long_tokens().items() if holds(query, pmid, tokens)]
 
     def _long_tokens(self) -> dict[int, Tokens]:
         if self._long is None:
@@ -164,24 +160,3 @@ def _near(query: Near) -> str:
         return f"({first} & {second})"
     apart = range(1, query.distance + 2)
     return _joined([f"({one} <{n}> {other})" for one, other in ((first, second), (second, first)) for n in apart], "|")
-
-
-def _has_phrase(query: Phrase, tokens: Tokens) -> bool:
-    *words, last = query.tokens
-    for value in tokens.words:
-        for start in range(len(value) - len(words)):
-            end = start + len(words)
-            if list(value[start:end]) == words and (
-                value[end] == last or (query.truncated and value[end].startswith(last))
-            ):
-                return True
-    return False
-
-
-def _has_near(query: Near, tokens: Tokens) -> bool:
-    at, firsts, seconds = 0, [], []
-    for value in tokens.words:
-        firsts += [at + place for place, word in enumerate(value) if word == query.first]
-        seconds += [at + place for place, word in enumerate(value) if word == query.second]
-        at += len(value) + 1
-    return any(0 < abs(one - other) <= query.distance + 1 for one in firsts for other in seconds)

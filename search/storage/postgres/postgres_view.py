@@ -84,6 +84,10 @@ class PgView:
         """Return the articles that were first added after a change number."""
         return PgSelection(("a.added_change > %s", [change]))
 
+    def listed(self, pmids: Pmids) -> PgSelection:
+        """Return the articles with these PMIDs, which are ascending and all there."""
+        return PgSelection(("a.pmid = ANY(%s)", [pmids.tolist()]), len(pmids))
+
     def both(self, one: PgSelection, other: PgSelection) -> PgSelection:
         """Return the articles of both selections."""
         (first, values), (second, more) = one.condition, other.condition

@@ -1,0 +1,78 @@
+"""The command that runs a strategy: a table of its lines with their counts, its PMIDs, or a report."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.filters import StrategyText
+from search.cli.options import common, open_index
+
+if TYPE_CHECKING:
+    from search.api import Index
+    from search.retrieval.strategy import StrategyResult
+
+__all__ = ["strategy"]
+
+
+@click.command()
+@click.argument("text", type=StrategyText(), metavar="TEXT|@FILE")
+@common
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "pmids", "report"]),
+    default="table",
+    show_default=True,
+    help="Lines with counts; all of it as JSON; PMIDs, one a line; or the text of a report (PRISMA-S).",
+)
+def strategy(text: str, folder: str | None, config_file: Path | None, style: str) -> None:
+    """Run a search in PubMed's query language, or the numbered lines of a search history, with exact counts.
+
+    The last line is the result. Put it in order with `search query QUESTION --strategy @FILE`, and write it with
+    `search export --strategy @FILE --all`.
+    """
+    import msgspec
+
+    from search.cli.output import plain, print_json, print_strategy
+
+    if Path(text).suffix in (".txt", ".strategy") and Path(text).is_file():
+        text = StrategyText().convert(f"@{text}", None, None)
+    with open_index(config_file, folder) as index:
+        found = index.strategy(text)
+        report = _report(index, found) if style == "report" else ""
+    if style == "json":
+        record = msgspec.to_builtins(found)
+        print_json({"count": found.count, "translation": found.translation, **record}, indent=2)
+    elif style == "pmids":
+        click.echo("".join(f"{pmid}\n" for pmid in found.pmids), nl=False)
+    elif style == "report":
+        click.echo(plain(report))
+    else:
+        print_strategy(found)
+    for note in found.notes if style in ("table", "pmids") else ():
+        click.echo(f"note: {plain(note)}", err=True)
+
+
+def _report(index: Index, found: StrategyResult) -> str:
+    """Return what PRISMA-S asks for of a search that can be run again: where, when, how, and how many."""
+    status = index.status()
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    lines = [
+        f"Source: PubMed records in the index {index.name} ({status.articles:,} articles, change {status.change})",
+        f"Searched: {now}",
+        "Search strategy, line by line as run (PubMed's query language; words unstemmed, counts exact):",
+        *(f"#{line.number}  {line.text}  [{line.count:,}]" for line in found.lines),
+        f"Search details: {found.translation}",
+        f"Records identified: {found.count:,}",
+    ]
+    if status.nlm is not None:
+        lines.insert(
+            1,
+            f"Currency: {status.nlm.applied:,} files of NLM applied, the last {status.nlm.last} on "
+            f"{status.nlm.last_applied}; part kept: {status.nlm.part}",
+        )
+    return "\n".join([*lines, *(f"Note: {note}" for note in found.notes)])
