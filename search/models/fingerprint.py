@@ -1,4 +1,4 @@
-"""What a model is, as a short hash: weights, tokenizer, pooling, prompts - wherever its folder lies."""
+"""What a model is, as a short hash of what decides its vectors, whatever tool fetched its files and wherever they lie."""
 
 from __future__ import annotations
 
@@ -10,91 +10,91 @@ from typing import Any
 import msgspec
 
 from search.errors import ModelError
-from search.files import cache_folder, write_atomically
+from search.files import cache_folder, checksum, write_atomically
+from search.models.layout import Layout, module_weights, read_json
+from search.models.tokenizer_files import TokenizerFiles, tokenizer_inputs
 
-__all__ = ["WEIGHT_SUFFIXES", "model_fingerprint"]
+__all__ = ["model_fingerprint"]
 
-#: Files that hold weights.
-WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin"})
-#: Other files that decide what a text is turned into: configurations, vocabularies, merges, SentencePiece models.
-_CONFIG_SUFFIXES = frozenset({".json", ".txt", ".model", ".tiktoken"})
-#: Folders and files beside the model that sentence-transformers does not read.
-_IGNORED_FOLDERS = frozenset({"onnx", "openvino", "eval", "checkpoints"})
-_IGNORED_FILES = frozenset({"data_config.json", "train_script.json", "training_args.bin", "optimizer.bin"})
-#: Keys that say where and with what a file was written, not what the model does.
-_INCIDENTAL_KEYS = frozenset({"__version__", "_name_or_path", "name_or_path", "transformers_version"})
+#: Keys of a config.json that do not change what the model computes.
+_INCIDENTAL_KEYS = frozenset(
+    {
+        "__version__", "_name_or_path", "name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype",
+        "use_cache", "id2label", "label2id", "auto_map", "gradient_checkpointing", "initializer_range",
+        "attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout",
+    }
+)  # fmt: skip
+#: Modules after which a vector, once it has unit length, is the same.
+_WITHOUT_EFFECT = frozenset({"Normalize", "Dropout"})
 
 
 class _Remembered(msgspec.Struct):
-    """A fingerprint and the state of the files (name, size, mtime in ns) from which it was computed."""
+    """Digests of files, and the state of these (name, size, mtime in ns) when they were computed."""
 
     files: list[tuple[str, int, int]]
-    fingerprint: str
+    digests: list[str]
 
 
-def model_fingerprint(folder: Path) -> str:
-    """Return 32 hex digits that change when the weights, the tokenizer, the pooling or the prompts change.
+def model_fingerprint(layout: Layout) -> str:
+    """Return 32 hex digits that stand for weights, tokenizer, pooling and other modules, prompts, length, dimension.
 
-    Hashing the weights takes a second per GB, so the result is remembered by path, sizes and times of change.
-    Raises ModelError if the folder holds no model.
+    Hashing the weights takes a second per GB, so their digests are remembered by path, sizes and times of change.
+    Raises ModelError if a file of the model cannot be read.
     """
-    files = _model_files(folder)
-    state = [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    place = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16).hexdigest()
-    memory = cache_folder() / "fingerprints" / f"{place}.json"
+    try:
+        weights = [(kind, files) for kind, files in module_weights(layout) if files]
+        digests = _digests(layout, [file for _, files in weights for file in files])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"the model in {layout.folder} cannot be loaded: {error}. Its files may be damaged or incomplete: "
+            "fetch the folder again."
+        ) from error
+    description = json.dumps([_described(layout), digests], sort_keys=True)
+    return hashlib.blake2b(description.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _described(layout: Layout) -> dict[str, Any]:
+    modules = [(module.kind, _plain(module.config)) for module in layout.modules if module.kind != "Pooling"]
+    while modules and modules[-1][0] in _WITHOUT_EFFECT:
+        modules.pop()
+    return {
+        "config": _plain(layout.config),
+        "lower_case": bool(layout.settings.get("do_lower_case")),
+        "modules": modules,
+        "pooling": layout.pooling,
+        "include_prompt": layout.include_prompt or not any(layout.prompts.values()),
+        "prompts": layout.prompts,
+        "max_length": layout.max_length,
+        "dimension": layout.dimension,
+    }
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _INCIDENTAL_KEYS}
+
+
+def _digests(layout: Layout, weights: list[Path]) -> list[str]:
+    """Return the digests of the files of weights, in order, and of the tokenizer."""
+    options = [layout.transformer / name for name in ("tokenizer_config.json", "special_tokens_map.json")]
+    files = [*weights, *tokenizer_inputs(layout), *(file for file in options if file.is_file())]
+    state = [(str(file.relative_to(layout.folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    lower_case = bool(layout.settings.get("do_lower_case"))
+    key = f"{layout.folder.resolve()} {lower_case}"
+    memory = cache_folder() / "fingerprints" / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.json"
     try:
         remembered = msgspec.json.decode(memory.read_bytes(), type=_Remembered)
         if remembered.files == state:
-            return remembered.fingerprint
+            return remembered.digests
     except (OSError, msgspec.MsgspecError):
         pass
-    fingerprint = _hash_files(folder, files)
-    write_atomically(memory, msgspec.json.encode(_Remembered(state, fingerprint)))
-    return fingerprint
+    digests = [*(checksum(file) for file in weights), _tokenizer_digest(layout)]
+    write_atomically(memory, msgspec.json.encode(_Remembered(state, digests)))
+    return digests
 
 
-def _model_files(folder: Path) -> list[Path]:
-    """Return the files of a model in a fixed order: those in its root and in the folders of its modules."""
-    folders = [folder, *(child for child in folder.iterdir() if child.is_dir() and child.name not in _IGNORED_FOLDERS)]
-    found = [
-        file
-        for place in folders
-        for file in place.iterdir()
-        if file.suffix in WEIGHT_SUFFIXES | _CONFIG_SUFFIXES and file.name not in _IGNORED_FILES and file.is_file()
-    ]
-    if not any(file.suffix in WEIGHT_SUFFIXES for file in found):
-        raise ModelError(
-            f"{folder} holds no model: there is no model.safetensors or pytorch_model.bin in it. "
-            "Give the folder in which sentence-transformers or transformers saved a model."
-        )
-    return sorted(found, key=lambda file: str(file.relative_to(folder)))
-
-
-def _hash_files(folder: Path, files: list[Path]) -> str:
-    total = hashlib.blake2b(digest_size=16)
-    for file in files:
-        total.update(str(file.relative_to(folder)).encode() + b"\0")
-        total.update(_content_hash(file))
-    return total.hexdigest()
-
-
-def _content_hash(file: Path) -> bytes:
-    if file.suffix == ".json" and file.name != "tokenizer.json":
-        try:
-            content = json.loads(file.read_bytes())
-        except ValueError:
-            pass
-        else:
-            plain = json.dumps(_without_incidental(content), sort_keys=True)
-            return hashlib.blake2b(plain.encode("utf-8", "surrogatepass")).digest()
-    digest = hashlib.blake2b()
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.digest()
-
-
-def _without_incidental(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: value for key, value in content.items() if key not in _INCIDENTAL_KEYS}
-    return content
+def _tokenizer_digest(layout: Layout) -> str:
+    content = TokenizerFiles(layout).to_json()
+    if content is not None:
+        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    options = _plain(read_json(layout.transformer / "tokenizer_config.json"))
+    return " ".join([json.dumps(options, sort_keys=True), *(checksum(file) for file in tokenizer_inputs(layout))])

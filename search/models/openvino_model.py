@@ -1,4 +1,4 @@
-"""Run a compiled model with OpenVINO: neither torch nor transformers is imported."""
+"""Run a compiled embedding model or cross-encoder with OpenVINO."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from search.models.blobs import blob_folder
 from search.models.precision import Choice, measure, recall, remember
+from search.models.runtime import openvino
 from search.models.spec import GRAPH, TOKENIZER, CompiledSpec
 from search.models.tokens import TextTokenizer, Tokens, pad_batch, padded_length, plan_batches
 
-__all__ = ["OpenVinoBackend", "OpenVinoModel"]
+__all__ = ["OpenVinoBackend", "OpenVinoModel", "OpenVinoScorer"]
 
 #: Tokens of one batch, padding included: as many as keep the arithmetic busy and the processor's caches from spilling.
 _BATCH_TOKENS = {"fp32": 512, "bf16": 4096, "int8": 4096}
@@ -61,7 +62,8 @@ class OpenVinoModel:
         """Return the output of the model for `count` texts, float32 (count, dimension).
 
         `tokenize(tokenizer, start, stop)` gives the tokens of a part of them. Padding changes the last bits of an
-        output; without `padded` it is the same to the bit whatever texts are beside it.
+        output; without `mixed`, a batch holds texts of one padded length only, and an output is the same to the bit
+        whatever texts are beside it.
         """
         output = np.empty((count, self.spec.dimension), np.float32)
         with self._lock:
@@ -88,10 +90,8 @@ class OpenVinoModel:
 
     def _decide(self, tokens: Sequence[Tokens]) -> None:
         """Choose the precision by running some of these texts, and remember it for this model and processor."""
-        import openvino
-
         self._undecided = False
-        if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             sample = tokens[:: len(tokens) // _MEASURED][:_MEASURED]
             choice = measure(lambda precision: self._infer(sample, precision), ["fp32", "bf16"])
         else:
@@ -125,8 +125,6 @@ class OpenVinoModel:
         """Return a queue of inference requests over `streams` streams, made ready for this processor on first use."""
         key = (streams, precision)
         if key not in self._queues:
-            import openvino
-
             options: dict[str, Any] = {
                 "NUM_STREAMS": streams,
                 "INFERENCE_NUM_THREADS": _available_cores(),
@@ -138,11 +136,11 @@ class OpenVinoModel:
                 with blob_folder(self._folder) as blobs:
                     if blobs is not None:
                         options["CACHE_DIR"] = str(blobs)
-                    compiled = openvino.Core().compile_model(graph, "CPU", options)
+                    compiled = openvino().Core().compile_model(graph, "CPU", options)
             else:
-                compiled = openvino.Core().compile_model(graph, "CPU", options)
+                compiled = openvino().Core().compile_model(graph, "CPU", options)
             # One request more than there are streams: the next batch is ready when a stream becomes free.
-            self._queues[key] = openvino.AsyncInferQueue(compiled, streams + 1 if streams > 1 else 1)
+            self._queues[key] = openvino().AsyncInferQueue(compiled, streams + 1 if streams > 1 else 1)
         return self._queues[key]
 
 
@@ -169,8 +167,26 @@ class OpenVinoBackend:
         def tokenize(tokenizer: TextTokenizer, start: int, stop: int) -> list[Tokens]:
             return tokenizer.encode([prompt + text for text in texts[start:stop]], max_length)
 
-        # A question gives the same answer alone and among the questions of others: batches for them are not padded.
+        # A question gives the same answer alone and among the questions of others.
         return self._model.run(len(texts), tokenize, mixed=kind != "query")
+
+
+class OpenVinoScorer:
+    """A compiled cross-encoder."""
+
+    name = "openvino"
+
+    def __init__(self, folder: Path, spec: CompiledSpec, *, keep_ready: bool = True) -> None:
+        self._model = OpenVinoModel(folder, spec, "fp32", keep_ready=keep_ready)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
+        """Return the logit of each pair, float32 (pairs,)."""
+        max_length = self._model.spec.max_length["pair"]
+
+        def tokenize(tokenizer: TextTokenizer, start: int, stop: int) -> list[Tokens]:
+            return tokenizer.encode(pairs[start:stop], max_length)
+
+        return self._model.run(len(pairs), tokenize)[:, 0]
 
 
 def _available_cores() -> int:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from search.errors import ModelError
 
-__all__ = ["TextTokenizer", "Tokens", "checked_texts", "pad_batch", "padded_length", "plan_batches", "valid_unicode"]
+__all__ = ["Text", "TextTokenizer", "Tokens", "checked_texts", "pad_batch", "padded_length", "plan_batches", "valid_unicode"]
+
+#: What is encoded as one: a text, or a pair of texts.
+Text: TypeAlias = "str | tuple[str, str]"
 
 #: Texts longer than this many characters a token are tokenized piece by piece until they fill the model.
 _CHARACTERS_PER_TOKEN = 16
@@ -24,10 +27,10 @@ _LENGTH_STEP = 8
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens of one text or pair; `types` tells the two texts of a pair apart and is None for a single text."""
+    """The tokens of one text or pair; `types` has a 1 where a token is of the second text of a pair."""
 
     ids: npt.NDArray[np.int64]
-    types: npt.NDArray[np.int64] | None = None
+    types: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,38 +57,34 @@ class TextTokenizer:
         self._tokenizer.no_padding()
         self._truncation_side = truncation_side
 
-    def encode(self, texts: Sequence[str], max_length: int) -> list[Tokens]:
-        """Return the tokens of each text, special tokens included, at most `max_length` of them."""
-        self._tokenizer.no_truncation()
-        whole = [self._fitting_start(valid_unicode(text), max_length) for text in texts]
-        self._truncate_to(max_length)
-        return [Tokens(np.asarray(found.ids, np.int64)) for found in self._tokenizer.encode_batch_fast(whole)]
+    def encode(self, texts: Sequence[Text], max_length: int) -> list[Tokens]:
+        """Return the tokens of each text or pair, special tokens included, at most `max_length` of them.
 
-    def encode_pairs(self, pairs: Sequence[tuple[str, str]], max_length: int) -> list[Tokens]:
-        """Return the tokens of each pair of texts in one sequence, the longer text truncated first."""
+        Of a pair the longer text is truncated first.
+        """
         self._tokenizer.no_truncation()
-        whole = [
-            (
-                self._fitting_start(valid_unicode(first), max_length),
-                self._fitting_start(valid_unicode(second), max_length),
-            )
-            for first, second in pairs
+        fitting = [
+            self._fitting_start(text, max_length)
+            if isinstance(text, str)
+            else tuple(self._fitting_start(part, max_length) for part in text)
+            for text in texts
         ]
         self._truncate_to(max_length)
         return [
-            Tokens(np.asarray(found.ids, np.int64), np.asarray(found.type_ids, np.int64))
-            for found in self._tokenizer.encode_batch_fast(whole)
+            Tokens(np.asarray(encoding.ids, np.int64), np.asarray(encoding.type_ids, np.int64))
+            for encoding in self._tokenizer.encode_batch_fast(fitting)
         ]
 
     def _truncate_to(self, max_length: int) -> None:
         self._tokenizer.enable_truncation(max_length, strategy="longest_first", direction=self._truncation_side)
 
     def _fitting_start(self, text: str, max_length: int) -> str:
-        """Return a start of `text` whose first `max_length` tokens are those of the whole; only of very long texts.
+        """Return valid text whose first `max_length` tokens are those of `text`: a start of it where it is very long.
 
         The start ends before white space, where no tokenizer joins what stands on both sides, and gives more tokens
         than are needed; where it does not (white space without end, one huge word), a longer start is tried.
         """
+        text = valid_unicode(text)
         size = max_length * _CHARACTERS_PER_TOKEN
         if self._truncation_side != "right":
             return text
@@ -147,6 +146,5 @@ def pad_batch(
         place = slice(longest - len(tokens), longest) if padding_side == "left" else slice(0, len(tokens))
         ids[row, place] = tokens.ids
         mask[row, place] = 1
-        if tokens.types is not None:
-            types[row, place] = tokens.types
+        types[row, place] = tokens.types
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
