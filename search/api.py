@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import msgspec
 
 from search.article import TEXT_RULE, Article, Deletion
-from search.config import Config
+from search.config import Config, ModelConfig
 from search.errors import IndexFolderError, IndexMismatchError, QueryError
 from search.retrieval.engine import Engine, hits_of, nearest
 from search.retrieval.facets import Facets, facets_of
@@ -66,6 +66,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     change: int
     model: str
+    model_settings: ModelConfig | None
+    model_notes: list[str]
     fingerprint: str
     dimension: int
     text_rule: str
@@ -111,7 +113,9 @@ class Index:
     # Opening and closing -------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, address: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+    def open(
+        cls, address: str | Path, *, model: str | ModelConfig | None = None, config: Config | None = None
+    ) -> Index:
         """Open an index: a folder, or a database (`postgresql://user@host/database`).
 
         `config` is obeyed key by key; without it the defaults of `Config` hold. No file is read: to use config.yml as
@@ -132,11 +136,14 @@ class Index:
         return index
 
     @classmethod
-    def create(cls, address: str | Path, *, model: str | None = None, config: Config | None = None) -> Index:
+    def create(
+        cls, address: str | Path, *, model: str | ModelConfig | None = None, config: Config | None = None
+    ) -> Index:
         """Make an empty index for the vectors of a model, in a new or empty folder or in a database.
 
-        `model` is `builtin`, a preset, a folder or a hub name; the default is the config's. Raises ModelError if it
-        cannot be loaded, IndexFolderError if there is something already.
+        `model` is a preset (`builtin`, ...), a folder, a hub name, or a ModelConfig; the default is the config's. How
+        it is used is kept in the index. Raises ModelError if it cannot be loaded, IndexFolderError if there is
+        something already.
 
         >>> index = Index.create("indexes/new", model="builtin")
         >>> index.status().articles
@@ -146,7 +153,9 @@ class Index:
         config = config or Config()
         encoder = _load_encoder(model or config.model, config)
         manifest = Manifest(
-            model=model or config.model,
+            model=encoder.name,
+            model_settings=encoder.settings,
+            model_notes=tuple(encoder.notes),
             fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
             text_rule=TEXT_RULE,
@@ -197,7 +206,7 @@ class Index:
         Raises ModelError if it is not there, IndexMismatchError if its weights are no longer the same.
         """
         if self._encoder is None:
-            encoder = _load_encoder(self.manifest.model, self.config)
+            encoder = _load_encoder(self.manifest.used_model, self.config)
             if encoder.fingerprint != self.manifest.fingerprint:
                 raise IndexMismatchError(
                     f"{self.name} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
@@ -220,14 +229,14 @@ class Index:
             )
         self._encoder = encoder
 
-    def _check_model(self, model: str) -> None:
+    def _check_model(self, model: str | ModelConfig) -> None:
         if model == self.manifest.model:
             return
         encoder = _load_encoder(model, self.config)
         if encoder.fingerprint != self.manifest.fingerprint:
             raise IndexMismatchError(
                 f"{self.name} was made with the model {self.manifest.model} of {self.manifest.dimension} dimensions "
-                f"and {model} was asked for; make another index for it"
+                f"and not with {encoder.name} as it is named now; make another index for it"
             )
         self._encoder = encoder
 
@@ -303,7 +312,7 @@ class Index:
         from search.integrations.txtai_export import write_txtai
         from search.models.presets import resolve_model
 
-        folders = resolve_model(self.manifest.model)
+        folders = resolve_model(self.manifest.used_model)
         if folders.query != folders.document:
             raise ExportError(f"{self.manifest.model} has a model of its own for questions, which txtai cannot use")
         with self._reader.view() as view:
@@ -330,6 +339,8 @@ class Index:
                 generation=manifest.generation,
                 change=view.change,
                 model=manifest.model,
+                model_settings=manifest.model_settings,
+                model_notes=list(manifest.model_notes),
                 fingerprint=manifest.fingerprint,
                 dimension=manifest.dimension,
                 text_rule=manifest.text_rule,
@@ -774,7 +785,7 @@ class Index:
         from search.ingest.ray_cluster import encode_on_cluster, ray_cluster
         from search.models import load_encoder
 
-        load = partial(load_encoder, self.manifest.model, precision=self.config.precision)
+        load = partial(load_encoder, self.manifest.used_model, precision=self.config.model_precision)
         with ray_cluster(ray) as cluster, self._writing() as writer:
             return encode_on_cluster(writer, cluster, load, workers=workers, progress=progress)
 
@@ -871,10 +882,10 @@ def _options(
     return SearchOptions(limit=limit, mode=mode, filters=filters or Filters(), evidence=evidence, fold=fold)
 
 
-def _load_encoder(model: str, config: Config) -> Encoder:
+def _load_encoder(model: str | ModelConfig, config: Config) -> Encoder:
     from search.models import load_encoder
 
-    return load_encoder(model, precision=config.precision)
+    return load_encoder(model, precision=config.model_precision)
 
 
 def _sort_out(

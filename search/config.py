@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,9 +21,11 @@ __all__ = [
     "TXTAI_KEYS",
     "Config",
     "EutilsConfig",
+    "ModelConfig",
     "NlmConfig",
     "ServeConfig",
     "PostgresConfig",
+    "PromptsConfig",
     "config_from_dict",
     "find_config",
     "load_config",
@@ -40,6 +42,33 @@ TXTAI_KEYS = frozenset(
         "crossencoder", "lateencoder", "hfllm", "lemurtrainer", "nop", "sequencespipeline",
     }
 )  # fmt: skip
+
+
+class PromptsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`model: prompts`: what is put before each text of a kind; None leaves it to the model's files."""
+
+    query: str | None = None
+    document: str | None = None
+
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`model`, written as a mapping: a name, and what takes the place of what the model's files say.
+
+    `pooling` is one of cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by `+`.
+    `max_length` is in tokens, for both kinds of text or by kind (`query`, `document`). `dimension` keeps that many
+    numbers of each vector, for models that were trained so (Matryoshka).
+    """
+
+    name: str
+    revision: str | None = None
+    pooling: str | None = None
+    prompts: PromptsConfig = PromptsConfig()
+    max_length: _Positive | dict[Literal["query", "document"], _Positive] | None = None
+    dimension: _Positive | None = None
+    precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
 
 
 class NlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +121,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
 
     index: str = "indexes/pubmed"
-    model: str = "builtin"
+    model: str | ModelConfig = "builtin"
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     vectors: Literal["float16", "float32"] = "float16"
     results: int = 10
@@ -103,6 +132,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     eutils: EutilsConfig = EutilsConfig()
     serve: ServeConfig = ServeConfig()
     postgres: PostgresConfig = PostgresConfig()
+
+    @property
+    def model_precision(self) -> str:
+        """How models compute: what `model` says, else `precision`."""
+        own = self.model.precision if isinstance(self.model, ModelConfig) else None
+        return own or self.precision
 
 
 def find_config() -> Path | None:

@@ -1,7 +1,6 @@
-"""Embedding models and rerankers: find, compile once, run without torch."""
+"""Embedding models and rerankers: found, compiled once, run."""
 
 from search.models.encoder import PRECISIONS, Encoder, Kind, load_encoder
-from search.models.fingerprint import model_fingerprint
 from search.models.reranker import Reranker, load_reranker
 from search.models.vectors import normalize
 
@@ -12,6 +11,5 @@ __all__ = [
     "Reranker",
     "load_encoder",
     "load_reranker",
-    "model_fingerprint",
     "normalize",
 ]

@@ -32,9 +32,7 @@ class Ops:
     def __init__(self, weights: Mapping[str, _Array]) -> None:
         self._op = openvino().opset13
         self._weights = {_modern_name(name): tensor for name, tensor in weights.items()}
-        self._inputs = {
-            name: self._op.parameter([-1, -1], np.int64, name) for name in ("input_ids", "attention_mask")
-        }
+        self._inputs = {name: self._op.parameter([-1, -1], np.int64, name) for name in ("input_ids", "attention_mask")}
         self.ids: Node = self._inputs["input_ids"]
         self.mask: Node = self._op.convert(self._inputs["attention_mask"], "f32")
         self.length: Node = self._op.gather(self._op.shape_of(self.ids), np.int64(1), np.int64(0))

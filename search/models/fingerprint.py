@@ -1,4 +1,4 @@
-"""What a model is, as a short hash of what decides its vectors, whatever tool fetched its files and wherever they lie."""
+"""What a model is: a short hash of what decides its vectors, not of which files a tool has fetched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 
-from search.errors import ModelError
 from search.files import cache_folder, checksum, write_atomically
-from search.models.layout import Layout, module_weights, read_json
-from search.models.tokenizer_files import TokenizerFiles, tokenizer_inputs
+from search.models.layout import Layout, cannot_load, module_weights, read_json
+from search.models.tokenizer_files import TokenizerFiles, tokenizer_inputs, truncation_side
 
 __all__ = ["model_fingerprint"]
 
@@ -45,10 +44,7 @@ def model_fingerprint(layout: Layout) -> str:
         weights = [(kind, files) for kind, files in module_weights(layout) if files]
         digests = _digests(layout, [file for _, files in weights for file in files])
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"the model in {layout.folder} cannot be loaded: {error}. Its files may be damaged or incomplete: "
-            "fetch the folder again."
-        ) from error
+        raise cannot_load(layout.folder, error) from error
     description = json.dumps([_described(layout), digests], sort_keys=True)
     return hashlib.blake2b(description.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -60,6 +56,7 @@ def _described(layout: Layout) -> dict[str, Any]:
     return {
         "config": _plain(layout.config),
         "lower_case": bool(layout.settings.get("do_lower_case")),
+        "truncation_side": truncation_side(layout),
         "modules": modules,
         "pooling": layout.pooling,
         "include_prompt": layout.include_prompt or not any(layout.prompts.values()),

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from search.models.encoders import TRANSFORMERS, Node, Ops, Transformer, Unsupported
-from search.models.layout import Layout, Module
+from search.models.layout import Layout, Module, needs_own_code
 from search.models.runtime import openvino
 from search.models.weights import read_weights
 
-__all__ = ["Unsupported", "build_encoder", "build_reranker", "position_limit"]
+__all__ = ["build_encoder", "build_reranker", "padding_token", "position_limit"]
 
 _DENSE_ACTIVATIONS = {"Identity": None, "Tanh": "tanh", "ReLU": "relu", "GELU": "gelu", "SiLU": "silu"}
 
@@ -27,11 +26,17 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
     return transformer.positions(config) if transformer else None
 
 
+def padding_token(config: Mapping[str, Any]) -> int:
+    """Return the number of the token that fills up shorter texts."""
+    pad = config.get("pad_token_id")
+    return 1 if config.get("model_type") == "mpnet" else int(pad or 0)
+
+
 def build_encoder(layout: Layout) -> Any:
     """Return the OpenVINO graph of an embedding model; raises Unsupported, saying why, for a layout it cannot build."""
     _check_encoder(layout)
     ops = Ops(read_weights(layout.transformer))
-    hidden = _transformer(layout.config).build(ops, layout.config)
+    hidden = _transformer(layout).build(ops, layout.config)
     vectors = _pooled(ops, hidden, layout.pooling)
     for module in layout.modules:
         vectors = _module(ops, vectors, module)
@@ -41,8 +46,8 @@ def build_encoder(layout: Layout) -> Any:
 
 
 def build_reranker(layout: Layout) -> Any:
-    """Return the graph of a cross-encoder with one label, which gives logits (pairs, 1); raises as `build_encoder`."""
-    transformer = _transformer(layout.config)
+    """Return the graph of a cross-encoder, which gives logits (pairs, 1); raises as `build_encoder`."""
+    transformer = _transformer(layout)
     if transformer.head is None:
         raise Unsupported(f"no scoring head is known for the model type {layout.model_type}")
     ops = Ops(read_weights(layout.transformer))
@@ -50,24 +55,30 @@ def build_reranker(layout: Layout) -> Any:
     return ops.model(transformer.head(ops, _cls(ops, hidden)))
 
 
-def _transformer(config: Mapping[str, Any]) -> Transformer:
-    model_type = str(config.get("model_type"))
+def _transformer(layout: Layout) -> Transformer:
+    config, model_type = layout.config, layout.model_type
     if model_type not in TRANSFORMERS:
         raise Unsupported(f"the model type {model_type} is not among those that are built from their weights")
     transformer = TRANSFORMERS[model_type]
     names = [str(name) for name in config.get("architectures") or []]
     if not all(name.startswith(transformer.architectures) for name in names):
+        if config.get("auto_map"):
+            raise needs_own_code(layout.folder, names[0])
         raise Unsupported(f"the architecture {names[0]} is not the usual one of the model type {model_type}")
     return transformer
 
 
 def _check_encoder(layout: Layout) -> None:
+    if layout.first != "Transformer":
+        raise Unsupported(f"its first module is {layout.first}")
     if not layout.pooling:
         raise Unsupported("no module pools the token vectors")
     if not layout.include_prompt and any(layout.prompts.values()):
         raise Unsupported("the tokens of the prompt are left out of the pooling")
     settings = layout.settings
-    if settings.get("transformer_task", "feature-extraction") != "feature-extraction" or settings.get("query_expansion"):
+    if settings.get("transformer_task", "feature-extraction") != "feature-extraction" or settings.get(
+        "query_expansion"
+    ):
         raise Unsupported("the transformer is not used to extract features")
     arguments = [settings.get(name) for name in ("model_kwargs", "model_args", "config_kwargs", "config_args")]
     if any(arguments) or settings.get("processing_kwargs"):
@@ -127,7 +138,9 @@ def _last(ops: Ops, hidden: Node) -> Node:
 
 def _maximum(ops: Ops, hidden: Node) -> Node:
     op = openvino().opset13
-    masked = op.add(hidden, op.unsqueeze(op.multiply(op.subtract(np.float32(1), ops.mask), np.float32(-1e30)), np.int64(2)))
+    masked = op.add(
+        hidden, op.unsqueeze(op.multiply(op.subtract(np.float32(1), ops.mask), np.float32(-1e30)), np.int64(2))
+    )
     return op.reduce_max(masked, np.array([1]))
 
 

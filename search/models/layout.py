@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,19 @@ import msgspec
 from search.errors import ModelError
 from search.models.weights import WEIGHT_SUFFIXES, weight_files
 
-__all__ = ["KINDS", "POOLING_MODES", "UNLIMITED", "Layout", "Module", "module_weights", "read_json", "read_layout"]
+__all__ = [
+    "KINDS",
+    "POOLING_MODES",
+    "UNLIMITED",
+    "Layout",
+    "Module",
+    "cannot_load",
+    "module_weights",
+    "needs_own_code",
+    "read_json",
+    "read_layout",
+    "read_reranker_layout",
+]
 
 #: The kinds of text, which may differ in prompt and length.
 KINDS = ("query", "document")
@@ -58,6 +70,7 @@ class Module(msgspec.Struct, frozen=True):
 class Layout(msgspec.Struct, kw_only=True):
     """How a model makes a vector of a text, in effect: what its files say, and what was chosen in their place.
 
+    `first` is the kind of the first module, the transformer as a rule; `modules` are those that follow it.
     `prompts` and `max_length` (tokens) are by kind of text. `dimension` is the number of dimensions that are kept;
     None stands for all. `notes` are what a user should know of the model.
     """
@@ -66,6 +79,7 @@ class Layout(msgspec.Struct, kw_only=True):
     transformer: Path
     config: dict[str, Any]
     settings: dict[str, Any]
+    first: str
     modules: list[Module]
     pooling: list[str]
     include_prompt: bool
@@ -85,7 +99,7 @@ def read_layout(
     *,
     pooling: str | None = None,
     prompts: dict[str, str] | None = None,
-    max_length: int | None = None,
+    max_length: Mapping[Any, int] | None = None,
     dimension: int | None = None,
 ) -> Layout:
     """Read the layout of the embedding model in `folder`; the other arguments take the place of what its files say.
@@ -117,13 +131,56 @@ def read_layout(
         transformer=transformer,
         config=config,
         settings=settings,
+        first=listed[0].kind if listed else "Transformer",
         modules=listed if router else listed[1:],
-        pooling=[pooling] if pooling else modes,
+        pooling=_chosen_modes(pooling) if pooling else modes,
         include_prompt=include_prompt,
         prompts={kind: (prompts or {}).get(kind, effective[kind] or "") for kind in KINDS},
-        max_length=_lengths(transformer, config, settings, max_length),
+        max_length=_lengths(transformer, config, settings, max_length or {}),
         dimension=dimension or options.get("truncate_dim"),
         notes=notes,
+    )
+
+
+def read_reranker_layout(folder: Path) -> Layout:
+    """Read the layout of the cross-encoder in `folder`; raises ModelError if it holds no model with one score."""
+    _check_weights(folder)
+    listed = _modules(folder)
+    transformer = listed[0].folder if listed else folder
+    config = read_json(transformer / "config.json")
+    labels = config.get("num_labels") or len(config.get("id2label") or "1")
+    if labels != 1:
+        raise ModelError(f"the model in {folder} gives {labels} labels, not one score; it is not a reranker.")
+    settings = read_json(transformer / "sentence_bert_config.json")
+    return Layout(
+        folder=folder,
+        transformer=transformer,
+        config=config,
+        settings=settings,
+        first="Transformer",
+        modules=[],
+        pooling=["cls"],
+        include_prompt=True,
+        prompts={},
+        max_length={"pair": _lengths(transformer, config, settings, {})["document"]},
+        dimension=None,
+        notes=[],
+    )
+
+
+def cannot_load(folder: Path, error: Exception) -> ModelError:
+    """Return the error for a model whose files cannot be read."""
+    return ModelError(
+        f"the model in {folder} cannot be loaded: {str(error) or type(error).__name__}. "
+        "Its files may be damaged or incomplete: fetch the folder again."
+    )
+
+
+def needs_own_code(folder: Path, what: str) -> ModelError:
+    """Return the error for a model that comes with Python code."""
+    return ModelError(
+        f"the model in {folder} needs code of its own ({what}), which this program does not run. Choose another model: "
+        "`search models` lists some."
     )
 
 
@@ -159,7 +216,9 @@ def _check_kind(folder: Path, options: dict[str, Any]) -> None:
     if kind in _OTHER_KINDS:
         raise ModelError(f"the model in {folder} is {_OTHER_KINDS[kind]}; it is not an embedding model.")
     if "query_prefix" in options or "do_query_expansion" in options:
-        raise ModelError(f"the model in {folder} is {_OTHER_KINDS['MultiVectorEncoder']}; it is not an embedding model.")
+        raise ModelError(
+            f"the model in {folder} is {_OTHER_KINDS['MultiVectorEncoder']}; it is not an embedding model."
+        )
 
 
 def _check_architecture(folder: Path, config: dict[str, Any]) -> None:
@@ -183,19 +242,14 @@ def _modules(folder: Path) -> list[Module]:
         raise ModelError(f"{folder / 'modules.json'} cannot be read: {error}. Fetch the model again.") from error
     for kind, _ in entries:
         if kind.startswith("pylate.") or kind.endswith(".MultiVectorMask"):
-            raise ModelError(f"the model in {folder} is {_OTHER_KINDS['MultiVectorEncoder']}; it is not an embedding model.")
+            raise ModelError(
+                f"the model in {folder} is {_OTHER_KINDS['MultiVectorEncoder']}; it is not an embedding model."
+            )
         if kind.endswith((".SpladePooling", ".MLMTransformer")):
             raise ModelError(f"the model in {folder} is {_OTHER_KINDS['SparseEncoder']}; it is not an embedding model.")
         if not kind.startswith("sentence_transformers."):
-            raise ModelError(_own_code(folder, kind))
+            raise needs_own_code(folder, f"the module {kind}")
     return [Module(kind.rpartition(".")[2], path, read_json(path / "config.json")) for kind, path in entries]
-
-
-def _own_code(folder: Path, what: str) -> str:
-    return (
-        f"the model in {folder} needs code of its own ({what}), which this program does not run. "
-        "Choose another model; `search models` lists some."
-    )
 
 
 def _pooling(modules: Sequence[Module], config: dict[str, Any]) -> tuple[list[str], bool]:
@@ -213,6 +267,14 @@ def _pooling(modules: Sequence[Module], config: dict[str, Any]) -> tuple[list[st
     return [modes] if isinstance(modes, str) else list(modes), bool(said.get("include_prompt", True))
 
 
+def _chosen_modes(pooling: str) -> list[str]:
+    modes = pooling.split("+")
+    unknown = [mode for mode in modes if mode not in POOLING_MODES]
+    if unknown:
+        raise ModelError(f"the pooling {unknown[0]!r} is not known; it is one of {', '.join(POOLING_MODES)}.")
+    return modes
+
+
 def _pooling_note(config: dict[str, Any], modes: Sequence[str]) -> str:
     architecture = (config.get("architectures") or [""])[0]
     if architecture.endswith(_LANGUAGE_MODEL_HEADS):
@@ -227,10 +289,10 @@ def _is_static(config: dict[str, Any]) -> bool:
     return config.get("model_type") == "model2vec"
 
 
-def _lengths(folder: Path, config: dict[str, Any], settings: dict[str, Any], chosen: int | None) -> dict[str, int]:
-    """Return the most tokens of each kind of text, by the rules of sentence-transformers."""
-    if chosen is not None:
-        return dict.fromkeys(KINDS, chosen)
+def _lengths(
+    folder: Path, config: dict[str, Any], settings: dict[str, Any], chosen: Mapping[Any, int]
+) -> dict[str, int]:
+    """Return the most tokens of each kind of text: as chosen, else by the rules of sentence-transformers."""
     arguments = settings.get("processor_kwargs") or settings.get("tokenizer_args") or {}
     longest = settings.get("max_seq_length") or arguments.get("model_max_length")
     if longest is None:
@@ -238,7 +300,8 @@ def _lengths(folder: Path, config: dict[str, Any], settings: dict[str, Any], cho
         positions = config.get("max_position_embeddings", -1)
         if positions is not None and positions != -1:
             longest = min(longest, positions)
-    return {kind: int(min(settings.get(f"{kind}_length") or longest, UNLIMITED)) for kind in KINDS}
+    said = {kind: chosen.get(kind) or settings.get(f"{kind}_length") or longest for kind in KINDS}
+    return {kind: int(min(length, UNLIMITED)) for kind, length in said.items()}
 
 
 def module_weights(layout: Layout) -> list[tuple[str, list[Path]]]:

@@ -16,7 +16,7 @@ from search.models.blobs import blob_folder
 from search.models.precision import Choice, measure, recall, remember
 from search.models.runtime import openvino
 from search.models.spec import GRAPH, TOKENIZER, CompiledSpec
-from search.models.tokens import TextTokenizer, Tokens, pad_batch, padded_length, plan_batches
+from search.models.tokens import Text, TextTokenizer, Tokens, pad_batch, padded_length, plan_batches
 
 __all__ = ["OpenVinoBackend", "OpenVinoModel", "OpenVinoScorer"]
 
@@ -101,7 +101,8 @@ class OpenVinoModel:
 
     def _infer(self, texts: Sequence[Tokens], precision: str, *, mixed: bool = True) -> npt.NDArray[np.float32]:
         lengths = [len(tokens) for tokens in texts]
-        few_shapes = not mixed or len(texts) < _LARGE_JOB
+        few_shapes = self.spec.padded and (not mixed or len(texts) < _LARGE_JOB)
+        mixed = mixed and self.spec.padded
         if few_shapes:
             longest = max(self.spec.max_length.values())
             lengths = [padded_length(length, longest) for length in lengths]
@@ -159,13 +160,13 @@ class OpenVinoBackend:
         """What is computed in: `fp32`, `bf16` or `int8`."""
         return self._model.precision
 
-    def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+    def embed(self, texts: Sequence[Text], kind: str) -> npt.NDArray[np.float32]:
         """Return the vectors of the texts as the model gives them, float32 (texts, dimension)."""
         prompt = self._model.spec.prompts[kind]
         max_length = self._model.spec.max_length[kind]
 
         def tokenize(tokenizer: TextTokenizer, start: int, stop: int) -> list[Tokens]:
-            return tokenizer.encode([prompt + text for text in texts[start:stop]], max_length)
+            return tokenizer.encode([_prompted(prompt, text) for text in texts[start:stop]], max_length)
 
         # A question gives the same answer alone and among the questions of others.
         return self._model.run(len(texts), tokenize, mixed=kind != "query")
@@ -187,6 +188,10 @@ class OpenVinoScorer:
             return tokenizer.encode(pairs[start:stop], max_length)
 
         return self._model.run(len(pairs), tokenize)[:, 0]
+
+
+def _prompted(prompt: str, text: Text) -> Text:
+    return prompt + text if isinstance(text, str) else (prompt + text[0], text[1])
 
 
 def _available_cores() -> int:

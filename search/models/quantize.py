@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import ModelError
+from search.extras import install_command
 from search.files import new_folder
 from search.models.probes import calibration_texts
+from search.models.runtime import openvino, openvino_converter
 from search.models.spec import GRAPH, TOKENIZER, CompiledSpec, write_spec
 from search.models.tokens import TextTokenizer, pad_batch
 
@@ -30,17 +32,14 @@ def quantize_model(folder: Path, spec: CompiledSpec, target: Path) -> None:
     and with int8 inside it OpenVINO has no fused kernel for it. Raises ModelError if nncf is not installed or the
     vectors come out wrong.
     """
+    openvino_converter()
     try:
         import nncf
     except ImportError as error:
-        raise ModelError(
-            "the precision int8 needs the Python package nncf: pip install 'pubmed-semantic-search[int8]'."
-        ) from error
-    import openvino
-
+        raise ModelError(f"the precision int8 needs the Python package nncf: {install_command('int8')}") from error
     texts = calibration_texts(_CALIBRATION_TEXTS + _CHECKED_TEXTS)
     inputs = _inputs(folder, spec, texts)
-    core = openvino.Core()
+    core = openvino().Core()
     graph = core.read_model(str(folder / GRAPH))
     reference = _vectors(core, graph, inputs[_CALIBRATION_TEXTS:])
     quantized = nncf.quantize(
@@ -59,7 +58,7 @@ def quantize_model(folder: Path, spec: CompiledSpec, target: Path) -> None:
             f"the model in {folder} cannot be computed in int8: cosine to float32 {cosine:.3f}. Use precision auto."
         )
     with new_folder(target) as work:
-        openvino.save_model(quantized, str(work / GRAPH), compress_to_fp16=False)
+        openvino().save_model(quantized, str(work / GRAPH), compress_to_fp16=False)
         shutil.copy(folder / TOKENIZER, work / TOKENIZER)
         spec.cosine = cosine
         write_spec(work, spec)

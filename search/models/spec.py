@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib.metadata import version
+import importlib.util
 from pathlib import Path
 
 import msgspec
 
-from search.files import cache_folder
+from search.files import cache_folder, checksum
 
 __all__ = ["GRAPH", "SPEC", "TOKENIZER", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
 
@@ -18,7 +17,7 @@ TOKENIZER = "tokenizer.json"
 SPEC = "spec.json"
 
 #: Raised when a change here makes the folders written before it useless.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class _File(msgspec.Struct):
@@ -33,8 +32,8 @@ class CompiledSpec(msgspec.Struct, kw_only=True):
     """How a compiled model is fed and what it gives.
 
     `max_length` and `prompts` are by kind of text (`query`, `document`; `pair` for a cross-encoder). `cosine` is the
-    lowest to float32 that was seen when an int8 form was made. Where `torch_reason` says why the model did
-    not convert, there is no graph and torch runs the model.
+    lowest to float32 that was seen when an int8 form was made. A graph that is not `padded` takes texts of one length
+    at a time. Where `torch_reason` says why the model did not convert, there is no graph and torch runs the model.
     """
 
     dimension: int
@@ -43,6 +42,7 @@ class CompiledSpec(msgspec.Struct, kw_only=True):
     inputs: list[str] = []
     pad_id: int = 0
     padding_side: str = "right"
+    padded: bool = True
     truncation_side: str = "right"
     cosine: float | None = None
     torch_reason: str | None = None
@@ -51,8 +51,17 @@ class CompiledSpec(msgspec.Struct, kw_only=True):
 
 def compiled_folder(fingerprint: str, precision: str) -> Path:
     """Return where the cache keeps the model of this fingerprint, compiled by the OpenVINO that is installed."""
-    release = ".".join(version("openvino").split(".")[:2])
+    release = ".".join(_openvino_version().split(".")[:2])
     return cache_folder() / "models" / f"{fingerprint}-{precision}-{_FORMAT}.{release}"
+
+
+def _openvino_version() -> str:
+    spec = importlib.util.find_spec("openvino")
+    for folder in Path(spec.origin).parents[1].glob("openvino-[0-9]*.dist-info") if spec and spec.origin else []:
+        return folder.name.removesuffix(".dist-info").partition("-")[2]
+    from importlib.metadata import version  # takes 20 ms
+
+    return version("openvino")
 
 
 def write_spec(folder: Path, spec: CompiledSpec) -> None:
@@ -76,19 +85,11 @@ def read_spec(folder: Path) -> CompiledSpec | None:
 
 def _state(file: Path) -> _File:
     status = file.stat()
-    return _File(status.st_size, status.st_mtime_ns, _digest(file))
+    return _File(status.st_size, status.st_mtime_ns, checksum(file))
 
 
 def _unchanged(file: Path, state: _File) -> bool:
     status = file.stat()
     if status.st_size != state.size:
         return False
-    return status.st_mtime_ns == state.mtime_ns or _digest(file) == state.digest
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return status.st_mtime_ns == state.mtime_ns or checksum(file) == state.digest

@@ -11,40 +11,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search.errors import ModelError
-from search.models.tokens import valid_unicode
+from search.models.layout import UNLIMITED, Layout, cannot_load
+from search.models.tokens import Text, valid_unicode
+from search.models.weights import read_weights
 
 __all__ = ["StaticBackend", "static_folder"]
 
-#: There is no limit to the length of a text; this is what Model2Vec writes for that.
-_MAX_LENGTH = 1_000_000
 #: Texts that are looked up together.
 _WINDOW = 1024
 #: Words whose tokens are remembered; a year of PubMed has about a million distinct words, most of them once.
 _REMEMBERED_WORDS = 500_000
 
 
-def static_folder(folder: Path) -> Path | None:
-    """Return the folder that holds a static model's table and tokenizer, or None if `folder` is no static model.
+def static_folder(layout: Layout) -> Path | None:
+    """Return the folder that holds a static model's table and tokenizer, or None if the layout is of no static model.
 
-    It is `folder` itself as Model2Vec saves it, or the folder of a StaticEmbedding module of sentence-transformers
+    It is the model's folder as Model2Vec saves it, or the folder of a StaticEmbedding module of sentence-transformers
     if nothing but normalization follows it.
     """
-    try:
-        prompts = _json(folder / "config_sentence_transformers.json").get("prompts", {})
-        modules = [
-            (str(module["type"]).rpartition(".")[2], str(module["path"])) for module in _json(folder / "modules.json")
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        config = folder / "config.json"
-        try:
-            is_static = _json(config).get("model_type") == "model2vec"
-        except (OSError, ValueError, AttributeError):
-            return None
-        return folder if is_static else None
-    if not any(prompts.values()) and [name for name, _ in modules if name != "Normalize"] == ["StaticEmbedding"]:
-        return folder / modules[0][1]
-    return None
+    if layout.model_type == "model2vec":
+        return layout.folder
+    kinds = [module.kind for module in layout.modules if module.kind != "Normalize"]
+    return layout.transformer if layout.first == "StaticEmbedding" and not kinds else None
 
 
 class StaticBackend:
@@ -53,29 +41,32 @@ class StaticBackend:
     name = "static"
     precision = "fp32"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, layout: Layout) -> None:
         from tokenizers import Tokenizer
 
         try:
             self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._table = _read_table(folder)
-        except Exception as error:  # safetensors, tokenizers and json each raise their own
-            raise ModelError(
-                f"the static model in {folder} cannot be loaded: {error}. Fetch the folder again."
-            ) from error
+            self._table = _read_table(folder)[:, : layout.dimension]
+        except Exception as error:  # tokenizers and json each raise their own
+            raise cannot_load(folder, error) from error
         self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self._by_word = _treats_words_alone(self._tokenizer)
+        self._prompts = layout.prompts
+        # sentence-transformers cuts a text where the tokenizer's file says so; Model2Vec never does.
+        is_cut = self._tokenizer.truncation is not None and layout.model_type != "model2vec"
+        if not is_cut:
+            self._tokenizer.no_truncation()
+        self._by_word = not is_cut and _treats_words_alone(self._tokenizer)
         self._words: dict[str, list[int]] = {}
         self._lock = threading.Lock()
         self.dimension = int(self._table.shape[1])
-        self.max_length = _MAX_LENGTH
+        self.max_length = UNLIMITED
 
-    def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+    def embed(self, texts: Sequence[Text], kind: str) -> npt.NDArray[np.float32]:
         """Return the mean of each text's token vectors, float32 (texts, dimension); zeros for a text without tokens."""
+        prompt = self._prompts[kind]
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), _WINDOW):
-            window = [valid_unicode(text) for text in texts[start : start + _WINDOW]]
+            window = [valid_unicode(f"{prompt}{text}") for text in texts[start : start + _WINDOW]]
             for row, ids in enumerate(self._token_ids(window), start):
                 if ids:
                     vectors[row] = self._table.take(ids, 0).sum(0) / len(ids)
@@ -99,7 +90,7 @@ class StaticBackend:
         return self._words
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def _treats_words_alone(tokenizer: Any) -> bool:
@@ -114,17 +105,10 @@ def _treats_words_alone(tokenizer: Any) -> bool:
 
 def _read_table(folder: Path) -> npt.NDArray[np.float32]:
     """Return the row of each token id (tokens, dimension): Model2Vec may share rows and weigh them by token."""
-    from safetensors.numpy import load_file
-
-    tensors = load_file(str(folder / "model.safetensors"))
+    tensors = read_weights(folder)
     table = tensors["embedding.weight"] if "embedding.weight" in tensors else tensors["embeddings"]
     if "mapping" in tensors:
         table = table[tensors["mapping"]]
-    table = table.astype(np.float32)
     if "weights" in tensors:
-        table *= tensors["weights"].astype(np.float32)[:, None]
-    return np.ascontiguousarray(table)
-
-
-def _json(file: Path) -> Any:
-    return json.loads(file.read_bytes())
+        table = table * tensors["weights"].astype(np.float32)[:, None]
+    return np.ascontiguousarray(table, np.float32)

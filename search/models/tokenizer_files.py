@@ -19,8 +19,20 @@ _CLASS_OF_MODEL = {
     "mpnet": "MPNetTokenizer",
     "roberta": "RobertaTokenizer",
 }
-_BERT_TOKENS = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
-_ROBERTA_TOKENS = {"unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>"}
+_BERT_TOKENS = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+_ROBERTA_TOKENS = {
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
 
 
 def tokenizer_inputs(layout: Layout) -> list[Path]:
@@ -43,7 +55,7 @@ class TokenizerFiles:
         self._lower_case = bool(layout.settings.get("do_lower_case"))
 
     def to_json(self) -> str | None:
-        """Return the tokenizer as the text of a `tokenizer.json`, without padding and truncation; None if not known how.
+        """Return the tokenizer as a `tokenizer.json` without padding and truncation; None where it is not known how.
 
         Raises ValueError for a damaged file.
         """
@@ -61,7 +73,7 @@ class TokenizerFiles:
         return json.dumps(content, ensure_ascii=False)
 
     def _follow_options(self, content: dict[str, Any]) -> None:
-        """Put the options of tokenizer_config.json in the place of what tokenizer.json says, where transformers does."""
+        """Let the options of tokenizer_config.json overrule tokenizer.json, where transformers does."""
         normalizer, splitter = content.get("normalizer") or {}, content.get("pre_tokenizer") or {}
         if self._class in _BERT_CLASSES and normalizer.get("type") == "BertNormalizer":
             normalizer.update(self._bert_normalizer())
@@ -102,8 +114,10 @@ class TokenizerFiles:
             tokenizer = Tokenizer(models.BPE(vocabulary, merges, fuse_unk=False))
             space = bool(self._options.get("add_prefix_space", False))
             tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
-            ends = [(token, vocabulary[token]) for token in (tokens["sep_token"], tokens["cls_token"])]
-            tokenizer.post_processor = processors.RobertaProcessing(*ends, True, space)
+            sep, cls = tokens["sep_token"], tokens["cls_token"]
+            tokenizer.post_processor = processors.RobertaProcessing(
+                (sep, vocabulary[sep]), (cls, vocabulary[cls]), True, space
+            )
         else:
             return None
         tokenizer.add_special_tokens([token for token in tokens.values() if token in vocabulary])

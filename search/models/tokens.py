@@ -12,7 +12,16 @@ import numpy.typing as npt
 
 from search.errors import ModelError
 
-__all__ = ["Text", "TextTokenizer", "Tokens", "checked_texts", "pad_batch", "padded_length", "plan_batches", "valid_unicode"]
+__all__ = [
+    "Text",
+    "TextTokenizer",
+    "Tokens",
+    "checked_texts",
+    "pad_batch",
+    "padded_length",
+    "plan_batches",
+    "valid_unicode",
+]
 
 #: What is encoded as one: a text, or a pair of texts.
 Text: TypeAlias = "str | tuple[str, str]"
@@ -36,13 +45,17 @@ class Tokens:
         return len(self.ids)
 
 
-def checked_texts(texts: Sequence[str]) -> list[str]:
-    """Return the texts as a list; raises ModelError if it is a single string or holds anything but strings."""
+def checked_texts(texts: Sequence[Text], *, pairs: bool = False) -> list[Text]:
+    """Return the texts as a list; raises ModelError if it is a single string or holds anything but strings.
+
+    With `pairs`, tuples of two strings pass too.
+    """
     if isinstance(texts, (str, bytes)):
         raise ModelError("a list of texts is needed, not a single text: put it in a list.")
     result = list(texts)
     for position, text in enumerate(result):
-        if not isinstance(text, str):
+        is_pair = pairs and isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text)
+        if not isinstance(text, str) and not is_pair:
             raise ModelError(f"text {position} is a {type(text).__name__}, not a string: only text can be encoded.")
     return result
 

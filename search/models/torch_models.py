@@ -1,8 +1,9 @@
-"""Models on torch: what is compiled is loaded here, and what cannot be compiled runs here."""
+"""Models on torch: loaded to be traced, and run where there is a GPU or where they cannot be traced."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import ModelError
+from search.models.layout import Layout, cannot_load, needs_own_code
+from search.models.tokens import Text
 
 __all__ = [
     "TorchBackend",
     "cuda_is_available",
     "load_cross_encoder",
     "load_sentence_transformer",
-    "prompt_for",
+    "logits",
     "quiet",
 ]
 
@@ -50,63 +53,73 @@ def quiet() -> Iterator[None]:
                 transformers_logging.enable_progress_bar()
 
 
-def load_sentence_transformer(folder: Path, pooling: str | None = None, device: str = "cpu") -> Any:
+def load_sentence_transformer(layout: Layout, device: str = "cpu") -> Any:
     """Load a model with sentence-transformers, in float32 and for use, not training.
 
-    `pooling` takes the place of the mean that sentence-transformers gives a plain transformers folder. Raises
-    ModelError if the folder's files cannot be loaded.
+    The layout's pooling, prompts, lengths and dimension take the place of what sentence-transformers makes of the
+    files. Raises ModelError if they cannot be loaded, or if the model needs code of its own.
     """
     with quiet():
         from sentence_transformers import SentenceTransformer
 
+        _refuse_own_code(layout)
         try:
-            model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+            model = SentenceTransformer(str(layout.folder), device=device, local_files_only=True)
         except Exception as error:  # safetensors, torch, transformers and json each raise their own
-            raise ModelError(_cannot_load(folder, error)) from error
-        if pooling is not None and not (folder / "modules.json").exists():
-            model[1] = type(model[1])(model[0].get_embedding_dimension(), pooling_mode=pooling)
+            raise cannot_load(layout.folder, error) from error
+        for module in model:
+            if type(module).__name__ == "Pooling" and layout.pooling:
+                module.__init__(module.embedding_dimension, layout.pooling, layout.include_prompt)
+        model.prompts, model.default_prompt_name = dict(layout.prompts), None
+        model.truncate_dim = layout.dimension
+        if type(model[0]).__name__ == "Transformer":
+            model.max_seq_length = max(layout.max_length.values())
+            model[0].query_length, model[0].document_length = layout.max_length["query"], layout.max_length["document"]
         # Weights kept in float16 are computed with in float32 on a CPU, which has no fast float16 arithmetic.
         return model.float().eval()
 
 
-def _cannot_load(folder: Path, error: Exception) -> str:
-    return (
-        f"the model in {folder} cannot be loaded: {str(error) or type(error).__name__}. "
-        "Its files may be damaged or incomplete: fetch the folder again."
-    )
+def _refuse_own_code(layout: Layout) -> None:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if layout.config.get("auto_map") and layout.model_type not in CONFIG_MAPPING_NAMES:
+        raise needs_own_code(layout.folder, f"the model type {layout.model_type}")
 
 
-def load_cross_encoder(folder: Path, device: str = "cpu") -> Any:
+def load_cross_encoder(layout: Layout, device: str = "cpu") -> Any:
     """Load a cross-encoder with sentence-transformers, in float32 and for use, not training.
 
-    Raises ModelError if the folder's files cannot be loaded, or if it gives several labels rather than one score.
+    Raises ModelError if its files cannot be loaded, or if it gives several labels rather than one score.
     """
     with quiet():
         from sentence_transformers import CrossEncoder
 
+        _refuse_own_code(layout)
         try:
-            model = CrossEncoder(str(folder), device=device, local_files_only=True)
+            model = CrossEncoder(str(layout.folder), device=device, local_files_only=True)
         except Exception as error:  # as above
-            raise ModelError(_cannot_load(folder, error)) from error
-        labels = int(model.num_labels)
-        if labels != 1:
-            raise ModelError(f"the model in {folder} gives {labels} labels, not one score: it is no reranker.")
+            raise cannot_load(layout.folder, error) from error
+        if int(model.num_labels) != 1:
+            raise ModelError(f"the model in {layout.folder} gives {model.num_labels} labels; it is not a reranker.")
         if model.model is not None:
             model.model.float().eval()
         return model
 
 
-def prompt_for(model: Any, kind: str) -> str:
-    """Return the prompt that sentence-transformers' `encode_query` or `encode_document` puts before a text."""
-    names = ["query"] if kind == "query" else ["document", "passage", "corpus"]
-    if model.default_prompt_name:
-        names.append(model.default_prompt_name)
-    return next((model.prompts[name] or "" for name in names if name in model.prompts), "")
+def logits(model: Any, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
+    """Return a cross-encoder's scores before its activation, which may make distinct ones equal, (pairs,)."""
+    import torch
+
+    with quiet():
+        scores = model.predict(list(pairs), show_progress_bar=False, activation_fn=torch.nn.Identity())
+    return np.asarray(scores, np.float32).reshape(-1)
 
 
 def cuda_is_available() -> bool:
     """Whether torch sees an NVIDIA GPU. Imports torch only where the driver's files are, since that takes 2 s."""
     if not Path("/proc/driver/nvidia/version").exists() and not Path("/dev/nvidiactl").exists():
+        return False
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("sentence_transformers") is None:
         return False
     import torch
 
@@ -114,25 +127,28 @@ def cuda_is_available() -> bool:
 
 
 class TorchBackend:
-    """Runs a model with sentence-transformers: on a GPU in half precision, else on the CPU in float32."""
+    """Run a model with sentence-transformers: on a GPU in half precision, else on the CPU in float32."""
 
     name = "torch"
     precision = "fp32"
 
-    def __init__(self, folder: Path, pooling: str | None = None) -> None:
+    def __init__(self, layout: Layout, reason: str | None = None) -> None:
         import torch
 
+        #: Why torch runs the model, where that is not for speed.
+        self.reason = reason
+
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = load_sentence_transformer(folder, pooling, device)
+        self._model = load_sentence_transformer(layout, device)
         self._batch_size = _CPU_BATCH
         if device == "cuda":
             self.precision = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
             self._model = self._model.to(torch.bfloat16 if self.precision == "bf16" else torch.float16)
             self._batch_size = _GPU_BATCH
         self.dimension = int(self._model.get_embedding_dimension())
-        self.max_length = int(self._model.max_seq_length or 0)
+        self.max_length = layout.max_length["document"]
 
-    def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+    def embed(self, texts: Sequence[Text], kind: str) -> npt.NDArray[np.float32]:
         """Return the vectors of the texts as the model gives them, float32 (texts, dimension).
 
         Raises ModelError if not even one text fits the GPU's memory.
@@ -149,7 +165,7 @@ class TorchBackend:
                 self._batch_size //= 2
                 torch.cuda.empty_cache()
 
-    def _embedded(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+    def _embedded(self, texts: Sequence[Text], kind: str) -> npt.NDArray[np.float32]:
         import torch
 
         encode = self._model.encode_query if kind == "query" else self._model.encode_document

@@ -112,7 +112,9 @@ class _TensorUnpickler(pickle.Unpickler):
 
 
 def _tensor(flat: npt.NDArray[Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> Any:
-    if min(strides, default=0) < 0 or offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) >= max(1, flat.size):
+    if min(strides, default=0) < 0 or offset + sum(
+        (size - 1) * stride for size, stride in zip(shape, strides, strict=True)
+    ) >= max(1, flat.size):
         raise ValueError("a tensor reaches beyond its storage")
     step = flat.dtype.itemsize
     view = np.lib.stride_tricks.as_strided(flat[offset:], shape, [stride * step for stride in strides], writeable=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from search.config import ModelConfig
 from search.errors import IndexCorruptError, IndexFolderError
 from search.files import fsync_folder, sealed, unsealed
 
@@ -80,6 +81,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     model: str
+    #: How the model is used: pooling, prompts, lengths, dimension, revision.
+    model_settings: ModelConfig | None = None
+    model_notes: tuple[str, ...] = ()
     fingerprint: str
     dimension: int
     text_rule: str
@@ -91,6 +95,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     vector_change: int = 0
     vector_segments: tuple[VectorSegment, ...] = ()
     lexical_part: LexicalPart | None = None
+
+    @property
+    def used_model(self) -> str | ModelConfig:
+        """The model as it is to be loaded again, used as it was when the index was made."""
+        return self.model_settings or self.model
 
 
 def read_manifest(folder: Path) -> Manifest:

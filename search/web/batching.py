@@ -12,7 +12,9 @@ from concurrent.futures import Executor
 import numpy as np
 import numpy.typing as npt
 
+from search.config import ModelConfig
 from search.models.encoder import Encoder, Kind
+from search.models.tokens import Text
 
 __all__ = ["MOST_AT_ONCE", "KeepingEncoder", "QuestionBatcher"]
 
@@ -30,7 +32,7 @@ class KeepingEncoder(Encoder):
     All the memory for them is taken with the first, and the texts themselves are not kept.
     """
 
-    def __init__(self, model: str, *, precision: str = "auto", keep: int = _KEPT) -> None:
+    def __init__(self, model: str | ModelConfig, *, precision: str = "auto", keep: int = _KEPT) -> None:
         super().__init__(model, precision=precision)
         self._rows: OrderedDict[bytes, int] = OrderedDict()
         self._vectors: npt.NDArray[np.float32] | None = None
@@ -38,7 +40,7 @@ class KeepingEncoder(Encoder):
         self._kept_lock = threading.Lock()
         self.texts_encoded = 0
 
-    def encode(self, texts: Sequence[str], kind: Kind = "document") -> npt.NDArray[np.float32]:
+    def encode(self, texts: Sequence[Text], kind: Kind = "document") -> npt.NDArray[np.float32]:
         """Return the vectors of the texts, from memory where they are kept; see `Encoder.encode`."""
         if not texts:
             return super().encode(texts, kind)
@@ -50,7 +52,7 @@ class KeepingEncoder(Encoder):
             found.update(new)
         return np.stack([found[text] for text in texts])
 
-    def _find(self, texts: Sequence[str], kind: Kind) -> dict[str, npt.NDArray[np.float32]]:
+    def _find(self, texts: Sequence[Text], kind: Kind) -> dict[Text, npt.NDArray[np.float32]]:
         found = {}
         with self._kept_lock:
             for text in dict.fromkeys(texts):
@@ -60,7 +62,7 @@ class KeepingEncoder(Encoder):
                     found[text] = self._vectors[row].copy()
         return found
 
-    def _remember(self, vectors: dict[str, npt.NDArray[np.float32]], kind: Kind) -> None:
+    def _remember(self, vectors: dict[Text, npt.NDArray[np.float32]], kind: Kind) -> None:
         with self._kept_lock:
             self.texts_encoded += len(vectors)
             for text, vector in vectors.items():
@@ -74,7 +76,7 @@ class KeepingEncoder(Encoder):
                 self._vectors[row] = vector
 
 
-def _key(text: str, kind: Kind) -> bytes:
+def _key(text: Text, kind: Kind) -> bytes:
     return hashlib.blake2b(f"{kind} {text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

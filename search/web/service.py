@@ -71,7 +71,7 @@ class Service:
         self.config = config
         self.index = Index.open(address, config=config)
         try:
-            self.encoder = KeepingEncoder(self.index.manifest.model, precision=config.precision)
+            self.encoder = KeepingEncoder(self.index.manifest.used_model, precision=config.model_precision)
             self.index.encoder = self.encoder
             # Whatever must be compiled or made ready is so before the first question.
             self.encoder.encode(["ready"], kind="query")

@@ -118,8 +118,11 @@ def test_two_towers_with_cls_pooling(plain_bert, build_model, monkeypatch):
 
     from search.models import presets
 
-    query_tower = build_model(prompts={"query": "find: "})
-    monkeypatch.setitem(presets.PRESETS, "medcpt", presets.Preset(str(plain_bert), str(query_tower), "cls"))
+    query_tower = build_model(pooling="cls", prompts={"query": "find: "})
+    towers = presets.Preset(
+        document=str(plain_bert), query=str(query_tower), pooling="cls", parameters=1, dimensions=64, licence="none"
+    )
+    monkeypatch.setitem(presets.PRESETS, "medcpt", towers)
     encoder = Encoder("medcpt")
     inputs = AutoTokenizer.from_pretrained(plain_bert)(TEXTS, padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():

@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 
 from search.errors import ModelError
-from search.models import Encoder, model_fingerprint
+from search.models import Encoder
+from search.models.fingerprint import model_fingerprint
+from search.models.layout import read_layout
 from search.models.presets import resolve_model
 from search.models.spec import compiled_folder, read_spec
 
 from .conftest import TEXTS
+
+
+def fingerprint_of(folder: Path) -> str:
+    return model_fingerprint(read_layout(folder))
 
 
 @pytest.fixture
@@ -103,13 +109,13 @@ def test_the_fingerprint_follows_the_content_not_the_place(tmp_path, build_model
     shutil.copytree(build_model(), first)
     shutil.copytree(first, second)
     (second / "README.md").write_text("a card")
-    fingerprint = model_fingerprint(first)
-    assert model_fingerprint(second) == fingerprint
+    fingerprint = fingerprint_of(first)
+    assert fingerprint_of(second) == fingerprint
 
     weights = bytearray((second / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (second / "model.safetensors").write_bytes(weights)
-    assert model_fingerprint(second) != fingerprint
+    assert fingerprint_of(second) != fingerprint
 
 
 @pytest.mark.parametrize(
@@ -124,13 +130,13 @@ def test_the_fingerprint_follows_the_content_not_the_place(tmp_path, build_model
 def test_the_fingerprint_changes_with_pooling_prompts_and_tokenizer(tmp_path, build_model, file, key, value):
     folder = tmp_path / "model"
     shutil.copytree(build_model(), folder)
-    before = model_fingerprint(folder)
+    before = fingerprint_of(folder)
     content = json.loads((folder / file).read_text())
     (folder / file).write_text(json.dumps({**content, "_name_or_path": "/elsewhere"}, sort_keys=True))
     if file != "tokenizer.json":
-        assert model_fingerprint(folder) == before
+        assert fingerprint_of(folder) == before
     (folder / file).write_text(json.dumps({**content, key: value}))
-    assert model_fingerprint(folder) != before
+    assert fingerprint_of(folder) != before
 
 
 def damage(folder: Path, name: str, how: str) -> None:
@@ -152,7 +158,7 @@ def damage(folder: Path, name: str, how: str) -> None:
 def test_a_damaged_cache_is_made_again(build_model, model_cache, name, how):
     model = build_model()
     expected = Encoder(model).encode(TEXTS)
-    folder = compiled_folder(model_fingerprint(model), "fp32")
+    folder = compiled_folder(fingerprint_of(model), "fp32")
     damage(folder, name, how)
     assert np.array_equal(Encoder(model).encode(TEXTS), expected)
     spec = read_spec(folder)
@@ -162,7 +168,7 @@ def test_a_damaged_cache_is_made_again(build_model, model_cache, name, how):
 def test_a_copied_cache_is_still_sound(build_model, model_cache):
     model = build_model()
     Encoder(model).encode(TEXTS)
-    folder = compiled_folder(model_fingerprint(model), "fp32")
+    folder = compiled_folder(fingerprint_of(model), "fp32")
     os.utime(folder / "model.bin", (1, 1))
     assert read_spec(folder) is not None
 
@@ -184,4 +190,4 @@ def test_two_processes_compile_at_once(build_model, own_cache, minilm):
     answers = [process.communicate() for process in processes]
     assert [errors for _, errors in answers] == ["", ""]
     assert answers[0][0] == answers[1][0] != ""
-    assert [path.name[0] for path in (own_cache / "models").iterdir()] == [model_fingerprint(model)[0]]
+    assert [path.name[0] for path in (own_cache / "models").iterdir()] == [fingerprint_of(model)[0]]

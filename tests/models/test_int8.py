@@ -29,5 +29,5 @@ def test_the_vectors_are_close_to_those_in_float32_and_the_weights_are_bytes(bui
 
 def test_without_nncf_it_says_what_to_install(build_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(ModelError, match=r"pip install 'pubmed-semantic-search\[int8\]'"):
+    with pytest.raises(ModelError, match=r"needs the Python package nncf: pip install 'nncf>="):
         load_encoder(build_model(pooling="cls", max_length=48), precision="int8")

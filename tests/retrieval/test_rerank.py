@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from search import Config, Index
 from search.article import embedding_text
@@ -10,6 +11,7 @@ from search.article import embedding_text
 @pytest.fixture(scope="module")
 def cross_encoder(tmp_path_factory):
     """A small BERT with random weights that scores pairs of texts."""
+    torch.manual_seed(5)
     transformers = pytest.importorskip("transformers")
     sentence_transformers = pytest.importorskip("sentence_transformers")
     folder = tmp_path_factory.mktemp("cross-encoder")
@@ -25,7 +27,11 @@ def cross_encoder(tmp_path_factory):
         intermediate_size=64,
         num_labels=1,
     )
-    transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    model = transformers.BertForSequenceClassification(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder, sentence_transformers.CrossEncoder(str(folder))
 
@@ -36,7 +42,9 @@ def test_hits_come_in_the_order_of_the_cross_encoder(built_demo, cross_encoder):
     with Index.open(built_demo, config=Config(rerank=str(folder))) as index:
         found = index.search(question, limit=5)
         first = Index.open(built_demo).search(question, limit=100)
-    expected = reference.predict([(question, embedding_text(hit.article)) for hit in first])
+    pairs = [(question, embedding_text(hit.article)) for hit in first]
+    expected = reference.predict(pairs, activation_fn=torch.nn.Identity())
+    assert np.ptp(expected) > 0.1
     best = np.sort(expected)[::-1][:5]
     assert [hit.score for hit in found] == pytest.approx(best.tolist(), abs=1e-3)
     assert [hit.rank for hit in found] == [1, 2, 3, 4, 5]

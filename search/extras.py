@@ -1,0 +1,24 @@
+"""The parts of the program that the base installation leaves out: what each needs, and how to install it."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, requires
+
+__all__ = ["install_command"]
+
+_DISTRIBUTION = "pubmed-semantic-search"
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs the packages of an extra, wherever this program itself was installed from.
+
+    >>> install_command("mcp")
+    "pip install 'mcp>=2.0'"
+    """
+    try:
+        requirements = requires(_DISTRIBUTION) or []
+    except PackageNotFoundError:
+        requirements = []
+    split = [requirement.partition(";")[::2] for requirement in requirements]
+    packages = [package.strip() for package, marker in split if f'extra == "{extra}"' in marker.replace("'", '"')]
+    return " ".join(["pip install", *(f"'{package}'" for package in packages)])
