@@ -21,7 +21,8 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 {body}
 import threading
-others = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+threads = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+others = [thread.name for thread in threads if not thread.daemon]
 names = [name for name in sys.modules if name.startswith("openvino_telemetry") and sys.modules[name] is not None]
 print(json.dumps([events, others, names]))
 """
