@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock
 
 from search.files import write_atomically
 
@@ -26,13 +26,15 @@ def blob_folder(model: Path) -> Iterator[Path | None]:
     recorded beside them, and a blob that is not as recorded is deleted before it can be read. That holds of a blob
     another process is still writing too, so one at a time is let in.
     """
+    lock = FileLock(model / _LOCK)
     try:
-        lock = (model / _LOCK).open("ab")
+        if not model.is_dir():
+            raise FileNotFoundError(model)
+        lock.acquire()
     except OSError:
         yield None
         return
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
         blobs = model / _FOLDER
         recorded = _recorded(model)
         for name, state in _states(blobs).items():
@@ -42,6 +44,8 @@ def blob_folder(model: Path) -> Iterator[Path | None]:
         after = _states(blobs)
         if after != recorded:
             write_atomically(model / _RECORD, msgspec.json.encode(after))
+    finally:
+        lock.release()
 
 
 def _recorded(model: Path) -> dict[str, tuple[int, int]]:

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from search.errors import ModelError
 from search.extras import install_command
-from search.files import new_folder
+from search.files import cache_folder, new_folder
 from search.models.encoders import Unsupported
 from search.models.graph import build_encoder, build_reranker, padding_token, position_limit
 from search.models.layout import Layout, cannot_load
@@ -54,11 +56,27 @@ def compiled_reranker(layout: Layout, key: str) -> tuple[Path, CompiledSpec]:
 def _cached(target: Path, compile_now: Callable[[], None]) -> CompiledSpec:
     spec = read_spec(target)
     if spec is None:
-        compile_now()
-        spec = read_spec(target)
+        # One process compiles, the others wait for it: a folder must not be replaced while it is read.
+        with _lock(target):
+            spec = read_spec(target)
+            if spec is None:
+                compile_now()
+                spec = read_spec(target)
     if spec is None:
         raise ModelError(f"the compiled model in {target} cannot be read back. Delete that folder and try again.")
     return spec
+
+
+def _lock(target: Path) -> FileLock:
+    folder = cache_folder() / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the model cache at {folder}: {error.strerror}. "
+            "Set SEARCH_CACHE to a folder that can be written."
+        ) from error
+    return FileLock(folder / f"{target.name}.lock")
 
 
 def _compile(task: str, layout: Layout, target: Path, build: Callable[[Layout], Any]) -> None:
