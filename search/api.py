@@ -62,7 +62,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     vectors: int
     stale: int
     deleted: int
-    pending: int
+    unmerged: int
     generation: int
     change: int
     model: str
@@ -335,7 +335,7 @@ class Index:
             return Status(
                 folder=self.name,
                 **counts,
-                pending=view.pending(),
+                unmerged=view.unmerged(),
                 generation=manifest.generation,
                 change=view.change,
                 model=manifest.model,
@@ -345,7 +345,7 @@ class Index:
                 dimension=manifest.dimension,
                 text_rule=manifest.text_rule,
                 stored_vectors=manifest.vectors,
-                vector_index=view.structure(),
+                vector_index=view.vector_index(),
                 created=manifest.created,
                 bytes=self._reader.sizes(),
                 files=len(files),
@@ -858,7 +858,7 @@ class Index:
 
         >>> index = Index.open("indexes/demo")
         >>> index.merge()
-        >>> index.status().pending
+        >>> index.status().unmerged
         0
         >>> index.close()
         """

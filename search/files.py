@@ -1,4 +1,4 @@
-"""Files and folders: written whole or not at all, checksums, and the folder of what can be remade."""
+"""Files and folders: written completely or not at all, digests, the clock, and the folder of what can be made again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,33 @@ from search.errors import ModelError
 
 __all__ = [
     "cache_folder",
-    "checksum",
-    "folder_checksum",
+    "digest",
     "fsync_folder",
     "new_folder",
-    "sample_checksum",
+    "sample_digest",
     "sealed",
+    "today",
     "unsealed",
+    "utc_now",
     "write_atomically",
+    "write_cached",
 ]
 
-
 _CHECKSUM = "checksum"
+
+_BLOCK = 1 << 20
+_SAMPLE_BLOCK = 1 << 16
+_SAMPLES = 64
+
+
+def utc_now() -> str:
+    """Return the time in UTC to the second: `2026-11-28T12:00:00+00:00`."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def today() -> int:
+    """Return the day in UTC as yyyymmdd."""
+    return int(datetime.now(timezone.utc).strftime("%Y%m%d"))
 
 
 def fsync_folder(folder: Path) -> None:
@@ -40,21 +57,35 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write a small file so that a crash or a reader finds the old content or the new one, never a part of it.
+
+    `mode` is that of a new file, less the umask. Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.new")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
 def sealed(content: dict[str, Any]) -> bytes:
-    """Return what is to be written of a JSON object: indented, with the checksum of all the rest as its last key."""
+    """Return a JSON object as it is written: indented, with the checksum of the rest as its last key."""
     return msgspec.json.format(msgspec.json.encode({**content, _CHECKSUM: _checksum(content)}), indent=2)
 
 
 def unsealed(data: bytes) -> Any:
-    """Return what JSON says that `sealed` made. Raises ValueError if it is damaged.
-
-    What has no checksum, as older versions wrote it, is taken as it is.
-    """
-    found = msgspec.json.decode(data)
-    known = found.pop(_CHECKSUM, None) if isinstance(found, dict) else None
-    if known is not None and known != _checksum(found):
-        raise ValueError("its checksum is another")
-    return found
+    """Return the JSON that `sealed` made. Raises ValueError if it is damaged."""
+    content = msgspec.json.decode(data)
+    if not isinstance(content, dict) or content.pop(_CHECKSUM, None) != _checksum(content):
+        raise ValueError("its checksum does not match")
+    return content
 
 
 def _checksum(content: dict[str, Any]) -> str:
@@ -62,63 +93,43 @@ def _checksum(content: dict[str, Any]) -> str:
     return hashlib.blake2b(msgspec.json.encode(content, order="sorted"), digest_size=8).hexdigest()
 
 
-_BLOCK = 1 << 20
-_SAMPLE_BLOCK = 1 << 16
-_SAMPLES = 64
-
-
-def checksum(path: Path) -> str:
-    """Return the BLAKE2b-128 of a file."""
-    digest = hashlib.blake2b(digest_size=16)
+def digest(path: Path, kind: str = "blake2b") -> str:
+    """Return the digest of a file: BLAKE2b-128, or another that `hashlib.new` knows by name. Raises OSError."""
+    total = hashlib.blake2b(digest_size=16) if kind == "blake2b" else hashlib.new(kind, usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            total.update(block)
+    return total.hexdigest()
 
 
-def sample_checksum(path: Path) -> str:
+def sample_digest(path: Path) -> str:
     """Return the BLAKE2b-128 of the first, the last and 62 evenly spaced blocks of 64 KiB of a file.
 
-    A file cut short, or swapped for another, does not pass; a flipped bit in a large file may, and `checksum` finds it.
+    A file cut short, or swapped for another, does not pass; a flipped bit in a large file may, and `digest` finds it.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    size = path.stat().st_size
-    last = max(0, size - _SAMPLE_BLOCK)
+    total = hashlib.blake2b(digest_size=16)
+    last = max(0, path.stat().st_size - _SAMPLE_BLOCK)
     with path.open("rb") as stream:
-        for place in sorted({last * number // (_SAMPLES - 1) for number in range(_SAMPLES)}):
-            stream.seek(place)
-            digest.update(stream.read(_SAMPLE_BLOCK))
-    return digest.hexdigest()
-
-
-def folder_checksum(folder: Path) -> str:
-    """Return the BLAKE2b-128 of the names and contents of the files of a folder, lock files left out."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.iterdir()):
-        if path.suffix != ".lock":
-            digest.update(f"{path.name}:{checksum(path)}\n".encode())
-    return digest.hexdigest()
+        for offset in sorted({last * number // (_SAMPLES - 1) for number in range(_SAMPLES)}):
+            stream.seek(offset)
+            total.update(stream.read(_SAMPLE_BLOCK))
+    return total.hexdigest()
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be remade: `SEARCH_CACHE`, else `pubmed-semantic-search` in the user's cache."""
+    """Return the folder of what can be made again: `SEARCH_CACHE`, else the user's cache folder."""
     if chosen := os.environ.get("SEARCH_CACHE"):
         return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pubmed-semantic-search"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pubmed-semantic-search", appauthor=False)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that a reader sees the old content or the new one, never a part.
-
-    Raises ModelError if the cache cannot be written.
-    """
+def write_cached(path: Path, data: bytes) -> None:
+    """Write a file of the cache, with the folders above it. Raises ModelError if the cache cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
+        write_atomically(path, data)
     except OSError as error:
         raise _not_writable(path, error) from error
 

@@ -66,7 +66,7 @@ def yyyymmdd(day: date | None) -> int:
 
 def name_key(name: str) -> str:
     """Return what names of subjects, publication types and languages are compared by: no case, single spaces."""
-    return " ".join(name.casefold().split())
+    return " ".join(_without_nul(name).casefold().split())
 
 
 _GREEK = """
@@ -106,8 +106,13 @@ def _cut(words: list[str]) -> list[str]:
 
 def journal_key(name: str) -> str:
     """Return what journals are compared by: `The N. Engl. J. Med.` and `n engl j med` are the same."""
-    key = " ".join(name.casefold().replace(".", " ").split())
+    key = " ".join(_without_nul(name).casefold().replace(".", " ").split())
     return key.removeprefix("the ") or key
+
+
+def _without_nul(text: str) -> str:
+    """Return a text as any database can store it: PostgreSQL has no NUL character."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def journal_keys(article: Article) -> frozenset[str]:

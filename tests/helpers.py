@@ -109,7 +109,8 @@ def wipe(store):
     if isinstance(store, StoreWriter):
         for table in ["article_terms", *tables]:
             store.connection.execute(f"DELETE FROM {table}")
-        store._known_terms.clear()
+        store._terms.clear()
+        store._journals.clear()
     else:
         store.transact(lambda _: [store.query(f"DELETE FROM {table}") for table in [*tables, "words", "word_counts"]])
-        store._tables.forget()
+        store._forget_ids()

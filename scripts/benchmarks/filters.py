@@ -105,7 +105,7 @@ def main() -> None:
         reader = IndexReader(folder)
         questions = made_vectors(random, QUESTIONS, centres)
         with reader.view() as view:
-            print(view.structure())
+            print(view.vector_index())
             truth = Truth(view, options.articles)
         for name, filters in kinds().items():
             base = statistics.median(measure(reader, questions, Filters(), truth)[1])

@@ -17,6 +17,7 @@ from search.formats.open import open_source
 from search.ingest.pipeline import BATCH
 from search.ingest.prepare import Reader
 from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.manifest import Manifest
 from search.storage.rows import ArticleRow
 
 _PMID = re.compile(rb'(<PMID Version="\d+">)\d+')
@@ -49,7 +50,7 @@ def store(names: list[str], processes: int) -> float:
     reader = Reader(processes=processes)
     with tempfile.TemporaryDirectory() as place:
         writer = StoreWriter(Path(place) / "articles.db")
-        writer.set_vector_format(384, "float16")
+        writer.create(Manifest(model="", fingerprint="", dimension=384, text_rule="", vectors="float16"))
         # The processes are there when the first of many files has been read.
         for _ in reader.read(open_source(names[0])):
             pass

@@ -19,10 +19,11 @@ import numpy as np
 from scripts.benchmarks.neighbours import Generator, Nearest, Rows, read_real
 from scripts.benchmarks.timing import quantiles, report
 from search.article import TEXT_RULE
+from search.storage.folder.folder_manifest import read_manifest
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_writer import IndexWriter, create_folder
 from search.storage.folder.selection import Selection
-from search.storage.manifest import Manifest, read_manifest
+from search.storage.manifest import Manifest
 from search.storage.rows import Pmids
 
 QUESTIONS = 500
@@ -200,7 +201,7 @@ def _opened(folder: Path, questions: Rows) -> tuple[IndexReader, dict[str, Any]]
 
 def _timed(reader: IndexReader, questions: Rows, allowed: Pmids | None, limit: int = 10) -> tuple[list[Pmids], Times]:
     answers, seconds, own = [], [], []
-    selection = None if allowed is None else Selection.of(allowed)
+    selection = None if allowed is None else Selection(lambda sql: sql.pmids(allowed.tolist()))
     for place in range(len(questions)):
         begun, busy = time.perf_counter(), time.thread_time()
         with reader.view() as view:

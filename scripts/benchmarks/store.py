@@ -12,6 +12,7 @@ import numpy as np
 from scripts.benchmarks.timing import in_turn, ratio, report
 from search.article import AbstractSection, Article, MeshHeading
 from search.storage.folder.sqlite_writer import StoreWriter
+from search.storage.manifest import Manifest
 from search.storage.rows import ArticleRow, prepare
 
 COUNT, BATCH, DIMENSION = 20_000, 2_000, 384
@@ -45,7 +46,7 @@ def main() -> None:
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = StoreWriter(Path(folder) / "articles.db")
-            store.set_vector_format(DIMENSION, "float16")
+            store.create(Manifest(model="", fingerprint="", dimension=DIMENSION, text_rule="", vectors="float16"))
             for start in range(0, COUNT, BATCH):
                 plan = store.plan(made[start : start + BATCH])
                 store.apply(plan, vectors[start : start + BATCH])

@@ -30,7 +30,7 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
         f"index     {found.folder}, made {found.created}",
         f"articles  {found.articles:,} ({found.stale:,} not encoded yet), {found.deleted:,} deleted",
         f"model     {found.model} ({found.fingerprint[:12]}), {found.dimension} dimensions, {found.stored_vectors}",
-        f"vectors   {found.vector_index}, generation {found.generation}, {found.pending:,} pending",
+        f"vectors   {found.vector_index}, generation {found.generation}, {found.unmerged:,} unmerged",
         f"text      {found.text_rule}",
         f"disk      {sum(found.bytes.values()) / 1e6:,.1f} MB",
         f"files     {found.files:,} read" + "".join(f"\n          not to its end: {n}" for n in found.incomplete_files),

@@ -147,7 +147,7 @@ class Run:
             self.records(open_source(name), name)
             return
         digest = _sha256(Path(name))
-        if not again and any(entry["sha256"] == digest and entry["complete"] for entry in self.writer.store.files()):
+        if not again and self.writer.store.has_read(digest):
             self.report.skipped_files.append(name)
             return
         self.writer.store.begin_file(name, digest)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
-from search.files import write_atomically
+from search.files import write_cached
 
 __all__ = ["blob_folder"]
 
@@ -43,7 +43,7 @@ def blob_folder(model: Path) -> Iterator[Path | None]:
         yield blobs
         after = _states(blobs)
         if after != recorded:
-            write_atomically(model / _RECORD, msgspec.json.encode(after))
+            write_cached(model / _RECORD, msgspec.json.encode(after))
     finally:
         lock.release()
 

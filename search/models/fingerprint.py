@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from search.files import cache_folder, checksum, write_atomically
+from search.files import cache_folder, digest, write_cached
 from search.models.layout import Layout, cannot_load, module_weights, read_json
 from search.models.tokenizer_files import TokenizerFiles, tokenizer_inputs, truncation_side
 
@@ -84,8 +84,8 @@ def _digests(layout: Layout, weights: list[Path]) -> list[str]:
             return remembered.digests
     except (OSError, msgspec.MsgspecError):
         pass
-    digests = [*(checksum(file) for file in weights), _tokenizer_digest(layout)]
-    write_atomically(memory, msgspec.json.encode(_Remembered(state, digests)))
+    digests = [*(digest(file) for file in weights), _tokenizer_digest(layout)]
+    write_cached(memory, msgspec.json.encode(_Remembered(state, digests)))
     return digests
 
 
@@ -94,4 +94,4 @@ def _tokenizer_digest(layout: Layout) -> str:
     if content is not None:
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     options = _plain(read_json(layout.transformer / "tokenizer_config.json"))
-    return " ".join([json.dumps(options, sort_keys=True), *(checksum(file) for file in tokenizer_inputs(layout))])
+    return " ".join([json.dumps(options, sort_keys=True), *(digest(file) for file in tokenizer_inputs(layout))])

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from search.files import cache_folder, write_atomically
+from search.files import cache_folder, write_cached
 
 __all__ = ["Choice", "choose", "measure", "processor", "recall", "remember"]
 
@@ -51,7 +51,7 @@ def recall(model: str) -> Choice | None:
 
 def remember(model: str, choice: Choice) -> None:
     """Keep a choice for this processor."""
-    write_atomically(_memory(model), msgspec.json.encode(choice))
+    write_cached(_memory(model), msgspec.json.encode(choice))
 
 
 def _memory(model: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from search.files import cache_folder, checksum
+from search.files import cache_folder, digest
 
 __all__ = ["GRAPH", "SPEC", "TOKENIZER", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
 
@@ -85,11 +85,11 @@ def read_spec(folder: Path) -> CompiledSpec | None:
 
 def _state(file: Path) -> _File:
     status = file.stat()
-    return _File(status.st_size, status.st_mtime_ns, checksum(file))
+    return _File(status.st_size, status.st_mtime_ns, digest(file))
 
 
 def _unchanged(file: Path, state: _File) -> bool:
     status = file.stat()
     if status.st_size != state.size:
         return False
-    return status.st_mtime_ns == state.mtime_ns or checksum(file) == state.digest
+    return status.st_mtime_ns == state.mtime_ns or digest(file) == state.digest

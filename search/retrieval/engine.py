@@ -6,7 +6,7 @@ meaning, by words or by both, reads the articles, folds duplicates, reranks, and
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import groupby
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import numpy as np
+from cachetools import LRUCache
 
 from search.article import embedding_text
 from search.config import Config
@@ -29,6 +30,7 @@ from search.retrieval.request import Mode, Question, SearchOptions, check_limit,
 from search.retrieval.saved_searches import Run
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.storage.backend import Reader, Selection, View
+from search.storage.conditions import Condition, Conditions, all_of
 from search.storage.rows import Vectors
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ class Engine:
         self._reader = reader
         self._encode = encode
         self._mesh_tree = MeshTree(self.config.mesh_tree) if self.config.mesh_tree else None
-        self._selections: OrderedDict[tuple[Filters, int], Selection] = OrderedDict()
+        self._selections: LRUCache[tuple[Filters, int | None, int], Selection] = LRUCache(_SELECTIONS_KEPT)
+        self._lock = threading.Lock()
 
     def search(self, questions: Sequence[str], options: SearchOptions | None = None) -> list[list[Hit]]:
         """Return the hits of each question, best first; the questions are encoded as one batch.
@@ -100,8 +103,7 @@ class Engine:
         read = read_question(question, options.filters)
         vectors = self._encode_questions([read], options)
         with self._reader.view() as view:
-            among = None if since is None else view.added_since(since)
-            answers = self._first_stage(view, [read], vectors, options, among)
+            answers = self._first_stage(view, [read], vectors, options, since)
             allowed = self.allowed(view, read.filters)
             passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
             run = Run.of(view, passing, len(answers[0][: self._last(options)]))
@@ -111,17 +113,19 @@ class Engine:
         """Return the texts that `search` encodes as questions. Raises QueryError if tags do not parse."""
         return self._texts([read_question(question, options.filters) for question in questions], options)
 
-    def allowed(self, view: View, filters: Filters) -> Selection | None:
-        """Return the articles that pass the filters; None if all do."""
-        if filters.is_empty:
+    def allowed(self, view: View, filters: Filters, since: int | None = None) -> Selection | None:
+        """Return the articles that pass the filters and, with `since`, were first added after that change number.
+
+        None if all do.
+        """
+        if filters.is_empty and since is None:
             return None
-        key = (filters, view.change)
-        if key not in self._selections:
-            self._selections[key] = self._select(view, filters)
-            while len(self._selections) > _SELECTIONS_KEPT:
-                self._selections.popitem(last=False)
-        self._selections.move_to_end(key)
-        return self._selections[key]
+        key = (filters, since, view.change)
+        with self._lock:
+            selection = self._selections.get(key)
+            if selection is None:
+                selection = self._selections[key] = self._select(view, filters, since)
+            return selection
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy selects, line by line. Raises QueryError with the place of what cannot be read."""
@@ -134,17 +138,16 @@ class Engine:
     def _below(self, heading: str) -> list[str]:
         return self._mesh_tree.below(heading) if self._mesh_tree is not None else []
 
-    def _select(self, view: View, filters: Filters) -> Selection:
+    def _select(self, view: View, filters: Filters, since: int | None) -> Selection:
         selected = None
         if filters.strategy is not None:
-            selected = view.listed(self._evaluation(view, filters.strategy).pmids())
+            selected = self._evaluation(view, filters.strategy).pmids()
             filters = msgspec.structs.replace(filters, strategy=None)
-            if filters.is_empty:
-                return selected
+            if filters.is_empty and since is None:
+                return view.listed(selected)
         if self._mesh_tree is not None:
             filters = explode(filters, self._mesh_tree.below)
-        rest = view.select(partial(condition_of, filters))
-        return rest if selected is None else view.both(selected, rest)
+        return view.select(partial(_condition, filters, since, None if selected is None else selected.tolist()))
 
     def _texts(self, questions: Sequence[Question], options: SearchOptions) -> list[str]:
         if self._mode(options) == "lexical" and not options.evidence:
@@ -161,16 +164,16 @@ class Engine:
         questions: Sequence[Question],
         vectors: Mapping[str, Vectors],
         options: SearchOptions,
-        among: Selection | None = None,
+        since: int | None = None,
     ) -> list[list[Hit]]:
-        """Return, for each question, as many hits as the second stage needs; `among` restricts the search further."""
+        """Return, for each question, as many hits as the second stage needs; `since` as in `allowed`."""
         depth = self._last(options)
         if self.config.rerank:
             depth = max(depth, RERANKED)
         limit = depth + _DUPLICATES_EXPECTED if options.fold else depth
         rankings: list[Ranking] = []
         for filters, group in groupby(questions, key=lambda question: question.filters):
-            allowed = _both(view, self.allowed(view, filters), among)
+            allowed = self.allowed(view, filters, since)
             texts = [question.text for question in group]
             rankings += rank(view, texts, vectors, limit, mode=self._mode(options), allowed=allowed)
         answers = hits_of(view, rankings)
@@ -221,10 +224,13 @@ class Engine:
         return load_reranker(self.config.rerank or "").score
 
 
-def _both(view: View, one: Selection | None, other: Selection | None) -> Selection | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return view.both(one, other)
+def _condition(filters: Filters, since: int | None, pmids: list[int] | None, sql: Conditions) -> Condition:
+    conditions = [condition_of(filters, sql)]
+    if since is not None:
+        conditions.append(sql.added_after(since))
+    if pmids is not None:
+        conditions.append(sql.pmids(pmids))
+    return all_of(conditions)
 
 
 # Ranking -------------------------------------------------------------------------------------------------------------
@@ -272,7 +278,7 @@ def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Selection | No
 
 
 def _lexical(view: View, question: str, limit: int, allowed: Selection | None) -> Ranking:
-    pmids, scores = view.words_nearest(question, limit, allowed=allowed)
+    pmids, scores = view.bm25(question, limit, allowed=allowed)
     order, values = pmids.tolist(), scores.tolist()
     return Ranking(order, values, bm25=dict(zip(order, values, strict=True)), lexical_ranks=_ranks(order))
 
@@ -284,7 +290,7 @@ def _hybrid(view: View, question: str, vector: Vectors, limit: int, semantic: Ra
     cosines.update(zip(pmids.tolist(), (rows @ vector).tolist(), strict=True))
     # An article that has no vector yet is ranked by its words alone.
     cosines.update({pmid: 0.0 for pmid in bm25 if pmid not in cosines})
-    bm25.update(view.words_scores(question, np.array(sorted(cosines.keys() - bm25.keys()), np.int64)))
+    bm25.update(view.bm25_scores(question, np.array(sorted(cosines.keys() - bm25.keys()), np.int64)))
     # Equal scores come in the order of the cosines: the newest PMID first.
     fused = fuse({pmid: cosines[pmid] for pmid in sorted(cosines, reverse=True)}, bm25)[:limit]
     order, scores = [pmid for pmid, _ in fused], [score for _, score in fused]
@@ -311,7 +317,7 @@ def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
     articles = view.store.get_many(pmids)
     if strange := pmids - articles.keys():
         raise IndexCorruptError(
-            f"the search structures hold PMID {min(strange)}, which is not in the index; `search repair` rebuilds them"
+            f"the search indexes hold PMID {min(strange)}, which is not in the index; `search repair` rebuilds them"
         )
     return [
         [

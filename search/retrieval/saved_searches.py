@@ -6,15 +6,14 @@ Each is a small JSON document in the index (`saved/NAME.json` in a folder). It h
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 
 import msgspec
 
 from search.errors import NotFoundError, QueryError
+from search.files import utc_now
 from search.retrieval.filters import Filters
 from search.retrieval.request import Mode
-from search.storage.backend import View
-from search.storage.folder.saved_files import SavedFiles
+from search.storage.backend import SavedFiles, View
 
 __all__ = ["Run", "SavedSearch", "methods", "read_saved", "write_saved"]
 
@@ -38,7 +37,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, view: View, passing: int, new: int) -> Run:
         """Note the state of the index that a search saw."""
         return cls(
-            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            time=utc_now(),
             change=view.change,
             generation=view.manifest.generation,
             model=view.manifest.model,
@@ -62,7 +61,7 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_saved(files: SavedFiles, name: str) -> SavedSearch:
-    """Read a saved search. Raises QueryError if there is none of that name, or its file is damaged."""
+    """Read a saved search. Raises NotFoundError if there is none of that name, QueryError if it is damaged."""
     try:
         return msgspec.json.decode(files.read(_checked(name)), type=SavedSearch)
     except FileNotFoundError:

@@ -1,37 +1,34 @@
-"""Where an index is kept, a folder or a PostgreSQL database, and what is asked of either.
+"""The storage protocols, and the functions that pick the folder or the PostgreSQL implementation by an address.
 
-Finding, adding and syncing are written against the protocols of this module; `open_reader` and `open_writer` tell by
-the address which implementation is meant, and import no other.
+An index is opened with `open_reader` or `open_writer`. A reader gives `View`s, each one state of the index: its
+articles and vectors are in a `Store`, and the view searches them. A writer has a `WritableStore`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
-from search.article import Article
 from search.config import Config, PostgresConfig
 from search.errors import ConfigError
-from search.storage.folder.saved_files import SavedFiles
-from search.storage.folder.sqlite_conditions import Condition, Conditions
+from search.storage.conditions import Condition, Conditions
 from search.storage.manifest import Manifest
 from search.storage.nlm_ledger import NlmLedger, NlmState
-from search.storage.plan import Plan
 from search.storage.postgres.address import is_postgres, parse_address
-from search.storage.rows import ArticleRow, Copied, Outside, Pmids, TextState, Vectors
+from search.storage.rows import Pmids, Vectors
+from search.storage.store import Store, WritableStore
 from search.storage.token_query import TokenIndex
 
 __all__ = [
     "Address",
     "Reader",
+    "SavedFiles",
     "Selection",
-    "Store",
     "View",
-    "WritableStore",
     "Writer",
     "create",
     "downloads_folder",
@@ -44,8 +41,6 @@ __all__ = [
     "verify",
 ]
 
-_Result = TypeVar("_Result")
-
 #: A folder, or `postgresql://...`.
 Address: TypeAlias = str | Path
 
@@ -53,108 +48,22 @@ Address: TypeAlias = str | Path
 Selection: TypeAlias = Any
 
 
-class Store(Protocol):
-    """Articles and vectors, in one state."""
+class SavedFiles(Protocol):
+    """Where saved searches are kept, whatever they hold."""
 
-    conditions: Conditions
-
-    def counts(self) -> dict[str, int]:
-        """Return how many articles, vectors, stale articles and tombstones there are."""
+    def names(self) -> list[str]:
+        """Return their names in order."""
         ...
 
-    def get(self, pmid: int) -> Article | None:
-        """Return the article with this PMID, or None."""
+    def read(self, name: str) -> bytes:
+        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read.
+
+        ValueError if it is damaged.
+        """
         ...
 
-    def get_many(self, pmids: Iterable[int]) -> dict[int, Article]:
-        """Return the articles with these PMIDs, by PMID; what is not there is left out."""
-        ...
-
-    def articles(self) -> Iterator[Article]:
-        """Yield every article in order of PMID, in bounded memory."""
-        ...
-
-    def pmids(self) -> Pmids:
-        """Return the PMIDs of all articles, ascending."""
-        ...
-
-    def select_pmids(self, condition: str, parameters: Sequence[object]) -> Pmids:
-        """Return the PMIDs, ascending, of the articles for whose row `a` a condition in SQL holds."""
-        ...
-
-    def existing(self, pmids: Iterable[int]) -> set[int]:
-        """Return those of the PMIDs that there is an article for."""
-        ...
-
-    def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
-        """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
-        ...
-
-    def stale(self, limit: int, *, after: int = 0) -> list[Article]:
-        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
-        ...
-
-    def files(self) -> list[dict[str, object]]:
-        """Return the ledger: the files read, in the order they were begun."""
-        ...
-
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Any]:
-        """Return the rows of a query in SQL that every database understands; `?` stands for a parameter."""
-        ...
-
-
-class WritableStore(Store, Protocol):
-    """A store that is written to; `search.storage.folder.sqlite_writer.StoreWriter` tells what each method promises."""
-
-    def plan(
-        self,
-        records: Iterable[ArticleRow | Outside | int],
-        *,
-        sequence: int | None = None,
-        restore: bool = False,
-        part: bool = False,
-    ) -> Plan:
-        """Decide what a batch of records does."""
-        ...
-
-    def apply(self, plan: Plan, vectors: Vectors | None = None) -> int:
-        """Write a plan and the vectors of `plan.to_encode`, all or nothing; return the change number."""
-        ...
-
-    def delete(self, pmids: Iterable[int]) -> int:
-        """Delete articles by hand and return how many there were."""
-        ...
-
-    def text_hashes(self, pmids: Iterable[int]) -> dict[int, TextState]:
-        """Return, for each of these PMIDs that has an article, the hash of its text and whether a vector is missing."""
-        ...
-
-    def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:
-        """Store vectors of (pmid, text hash) pairs that are still true, and return how many."""
-        ...
-
-    def put_copied(self, copied: Sequence[Copied], vectors: Vectors) -> None:
-        """Put articles of another index in place of those of their PMIDs; within `transact`."""
-        ...
-
-    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
-        """Delete articles with a tombstone each; within `transact`."""
-        ...
-
-    def transact(self, work: Callable[[int], _Result]) -> _Result:
-        """Do some work, which is given the change number, as one transaction."""
-        ...
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Execute a statement that every database understands for each row of parameters; within `transact`."""
-        ...
-
-    def begin_file(self, name: str, sha256: str) -> None:
-        """Note that a file is being read."""
-        ...
-
-    def finish_file(self, name: str, sha256: str, counts: Mapping[str, int], error: str | None = None) -> None:
-        """Note what came of a file."""
+    def write(self, name: str, content: bytes) -> None:
+        """Replace one so that a crash leaves the old or the new. Raises OSError."""
         ...
 
 
@@ -178,14 +87,14 @@ class View(Protocol):
 
     @property
     def tokens(self) -> TokenIndex:
-        """The words and exact values of its articles, which strategies ask for."""
+        """The words and exact values of its articles, which strategies search."""
         ...
 
-    def pending(self) -> int:
-        """Return how many changes the search structures do not know of yet."""
+    def unmerged(self) -> int:
+        """Return how many changes are not merged into the search indexes yet."""
         ...
 
-    def structure(self) -> str:
+    def vector_index(self) -> str:
         """Return what vectors are searched with."""
         ...
 
@@ -193,16 +102,8 @@ class View(Protocol):
         """Return the articles that pass a condition, which is made of the conditions that the store has."""
         ...
 
-    def added_since(self, change: int) -> Selection:
-        """Return the articles that were first added after a change number."""
-        ...
-
     def listed(self, pmids: Pmids) -> Selection:
         """Return the articles with these PMIDs, which are ascending and all there."""
-        ...
-
-    def both(self, one: Selection, other: Selection) -> Selection:
-        """Return the articles of both selections."""
         ...
 
     def count(self, selection: Selection) -> int:
@@ -220,11 +121,11 @@ class View(Protocol):
         """
         ...
 
-    def words_nearest(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
+    def bm25(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
         ...
 
-    def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
+    def bm25_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
         ...
 
@@ -270,7 +171,7 @@ class Writer(Protocol):
 
     @property
     def ledger(self) -> NlmLedger:
-        """What it remembers of NLM."""
+        """What is recorded of NLM's files."""
         ...
 
     @property
@@ -279,19 +180,19 @@ class Writer(Protocol):
         ...
 
     def finish_copy(self) -> None:
-        """Note that an index that was made as a copy of another is whole."""
+        """Note that an index that was made as a copy of another is complete."""
         ...
 
     def merge_if_due(self) -> bool:
-        """Bring the search structures up to the last change if searches would feel that they are not."""
+        """Merge if so much is unmerged that searches would feel it, and return whether it was."""
         ...
 
-    def merge(self, *, anew: bool = False) -> None:
-        """Bring the search structures up to the last change; with `anew`, using nothing of those that are there."""
+    def merge(self, *, rebuild: bool = False) -> None:
+        """Bring the search indexes up to the last change; `rebuild` uses nothing of those that are there."""
         ...
 
     def close(self, *, wait: bool = True) -> None:
-        """Close files and connections, and let others write; with `wait`, when what runs aside has come to an end."""
+        """Close files and connections, and let others write; `wait` for what runs in the background."""
         ...
 
 
@@ -338,7 +239,7 @@ def create(address: Address, manifest: Manifest, config: Config | None = None) -
 
 
 def verify(address: Address, config: Config | None = None) -> Iterator[str]:
-    """Yield what is wrong with an index, a sentence each; nothing if it is whole."""
+    """Yield what is wrong with an index, a sentence each that says what to do; nothing if there are no problems."""
     if is_postgres(address):
         problems: Iterator[str] = _postgres().verify_database(parse_address(address), _settings(config))
         return problems
@@ -351,7 +252,7 @@ def repair(address: Address, config: Config | None = None) -> None:
     """Rebuild whatever is derived, in an index that may not open."""
     writer = open_writer(address, config)
     try:
-        writer.merge(anew=True)
+        writer.merge(rebuild=True)
     finally:
         writer.close()
 
@@ -367,7 +268,7 @@ def downloads_folder(address: Address) -> Path:
 
 @contextmanager
 def ledger_state(address: Address, config: Config | None = None) -> Iterator[NlmState]:
-    """Give what an index, which need not be there, remembers of NLM."""
+    """Give what an index, which need not be there, has recorded of NLM's files."""
     if is_postgres(address):
         if not exists(address, config):
             yield NlmState(None)
@@ -383,6 +284,8 @@ def ledger_state(address: Address, config: Config | None = None) -> Iterator[Nlm
 
     path = Path(address) / "articles.db"
     store = StoreReader(path) if path.exists() else None
+    if store is not None:
+        store.manifest()
     try:
         yield NlmState(store)
     finally:

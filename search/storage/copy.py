@@ -17,8 +17,10 @@ import numpy as np
 from search.config import Config
 from search.errors import IndexFolderError
 from search.storage import backend
-from search.storage.backend import Address, Reader, Store, View, WritableStore, Writer
+from search.storage.backend import Address, Reader, View, Writer
+from search.storage.manifest import Manifest
 from search.storage.rows import Copied, Vectors, prepare, unpack
+from search.storage.store import Store, WritableStore
 
 __all__ = ["BATCH", "copy_index", "read_articles"]
 
@@ -91,10 +93,8 @@ def _opened(source: Reader, target: Address, config: Config) -> Writer:
     # A name alone may come to mean another index.
     identity = f"{source.name} (made {source.manifest.created})"
     if not backend.exists(target, config):
-        manifest = msgspec.structs.replace(
-            source.manifest, copy_of=identity, generation=0, vector_change=0, vector_segments=(), lexical_part=None
-        )
-        backend.create(target, manifest, config)
+        known = {name: getattr(source.manifest, name) for name in Manifest.__struct_fields__}
+        backend.create(target, Manifest(**{**known, "copy_of": identity, "generation": 0}), config)
     writer = backend.open_writer(target, config)
     if writer.manifest.copy_of != identity:
         of = writer.manifest.copy_of
@@ -121,8 +121,7 @@ def _begin(source: Reader, store: WritableStore) -> Mark:
 
 
 def _note(store: WritableStore, mark: Mark) -> None:
-    store.executemany("DELETE FROM settings WHERE key = ?", [(_MARK,)])
-    store.executemany("INSERT INTO settings VALUES (?, ?)", [(_MARK, msgspec.json.encode(mark).decode())])
+    store.put_setting(_MARK, msgspec.json.encode(mark).decode())
 
 
 def read_articles(store: Store, after: int, limit: int) -> tuple[list[Copied], Vectors]:
@@ -202,8 +201,8 @@ def _copy_ledger(source: Store, store: WritableStore) -> None:
             store.executemany(f"DELETE FROM {table}", [()])
             values = ", ".join("?" for _ in names)
             store.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", tables[table])
-        store.executemany("DELETE FROM settings WHERE key = ?", [(key,) for key, _ in settings])
-        store.executemany("INSERT INTO settings VALUES (?, ?)", settings)
+        for key, value in settings:
+            store.put_setting(key, value)
         store.executemany("DELETE FROM query_pmids", [()])
         store.executemany("DELETE FROM query_runs", [()])
         for query, started, pmids in queries:

@@ -1,14 +1,15 @@
-"""What an index remembers of NLM: files applied, the part of PubMed that is kept, queries that are not finished."""
+"""What an index records of NLM: files applied, the part of PubMed that is kept, queries that are not finished."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timezone
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable
 
 import msgspec
 
-__all__ = ["NlmFileEntry", "NlmLedger", "NlmState", "SqlReader", "SqlWriter"]
+from search.files import utc_now
+from search.storage.store import Store, WritableStore
+
+__all__ = ["NlmFileEntry", "NlmLedger", "NlmState"]
 
 _PART = "nlm_part"
 _BASELINE = "nlm_baseline"
@@ -35,58 +36,18 @@ class NlmFileEntry(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int
     bytes: int
     seconds: float
-    applied: str = msgspec.field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
-
-
-_Result = TypeVar("_Result")
-
-
-class SqlReader(Protocol):
-    """What reading the ledger needs of a database; `?` stands for a parameter."""
-
-    def has_table(self, name: str) -> bool:
-        """Whether there is a table of this name."""
-        ...
-
-    def settings(self) -> dict[str, str]:
-        """Return the settings of the store."""
-        ...
-
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Any]:
-        """Return the rows of a query."""
-        ...
-
-    def one(self, sql: str, parameters: Sequence[object] = ()) -> int:
-        """Return the one number that a query gives; 0 for none."""
-        ...
-
-
-class SqlWriter(SqlReader, Protocol):
-    """What writing the ledger needs of a database."""
-
-    def transact(self, work: Callable[[int], _Result]) -> _Result:
-        """Do some work, which is given the change number, as one transaction."""
-        ...
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Execute a statement for each row of parameters; within `transact`."""
-        ...
-
-    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
-        """Delete articles, as a file of NLM's does; within `transact`."""
-        ...
+    applied: str = msgspec.field(default_factory=utc_now)
 
 
 class NlmState:
-    """Reads what a store remembers. A store that has never been synced, or none at all, remembers nothing."""
+    """Reads what a store has recorded. One that has never been synced, or none at all, has recorded nothing."""
 
-    def __init__(self, store: SqlReader | None) -> None:
+    def __init__(self, store: Store | None) -> None:
         self._reader = store
-        self._empty = store is None or not store.has_table("nlm_files")
 
     def files(self) -> dict[int, NlmFileEntry]:
         """Return the ledger by sequence, in NLM's order."""
-        if self._reader is None or self._empty:
+        if self._reader is None:
             return {}
         names = NlmFileEntry.__struct_fields__
         rows = self._reader.rows(f"SELECT {', '.join(names)} FROM nlm_files ORDER BY sequence")
@@ -102,7 +63,7 @@ class NlmState:
 
     def count_older(self, sequence: int) -> int:
         """Return how many articles are of files before this one and were in no file since."""
-        if self._reader is None or self._empty:
+        if self._reader is None:
             return 0
         return self._reader.one(f"SELECT count(*) {_OLDER}", [sequence, sequence])
 
@@ -118,14 +79,14 @@ _OLDER = (
 
 
 class NlmLedger(NlmState):
-    """Writes what a store must remember; each method is one transaction, but `remove_older`, which can be repeated."""
+    """Writes what a store must record; each method is one transaction, but `remove_older`, which can be repeated."""
 
-    def __init__(self, store: SqlWriter) -> None:
+    def __init__(self, store: WritableStore) -> None:
         super().__init__(store)
         self._store = store
 
     def set_part(self, part: str, *, everything: bool) -> None:
-        """Remember which part of PubMed is kept, and forget which files were applied if it is another than before.
+        """Record which part of PubMed is kept, and forget which files were applied if it is another than before.
 
         Articles that were kept as all of PubMed become articles of the part, so that those which do not belong to it
         go as files are read again.
@@ -137,7 +98,7 @@ class NlmLedger(NlmState):
             elif self.part() is not None and not self._store.one("SELECT count(*) FROM part_articles"):
                 self._execute("INSERT INTO part_articles SELECT pmid FROM articles WHERE sequence > 0")
             self._execute("DELETE FROM nlm_files")
-            self._set(_PART, part)
+            self._store.put_setting(_PART, part)
 
         if self.part() != part:
             self._store.transact(work)
@@ -176,7 +137,7 @@ class NlmLedger(NlmState):
             pmids = [pmid for (pmid,) in rows]
             self._store.remove(pmids, change, first)
             if not pmids:
-                self._set(_BASELINE, str(year))
+                self._store.put_setting(_BASELINE, str(year))
             return len(pmids)
 
         removed = 0
@@ -191,7 +152,7 @@ class NlmLedger(NlmState):
         find = "SELECT coalesce(max(id), 0) FROM query_runs WHERE query = ? AND finished IS NULL"
 
         def work(_: int) -> int:
-            self._execute("INSERT INTO query_runs (query, started) VALUES (?, ?)", query, _now())
+            self._execute("INSERT INTO query_runs (query, started) VALUES (?, ?)", query, utc_now())
             return self._store.one(find, [query])
 
         run = self._store.one(find, [query])
@@ -206,21 +167,13 @@ class NlmLedger(NlmState):
         self._store.transact(lambda _: self._store.executemany(insert, rows))
 
     def finish_query(self, run: int) -> None:
-        """Note that a run has come to its end: the next one of the same query looks at everything anew."""
+        """Note that a run has ended: the next one of the same query looks at everything again."""
 
         def work(_: int) -> None:
             self._execute("DELETE FROM query_pmids WHERE run = ?", run)
-            self._execute("UPDATE query_runs SET finished = ? WHERE id = ?", _now(), run)
+            self._execute("UPDATE query_runs SET finished = ? WHERE id = ?", utc_now(), run)
 
         self._store.transact(work)
 
     def _execute(self, sql: str, *parameters: object) -> None:
         self._store.executemany(sql, [parameters])
-
-    def _set(self, key: str, value: str) -> None:
-        self._execute("DELETE FROM settings WHERE key = ?", key)
-        self._execute("INSERT INTO settings VALUES (?, ?)", key, value)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

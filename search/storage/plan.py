@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from search.storage.rows import ArticleRow, Outside
 
-__all__ = ["LEFT_PART", "Facts", "Held", "Plan", "PlanOutdatedError", "make_plan"]
+if TYPE_CHECKING:
+    from search.storage.store import Store
+
+__all__ = ["LEFT_PART", "Held", "Plan", "PlanOutdatedError", "make_plan"]
 
 
 #: The sequence in the tombstone of an article that left the part of PubMed that is kept.
@@ -18,7 +21,7 @@ LEFT_PART = -1
 
 
 class PlanOutdatedError(Exception):
-    """Another writer has changed what a plan was made from: make it anew. No user ever sees this."""
+    """Another writer has changed what a plan was made from: make it again. No user ever sees this."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -46,6 +49,10 @@ class Plan(msgspec.Struct):
     by_hand: set[int] = set()
     #: Articles that a later file of NLM's holds than the one that the newest revision is from.
     seen_later: dict[int, int] = {}
+    #: When articles that are there were first added: the day (yyyymmdd) and the change.
+    first: dict[int, tuple[int, int]] = {}
+    #: Articles to write that have a tombstone.
+    restored: set[int] = set()
     to_encode: list[ArticleRow] = []
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     sequence: int = 0
@@ -57,41 +64,22 @@ class Plan(msgspec.Struct):
         return bool(self.rows or self.deletions or self.confirmed or self.left or self.by_hand or self.seen_later)
 
 
-class Facts(Protocol):
-    """What must be known of a store to plan: each answers for those of the PMIDs that there is something to say of."""
-
-    def held(self, pmids: Iterable[int]) -> dict[int, Held]:
-        """Return what is known of the articles that are there."""
-        ...
-
-    def tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
-        """Return which of NLM's files deleted articles (0: by hand)."""
-        ...
-
-    def part_articles(self, pmids: Iterable[int]) -> set[int]:
-        """Return the articles that are there only because they belong to the part of PubMed that is kept."""
-        ...
-
-    def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
-        """Return the hashes of the texts that vectors were made from."""
-        ...
-
-
 def make_plan(
-    facts: Facts,
+    store: Store,
     records: Iterable[ArticleRow | Outside | int],
     *,
     sequence: int | None = None,
     restore: bool = False,
     part: bool = False,
 ) -> Plan:
-    """Decide what a batch of records does to a store; `StoreWriter.plan` tells the rules."""
+    """Decide what a batch of records does to a store; `WritableStore.plan` tells the rules."""
     batch = list(records)
     pmids = {_pmid_of(record) for record in batch}
-    held = facts.held(pmids)
-    buried = facts.tombstones(pmids)
+    held = store.held(pmids)
+    buried = store.tombstones(pmids)
     plan = Plan(sequence=sequence or 0)
-    of_part = facts.part_articles(pmids) if part else set()
+    plan.first = {pmid: (known.added, known.added_change) for pmid, known in held.items()}
+    of_part = store.part_articles(pmids) if part else set()
     for record in batch:
         if isinstance(record, int):
             _plan_deletion(plan, record, held, buried)
@@ -104,9 +92,10 @@ def make_plan(
                 of_part.add(row.pmid)
             _plan_article(plan, row, held, buried, restore)
     if not plan.sequence:
-        plan.by_hand = facts.part_articles(pmids & held.keys())
+        plan.by_hand = store.part_articles(pmids & held.keys())
+    plan.restored = buried.keys() & plan.rows.keys()
     # What is encoded already is left out: a revision that did not touch the text keeps its vector.
-    encoded = facts.vector_hashes(plan.rows)
+    encoded = store.vector_hashes(plan.rows)
     plan.to_encode = [row for pmid, row in plan.rows.items() if encoded.get(pmid) != row.text_hash]
     return plan
 

@@ -13,7 +13,20 @@ from search.article import Article, embedding_text, from_json, text_hash, to_jso
 from search.errors import StoreError
 from search.normalize import date_span, journal_keys, name_key, yyyymmdd
 
-__all__ = ["ArticleRow", "Copied", "Outside", "Pmids", "Term", "TextState", "Vectors", "pack", "prepare", "unpack"]
+__all__ = [
+    "CHECKED_COLUMNS",
+    "ArticleRow",
+    "Copied",
+    "Outside",
+    "Pmids",
+    "StoredRow",
+    "Term",
+    "TextState",
+    "Vectors",
+    "pack",
+    "prepare",
+    "unpack",
+]
 
 #: PMIDs, (n,) int64; vectors, (n, dimension) float32.
 Pmids = npt.NDArray[np.int64]
@@ -26,6 +39,26 @@ class TextState(NamedTuple):
     text_hash: bytes
     stale: bool
 
+
+class StoredRow(NamedTuple):
+    """All that a store holds of an article: its document and what was made from it, for checking.
+
+    `columns` are the values of `CHECKED_COLUMNS`; `terms` the ids of its terms, each with whether it is a main point.
+    """
+
+    pmid: int
+    document: bytes | None
+    text_hash: bytes
+    record_hash: bytes
+    journal: str | None
+    vector_hash: bytes | None
+    stale: bool
+    columns: tuple[int, ...]
+    terms: set[tuple[int, bool]]
+
+
+#: Columns of `articles` that are made from the document.
+CHECKED_COLUMNS = ("version", "revised", "date_first", "date_last", "has_abstract", "free_full_text", "retracted")
 
 # Level 1 is within 5 % of level 6 on records of this size and takes a third of the time.
 _COMPRESSION_LEVEL = 1
@@ -42,7 +75,7 @@ class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An article prepared for the store; see `schema.py` for the meaning of the fields."""
+    """An article prepared for the store; `search.storage.schema` explains the fields."""
 
     pmid: int
     version: int

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from search.errors import TrainingError
 from search.models import Encoder
 from search.retrieval.sentences import sentences_of
-from search.storage.folder.folder_reader import IndexReader
+from search.storage.backend import open_reader
 from search.training.bm25 import BM25
 from search.training.hybrid import Bank, HybridParameters, TrainingQuestion, load_bert, teach
 from search.training.weights import refuse_existing, save_model
@@ -227,7 +227,7 @@ def neighbouring(vectors: NDArray[np.float32], count: int, seed: int = 11) -> li
 
 def _vectors(index: Path, encoder: Encoder, texts: TrainingTexts) -> NDArray[np.float32]:
     """Return the base's vectors of the articles, from the index, and of the claims' abstracts."""
-    reader = IndexReader(index)
+    reader = open_reader(index)
     try:
         with reader.view() as view:
             if view.manifest.fingerprint != encoder.fingerprint:

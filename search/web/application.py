@@ -91,7 +91,7 @@ class Application(Collector):
         for name, told, value in (
             ("search_articles", "Articles in the index.", status.articles),
             ("search_change_number", "Number of the last change of the index.", status.change),
-            ("search_pending", "Articles that the vector index does not hold yet.", status.pending),
+            ("search_unmerged", "Articles that the vector index does not hold yet.", status.unmerged),
         ):
             yield GaugeMetricFamily(name, told, value=value)
         for name, told, value in (

@@ -11,7 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from search.storage.folder.folder_manifest import read_manifest, write_manifest
 
 ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
 
@@ -77,7 +80,7 @@ def test_modes(run, built_demo, mode):
 def test_status(run, built_demo):
     out = run("status", "--index", built_demo, "--format", "json")[1]
     found = json.loads(out)
-    assert (found["articles"], found["vectors"], found["stale"], found["pending"]) == (220, 220, 0, 0)
+    assert (found["articles"], found["vectors"], found["stale"], found["unmerged"]) == (220, 220, 0, 0)
     assert "220" in run("status", "--index", built_demo)[1]
 
 
@@ -119,7 +122,7 @@ def test_a_question_of_100000_characters(run, built_demo):
         (("query", "x", "--format", "xml"), 2, "'xml' is not one of"),
         (("nonsense",), 2, "No such command"),
         (("show", "abc"), 2, "not a valid integer"),
-        (("query", "x", "--index", "nowhere"), 1, "nowhere is not there; `search add FILE` makes one"),
+        (("query", "x", "--index", "nowhere"), 1, "nowhere does not exist; `search add FILE` makes one"),
         (("query", "x", "--config", "none.yml"), 1, "none.yml: No such file"),
     ],
 )
@@ -223,8 +226,7 @@ def test_a_model_that_is_not_there(run):
 
 
 def test_an_index_made_with_another_model(run, demo, tmp_path):
-    manifest = json.loads((demo / "manifest.json").read_text())
-    (demo / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0" * 32, "checksum": None}))
+    write_manifest(demo, msgspec.structs.replace(read_manifest(demo), fingerprint="0" * 32))
     code, _, err = run("query", "x", "--index", demo)
     assert code == 1
     assert "was made with builtin" in err
@@ -234,7 +236,7 @@ def test_a_folder_that_is_no_index(run):
     Path("folder").mkdir()
     Path("folder/notes.txt").write_text("mine")
     Path("records.jsonl").write_text(lines(record(1)))
-    assert "is no index" in run("query", "x", "--index", "folder")[2]
+    assert "is not an index" in run("query", "x", "--index", "folder")[2]
     code, _, err = run("add", "records.jsonl", "--index", "folder")
     assert code == 1
     assert "not empty" in err

@@ -49,7 +49,7 @@ def after_fault(scenario, index, around, expected, reported, *, must_be_done):
     patch(scenario)
     problems = []
     if (index / "manifest.json").exists():
-        problems += _check(index, expected, reported, must_be_done, outdated=scenario.schema is not None)
+        problems += _check(index, expected, reported, must_be_done)
     elif reported > 1 or must_be_done:
         problems.append(f"there is no manifest, and change {reported} was reported as committed")
     said = io.StringIO()
@@ -64,13 +64,11 @@ def after_fault(scenario, index, around, expected, reported, *, must_be_done):
     return problems
 
 
-def _check(index, expected, reported, must_be_done, *, outdated=False):
+def _check(index, expected, reported, must_be_done):
     from search.api import Index
 
     problems = [f"verify: {problem}" for problem in Index.verify(index)]
     with Index.open(index) as opened:
-        if outdated and _says_how_to_migrate(opened):
-            return problems
         change = opened.status().change
         state = state_of(index)[1]
         if must_be_done:
@@ -84,16 +82,6 @@ def _check(index, expected, reported, must_be_done, *, outdated=False):
             problems.append(f"the store is in no committed state at change {change}: {_difference(state, wanted)}")
         problems += _searched(opened, state, expected.titles)
     return problems
-
-
-def _says_how_to_migrate(opened):
-    from search.errors import StoreError
-
-    try:
-        opened.status()
-    except StoreError as error:
-        return "`search merge` brings it up to date" in str(error)
-    return False
 
 
 def _searched(opened, state, titles):

@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from faults.checks import Expected, after_fault, state_of  # noqa: E402
 from faults.durability import Disk  # noqa: E402
-from faults.scenarios import SCENARIOS, command, surroundings, take_back, to_first_format  # noqa: E402
+from faults.scenarios import SCENARIOS, command, surroundings  # noqa: E402
 from faults.supervisor import apart, supervise  # noqa: E402
 
 #: What is done to a call: the process is killed before it, or in the middle of it; there is no space from then on,
@@ -34,7 +34,7 @@ _LOADED = (
     "faiss", "h11", "httpcore", "lxml.etree", "rich.progress", "rich.table", "sqlite_utils", "tantivy", "search.api",
     "search.cli.articles", "search.cli.index", "search.cli.main", "search.cli.output", "search.cli.progress",
     "search.cli.sync", "search.ingest.pipeline", "search.models", "search.pubmed.eutils", "search.formats.jsonl",
-    "search.formats.pubmed_xml.source", "search.storage.folder.sqlite_schema", "search.pubmed.sync",
+    "search.formats.pubmed_xml.source", "search.pubmed.sync",
     "encodings.idna", "yaml",
 )  # fmt: skip
 
@@ -53,9 +53,6 @@ class Lab:
             code = apart(lambda line=line: str(command(scenario, line, self.base / "index", around)()))
             if code != "0":
                 raise RuntimeError(f"{line} ended with exit code {code}")
-        if scenario.schema is not None:
-            take_back(self.base / "index" / "articles.db", scenario.schema)
-            to_first_format(self.base / "index")
         self._record()
 
     def _record(self):

@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import signal
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ __all__ = [
     "held",
     "patch",
     "surroundings",
-    "take_back",
-    "to_first_format",
 ]
 
 #: Articles that are encoded and committed together: few, so that a command is many transactions.
@@ -42,9 +39,9 @@ class Surroundings:
 class Scenario:
     """`prepare` is a list of commands that make the index, `arguments` the command that is disturbed.
 
-    In a command `{index}` is the index and `{file}` stands for the folder of the surroundings. `schema` takes the
-    index back to format 1 with the tables of so many migrations. `merge_at` makes merges due after so many changes,
-    `small` is up to how many vectors segments are made one at once, `exact` how many Faiss compares one by one.
+    In a command `{index}` is the index and `{file}` stands for the folder of the surroundings. `merge_at` makes merges
+    due after so many changes, `small` is up to how many vectors segments are made one at once, `exact` how many Faiss
+    compares one by one.
     """
 
     name: str
@@ -53,7 +50,6 @@ class Scenario:
     merge_at: int = 5000
     small: int = 20_000
     exact: int = 50_000
-    schema: int | None = None
 
 
 _BASE = ("add {file}/first.jsonl --index {index} --model words", "merge --index {index}")
@@ -82,10 +78,6 @@ SCENARIOS = {
         Scenario("sync", _BASE, "sync --config {file}/config.yml --index {index}", merge_at=12, small=0),
         Scenario("sync-year", (*_BASE, f"{_SYNC}/old --index {{index}}"), f"{_SYNC}/new --index {{index}}"),
         Scenario("pubmed", _BASE, "add --pubmed aspirin --config {file}/config.yml --index {index}"),
-        *(
-            Scenario(f"migrate-{schema}", _CHANGED, "merge --index {index}", schema=schema)
-            for schema in (4, 6)
-        ),
     )
 }  # fmt: skip
 
@@ -190,50 +182,20 @@ def patch(scenario, report=None, *, states=False):
 def _report_commits(report, states):
     from search.storage.folder.sqlite_writer import StoreWriter
 
-    transaction = StoreWriter.transaction
+    transact = StoreWriter.transact
 
-    @contextlib.contextmanager
-    def reporting(self):
-        with transaction(self) as change:
-            yield change
+    def reporting(self, work):
+        result = transact(self, work)
+        change = self.change()
         if states:
             report("state " + json.dumps([change, held(self)]))
         report(f"commit {change}")
+        return result
 
-    StoreWriter.transaction = reporting
+    StoreWriter.transact = reporting
 
 
 def held(store):
     """What a store holds: titles by PMID, and whether there is a vector of that title."""
     encoded = set(store.vector_pmids().tolist()) - {article.pmid for article in store.stale(1000)}
     return {article.pmid: [article.title, article.pmid in encoded] for article in store.articles()}
-
-
-def take_back(database, schema):
-    """Take a database back to what the first `schema` migrations made, as an older version of the program left it."""
-    connection = sqlite3.connect(database)
-    added_by = {5: ("files",), 6: ("nlm_files", "part_articles", "seen_later", "query_pmids", "query_runs")}
-    for number, tables in added_by.items():
-        if number > schema:
-            for table in tables:
-                connection.execute(f"DROP TABLE {table}")
-            connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE ?", [f"{number:04d}%"])
-    if schema < 7:
-        connection.execute("ALTER TABLE vectors DROP COLUMN checksum")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0007_checksums'")
-    connection.commit()
-    connection.close()
-
-
-def to_first_format(index):
-    """Rewrite the manifest of an index with one segment as format 1 had it."""
-    from search.files import folder_checksum
-
-    path = index / "manifest.json"
-    manifest = json.loads(path.read_text())
-    (segment,) = manifest.pop("vector_segments")
-    del manifest["vector_change"], manifest["checksum"], segment["since"], segment["outdated"]
-    lexical = manifest["lexical_part"]
-    del lexical["checksums"]
-    lexical["checksum"] = folder_checksum(index / lexical["folder"])
-    path.write_text(json.dumps({**manifest, "format": 1, "vector_part": segment}, indent=2))

@@ -5,9 +5,9 @@ import os
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
-from faults.scenarios import take_back
 from helpers import article, put
 
 from search.api import Index
@@ -16,13 +16,13 @@ from search.errors import IndexCorruptError, IndexFolderError, StoreError
 from search.storage.folder import faiss_index as ann
 from search.storage.folder import folder_writer as writer
 from search.storage.folder import lock
+from search.storage.folder.folder_manifest import read_manifest, write_manifest
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_verify import verify
 from search.storage.folder.folder_writer import IndexWriter, create_folder
 from search.storage.folder.saved_files import SavedFolder
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.tantivy_index import LexicalWriter
-from search.storage.manifest import read_manifest
 
 
 def refuse(*arguments, **named):
@@ -117,38 +117,16 @@ def test_a_new_folder_is_durable_in_the_folders_above_it(folder, tmp_path, monke
     assert {tmp_path / "a" / "b", tmp_path / "a", tmp_path} <= set(synced)
 
 
-@pytest.mark.parametrize("schema", [4, 5])
-def test_tables_of_an_older_version_are_told_and_brought_up_to_date(folder, encoder, schema):
-    put(folder, encoder, article(1, "one"), merge=True)
-    take_back(folder / "articles.db", schema)
-    with Index.open(folder) as index:
-        with pytest.raises(StoreError, match="an older version of this program .*`search merge` brings it up to date"):
-            index.status()
-        index.merge()
-        assert index.status().articles == 1
-
-
-def test_tables_that_only_lack_checksums_are_read_as_they_are(folder, encoder):
-    put(folder, encoder, article(1, "one"), merge=True)
-    take_back(folder / "articles.db", 6)
-    assert list(verify(folder)) == []
-    with Index.open(folder) as index:
-        assert index.status().articles == 1
-        index.merge()
-    assert StoreReader(folder / "articles.db").has_column("vectors", "checksum")
-
-
-def test_tables_of_a_newer_version_are_not_touched(folder):
-    connection = sqlite3.connect(folder / "articles.db")
-    connection.execute("INSERT INTO _sqlite_migrations VALUES (99, 'articles', '0099_future', '')")
-    connection.commit()
-    connection.close()
-    reader = IndexReader(folder)
-    with pytest.raises(StoreError, match="a newer version .*update the program"), reader.view():
-        pass
-    reader.close()
-    with pytest.raises(StoreError, match="a newer version .*update the program"):
-        IndexWriter(folder)
+@pytest.mark.parametrize(
+    ("version", "message"), [(99, "update the program"), (2, "an earlier development version.*add the records again")]
+)
+def test_an_index_of_another_format_is_not_touched(folder, version, message):
+    write_manifest(folder, msgspec.structs.replace(read_manifest(folder), format=version))
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "writer.lock"}
+    for opening in (IndexReader, IndexWriter):
+        with pytest.raises(IndexFolderError, match=message):
+            opening(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "writer.lock"} == before
 
 
 def test_a_faiss_file_whose_last_bytes_cannot_be_written_is_an_error(folder):
@@ -182,11 +160,10 @@ def test_a_manifest_with_any_byte_flipped_is_damaged(folder, encoder):
 @pytest.mark.parametrize("name", ["../vectors-1.faiss", "/etc/passwd", "..", "a/b"])
 def test_a_manifest_names_files_of_its_folder_only(folder, encoder, name):
     put(folder, encoder, article(1, "one"), merge=True)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["checksum"]
-    manifest["vector_segments"][0]["file"] = name
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(IndexCorruptError, match="which is no file of the folder"):
+    manifest = read_manifest(folder)
+    segment = msgspec.structs.replace(manifest.vector_segments[0], file=name)
+    write_manifest(folder, msgspec.structs.replace(manifest, vector_segments=(segment,)))
+    with pytest.raises(IndexCorruptError, match="which is not a file of the folder"):
         read_manifest(folder)
 
 
@@ -220,7 +197,7 @@ def test_no_commit_is_left_to_the_log_when_the_writer_closes(folder, encoder):
     [
         ("UPDATE articles SET date_first = 20010101 WHERE pmid = 2", "PMID 2: its date, journal or kind"),
         ("UPDATE articles SET retracted = 1 WHERE pmid = 2", "PMID 2: its date, journal or kind"),
-        ("UPDATE articles SET journal = NULL WHERE pmid = 2", "PMID 2: its date, journal or kind"),
+        ("UPDATE articles SET journal = 0 WHERE pmid = 2", "PMID 2: its date, journal or kind"),
         ("UPDATE articles SET record_hash = x'00' WHERE pmid = 2", "PMID 2: its text is not the one"),
         ("UPDATE terms SET name = 'asperin' WHERE name = 'aspirin'", "PMID 2: it is not found by its MeSH headings"),
         ("UPDATE article_terms SET major = 1 - major WHERE pmid = 2", "PMID 2: it is not found by its MeSH headings"),
@@ -228,7 +205,7 @@ def test_no_commit_is_left_to_the_log_when_the_writer_closes(folder, encoder):
         ("UPDATE journal_keys SET key = 'lancit' WHERE key = 'lancet'", "the names of journals are damaged"),
         ("INSERT INTO tombstones VALUES (2, 1, 0)", "1 articles are there and deleted"),
         (
-            "INSERT INTO vectors SELECT 77, change, text_hash, vector, NULL FROM vectors",
+            "INSERT INTO vectors SELECT 77, change, text_hash, vector, checksum FROM vectors",
             "1 vectors belong to no article",
         ),
         ("UPDATE vectors SET vector = zeroblob(3)", "PMID 2: its vector is not of 32 dimensions"),
@@ -261,6 +238,6 @@ def test_a_damaged_saved_search_is_found(folder):
     assert json.loads(saved.read("mine")) == {"question": "aspirin"}
     path = folder / "saved" / "mine.json"
     path.write_bytes(path.read_bytes().replace(b"aspirin", b"asperin"))
-    with pytest.raises(ValueError, match="its checksum is another"):
+    with pytest.raises(ValueError, match="its checksum does not match"):
         saved.read("mine")
-    assert list(verify(folder)) == ["the saved search 'mine' is damaged (its checksum is another); save it again"]
+    assert list(verify(folder)) == ["the saved search 'mine' is damaged (its checksum does not match); save it again"]

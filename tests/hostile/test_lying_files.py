@@ -13,7 +13,7 @@ from helpers import article, put
 
 from search.api import Index
 from search.errors import IndexCorruptError, StoreError
-from search.files import checksum, sample_checksum
+from search.files import digest, sample_digest, sealed
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_verify import verify
 from search.storage.folder.folder_writer import IndexWriter
@@ -27,12 +27,12 @@ def seal(folder):
     manifest.pop("checksum", None)
     for part in manifest["vector_segments"]:
         path = folder / part["file"]
-        part.update(size=path.stat().st_size, checksum=checksum(path), sample=sample_checksum(path))
+        part.update(size=path.stat().st_size, checksum=digest(path), sample=sample_digest(path))
     lexical = manifest["lexical_part"]
     for name in lexical["checksums"]:
         path = folder / lexical["folder"] / name
-        lexical["checksums"][name], lexical["sizes"][name] = checksum(path), path.stat().st_size
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+        lexical["checksums"][name], lexical["sizes"][name] = digest(path), path.stat().st_size
+    (folder / "manifest.json").write_bytes(sealed(manifest))
 
 
 @pytest.fixture
@@ -47,7 +47,8 @@ _CHILD = textwrap.dedent("""
     sys.path.insert(0, sys.argv[2])
     from helpers import WordEncoder
     from search.errors import SearchError
-    from search.index import IndexReader, verify
+    from search.storage.folder.folder_reader import IndexReader
+    from search.storage.folder.folder_verify import verify
     told = 0
     for folder in sorted(Path(sys.argv[1]).iterdir()):
         try:
@@ -55,7 +56,7 @@ _CHILD = textwrap.dedent("""
             reader = IndexReader(folder)
             with reader.view() as view:
                 view.nearest(WordEncoder().encode(["word7 text"]), 3)
-                view.words_nearest("word7 text", 3)
+                view.bm25("word7 text", 3)
             reader.close()
             told += bool(problems)
         except SearchError:
@@ -119,7 +120,7 @@ def test_repair_reads_only_the_articles(whole, encoder):
         path.write_bytes(b"\xff" * 1000)
     seal(whole)
     writer = IndexWriter(whole)
-    writer.merge(anew=True)
+    writer.merge(rebuild=True)
     writer.close()
     assert list(verify(whole)) == []
     reader = IndexReader(whole)

@@ -111,7 +111,7 @@ def test_a_script_needs_no_guard_against_being_run_again(tmp_path):
     a_file(tmp_path, *map(titled, range(1, 200)))
     script = tmp_path / "script.py"
     script.write_text(
-        "from search import reading\n"
+        "from search.ingest import prepare as reading\n"
         "from search.formats.open import open_source\n"
         "from search.formats.pubmed_xml import splitter as xml_splitter\n"
         "print('begun')\n"

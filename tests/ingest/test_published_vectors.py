@@ -55,7 +55,7 @@ def test_imported_vectors_are_found_as_encoded_ones_are(stored, encoder, tmp_pat
     assert found[0] == 17 and scores[0] == pytest.approx(1, abs=1e-3) and stale == 0
     reader = backend.open_reader(stored)
     with reader.view() as view:
-        assert view.pending() == 0
+        assert view.unmerged() == 0
     reader.close()
     assert list(backend.verify(stored)) == []
 

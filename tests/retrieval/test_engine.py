@@ -46,7 +46,7 @@ def everything(reader, encoder, text):
     with reader().view() as view:
         pmids, vectors = view.store.vectors(view.store.pmids().tolist())
         cosines = dict(zip(pmids.tolist(), (vectors @ encoder.encode([text])[0]).tolist(), strict=True))
-        return cosines, view.words_scores(text, pmids), view.store.get_many(pmids.tolist())
+        return cosines, view.bm25_scores(text, pmids), view.store.get_many(pmids.tolist())
 
 
 def fused_candidates(cosines, bm25, passing, depth):

@@ -14,16 +14,15 @@ from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import And, Filters, MeshTerm, Or, Term
 from search.storage.folder.selection import Selection
 from search.storage.folder.sqlite_reader import StoreReader
-from search.storage.folder.sqlite_writer import StoreWriter
 from search.storage.rows import prepare
 
 
 def select(store, filters):
-    return store.select_pmids(*condition_of(filters, store.conditions)).tolist()
+    return store.select_pmids(condition_of(filters, store.conditions)).tolist()
 
 
-def selection(store, filters):
-    return Selection(store, partial(condition_of, filters))
+def selection(filters):
+    return Selection(partial(condition_of, filters))
 
 
 @settings(PROPERTY, suppress_health_check=list(HealthCheck))
@@ -39,7 +38,7 @@ def test_sql_equals_brute_force(empty_store, articles, many, expression):
         if isinstance(store, StoreReader):
             # Looked at one by one, in whatever order they are given, the same pass.
             given = np.array([999, *(article.pmid for article in numbered[::-1])], np.int64)
-            assert selection(store, filters).passing(given).tolist() == expected[::-1]
+            assert selection(filters).passing(given, store).tolist() == expected[::-1]
 
 
 def test_a_heading_of_the_tree_with_thousands_below_it(empty_store):
@@ -58,16 +57,3 @@ def test_none_allowed_is_nothing(empty_store):
     store = empty_store()
     assert select(store, Filters(pmids=frozenset())) == []
     assert select(store, Filters(added_since=date(2000, 1, 1))) == []
-
-
-def test_what_is_in_both_of_two_selections():
-    store = StoreWriter(":memory:")
-    store.set_vector_format(2, "float16")
-    articles = [Article(pmid=pmid, title="T", languages=("eng", "fre")[pmid % 2 :]) for pmid in range(1, 9)]
-    store.apply(store.plan([prepare(article) for article in articles]))
-    english = selection(store, Filters(languages=("eng",)))
-    both = Selection.of(np.array([2, 3, 4, 77])).both(english)
-    assert both.passing(np.array([77, 4, 3, 1])).tolist() == [4]
-    assert not english.is_listed
-    assert both.pmids.tolist() == [2, 4]
-    store.close()

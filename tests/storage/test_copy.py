@@ -96,9 +96,9 @@ def test_everything_comes_along(addresses, encoder):
             vector = encoder.encode([question])
             (pmids, cosines), (same, close) = first.nearest(vector, 20)[0], second.nearest(vector, 20)[0]
             assert pmids.tolist() == same.tolist() and np.allclose(cosines, close, atol=1e-6)
-            (pmids, scores), (same, close) = first.words_nearest(question, 20), second.words_nearest(question, 20)
+            (pmids, scores), (same, close) = first.bm25(question, 20), second.bm25(question, 20)
             assert len(scores) == len(close) and np.allclose(scores, close, rtol=1e-3)
-            assert first.words_scores(question, same) == pytest.approx(second.words_scores(question, same), rel=1e-3)
+            assert first.bm25_scores(question, same) == pytest.approx(second.bm25_scores(question, same), rel=1e-3)
     one.close()
     other.close()
 
@@ -166,5 +166,5 @@ def test_a_copy_knows_what_is_new_since_a_saved_search_ran(addresses, encoder):
     put(target, encoder, article(3, "three"))
     reader = backend.open_reader(target)
     with reader.view() as view:
-        assert view.newest(view.added_since(change), 5) == [3, 2]
+        assert view.newest(view.select(lambda sql: sql.added_after(change)), 5) == [3, 2]
     reader.close()

@@ -24,7 +24,7 @@ def store(stored):
 @pytest.fixture
 def sqlite_store(tmp_path, encoder):
     writer = StoreWriter(tmp_path / "articles.db")
-    writer.set_vector_format(encoder.dimension, "float16")
+    writer.create(words_manifest(encoder))
     yield writer
     writer.close()
 
@@ -190,9 +190,9 @@ def test_a_reader_sees_one_state_within_a_view(address, store, encoder):
         assert view.store.pmids().tolist() == [1]
     with reader.view() as view:
         assert view.store.get(1).title == "after"
-        assert view.store.select_pmids(*view.store.conditions.pmids([2, 3])).tolist() == [2]
+        assert view.store.select_pmids(view.store.conditions.pmids([2, 3])).tolist() == [2]
         assert view.change == change + 1
-        assert view.count(view.added_since(change)) == 1
+        assert view.count(view.select(lambda sql: sql.added_after(change))) == 1
     reader.close()
 
 

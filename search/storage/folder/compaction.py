@@ -1,19 +1,19 @@
-"""Making one large segment of several, aside: in a thread with its own view of the store, while the writer goes on."""
+"""Make one large segment of several in a thread with its own view of the store, while the writer continues."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
+from search.storage.folder.folder_manifest import DATABASE, VectorSegment
 from search.storage.folder.segments import write_segment
 from search.storage.folder.sqlite_reader import StoreReader
-from search.storage.manifest import VectorSegment
 
 __all__ = ["Compaction"]
 
 
 class Compaction:
-    """Builds the segment that replaces several neighbours; the writer puts it in force when it is ready."""
+    """Builds the segment that replaces several neighbours; the writer makes it active when it is ready."""
 
     def __init__(self, folder: Path, number: int, replaced: tuple[VectorSegment, ...]) -> None:
         self.number = number
@@ -44,7 +44,7 @@ class Compaction:
 
     def _run(self) -> None:
         try:
-            store = StoreReader(self._folder / "articles.db")
+            store = StoreReader(self._folder / DATABASE)
             try:
                 with store.snapshot():
                     since, change = self.replaced[0].since, self.replaced[-1].change

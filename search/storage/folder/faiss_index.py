@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import OrderedDict
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from search.errors import IndexCorruptError
-from search.storage.folder.members import are_among
+from search.storage.members import are_among
 from search.storage.rows import Pmids, Vectors
 
 __all__ = ["EXACT_UP_TO", "TIES", "VectorIndex", "build", "choose"]
@@ -72,7 +73,8 @@ class VectorIndex:
     def __init__(self, load: Callable[[], Any], *, exact: bool) -> None:
         self._load = load
         self.exact = exact
-        self._selectors: OrderedDict[tuple[int, int], tuple[Any, ...]] = OrderedDict()
+        self._selectors: LRUCache[tuple[int, int], tuple[Any, ...]] = LRUCache(_SELECTORS_KEPT)
+        self._lock = threading.Lock()
 
     @classmethod
     def read(cls, path: Path, kind: str, holding: tuple[int, int] | None = None) -> VectorIndex:
@@ -172,26 +174,28 @@ class VectorIndex:
         faiss = _faiss()
         selector = self._selector(allowed, excluded)
         if isinstance(self._index, faiss.IndexIVF):
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=self._probes(limit, allowed))
+            parameters = faiss.SearchParametersIVF(sel=selector[0], nprobe=self._probes(limit, allowed))
         else:
-            parameters = faiss.SearchParameters(sel=selector)
+            parameters = faiss.SearchParameters(sel=selector[0])
         # One question is no faster on more threads, and much slower where another program wants the cores too.
         faiss.omp_set_num_threads(min(len(queries), os.cpu_count() or 1))
         scores, pmids = self._index.search(queries, limit, params=parameters)
         return pmids, scores
 
-    def _selector(self, allowed: Pmids | None, excluded: Pmids | None) -> Any:
-        """Return Faiss's form of a filter. It is found again by the arrays themselves, which nobody changes."""
+    def _selector(self, allowed: Pmids | None, excluded: Pmids | None) -> tuple[Any, ...]:
+        """Return Faiss's form of a filter, and what must live as long as it.
+
+        It is found again by the arrays themselves, which nobody changes.
+        """
         if allowed is None and (excluded is None or not len(excluded)):
-            return None
+            return (None,)
         key = (id(allowed), id(excluded))
-        if key not in self._selectors:
-            # The arrays are kept with it, so that no other array can get their place in memory.
-            self._selectors[key] = (*_made_ready(allowed, excluded), allowed, excluded)
-            while len(self._selectors) > _SELECTORS_KEPT:
-                self._selectors.popitem(last=False)
-        self._selectors.move_to_end(key)
-        return self._selectors[key][0]
+        with self._lock:
+            selector = self._selectors.get(key)
+            if selector is None:
+                # The arrays are kept with it, so that no other array can get their place in memory.
+                selector = self._selectors[key] = (*_made_ready(allowed, excluded), allowed, excluded)
+            return selector
 
     def _probes(self, limit: int, allowed: Pmids | None) -> int:
         """How many cells to look into: more where a filter leaves few matches in each."""

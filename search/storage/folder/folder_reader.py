@@ -1,182 +1,190 @@
-"""Reading an index folder: a consistent view of SQLite, Faiss and what is pending between them."""
+"""Reading an index folder: a consistent view of SQLite, Faiss and tantivy, and of what is not merged into these yet."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
+from search.storage.conditions import Condition, Conditions
 from search.storage.folder.faiss_index import TIES, VectorIndex
+from search.storage.folder.folder_manifest import DATABASE, MANIFEST, FolderManifest, LexicalPart, read_manifest
 from search.storage.folder.saved_files import SavedFolder
 from search.storage.folder.segments import Segment, open_segment
 from search.storage.folder.selection import Selection
-from search.storage.folder.sqlite_conditions import Condition, Conditions
 from search.storage.folder.sqlite_reader import StoreReader
-from search.storage.folder.tantivy_index import LexicalIndex, PendingLexical, tokens_of_unmerged, unmerged_tokens
+from search.storage.folder.tantivy_index import LexicalIndex, UnmergedLexical, tokens_of_unmerged, unmerged_tokens
 from search.storage.folder.tantivy_tokens import TantivyTokens
-from search.storage.manifest import LexicalPart, Manifest, read_manifest
 from search.storage.rows import Pmids, Vectors
+from search.storage.store import ranked
 
-__all__ = ["IndexReader", "Pending", "View"]
+__all__ = ["IndexReader", "Unmerged", "View"]
 
 _NO_PMIDS: Pmids = np.empty(0, np.int64)
 
-#: PMIDs and scores of each query, both (queries, asked); PMID -1 fills short rows.
+#: PMIDs and scores of each query, both (queries, candidates); PMID -1 fills short rows.
 _Answer: TypeAlias = tuple[Pmids, Vectors]
 
-#: Up to so many PMIDs that a filter leaves are all compared, which is exact and costs no more than asking an index.
+#: Up to so many PMIDs that a filter leaves are all compared, which is exact and costs no more than an index does.
 _FEW = 500
 
-#: Up to so many pending vectors are kept in memory.
-_KEPT_PENDING = 20_000
+#: Up to so many unmerged vectors are kept in memory.
+_UNMERGED_KEPT = 20_000
 
 #: So many are looked at whether they pass a filter, before all that pass it are listed.
 _PROBED = 1_000
 _LOOKED_AT_FIRST = 128
 
 
-class Pending:
-    """What was committed after the changes that the derived parts cover; each kind is read when it is first needed."""
+class Unmerged:
+    """What was committed after the changes that the search indexes cover, up to one change.
 
-    def __init__(self, store: StoreReader, manifest: Manifest, upto: int, lexical: LexicalIndex | None) -> None:
-        self._store = store
-        self._lexical_base = lexical
+    Each kind is read when it is first needed, from any store that is in the state of that change, and then kept.
+    """
+
+    def __init__(self, manifest: FolderManifest, upto: int, lexical: LexicalIndex | None) -> None:
+        self._lexical = lexical
         self._vectors_since = manifest.vector_change
         self._words_since = manifest.lexical_part.change if manifest.lexical_part else 0
         self.generation = manifest.generation
         self.upto = upto
-        self._kept_vectors: list[tuple[Pmids, Vectors]] | None = None
+        self._lock = threading.Lock()
+        self._vectors: list[tuple[Pmids, Vectors]] | None = None
+        self._changed_vectors: Pmids | None = None
         self._outdated_in: dict[str, Pmids] = {}
+        self._words: UnmergedLexical | None = None
+        self._changed_words: Pmids | None = None
+        self._tokens: Any = None
 
-    def vectors(self) -> Iterable[tuple[Pmids, Vectors]]:
-        """Return, in batches, PMIDs and vectors that no segment knows of.
+    def vectors(self, store: StoreReader) -> Iterable[tuple[Pmids, Vectors]]:
+        """Return, in batches, PMIDs and vectors that no segment has.
 
-        As many as there are between merges stay in memory; more, as after an import that was cut off, are read anew.
+        As many as there are between merges stay in memory; more, as after an import that was cut off, are read again.
         """
-        if self._kept_vectors is None:
-            if self._store.count_vectors_since(self._vectors_since) > _KEPT_PENDING:
-                return self._store.vector_batches(since=self._vectors_since, upto=self.upto)
-            self._kept_vectors = [self._store.vectors_since(self._vectors_since)]
-        return self._kept_vectors
+        with self._lock:
+            if self._vectors is None:
+                if store.count_vectors_since(self._vectors_since) > _UNMERGED_KEPT:
+                    return store.vector_batches(since=self._vectors_since, upto=self.upto)
+                self._vectors = [store.vectors_since(self._vectors_since)]
+            return self._vectors
 
-    @cached_property
-    def outdated_vectors(self) -> Pmids:
-        """PMIDs, ascending, whose vectors in Faiss are no longer true."""
-        return self._store.vectors_changed_since(self._vectors_since)
+    def changed_vectors(self, store: StoreReader) -> Pmids:
+        """Return the PMIDs, ascending, whose vectors in Faiss are no longer true."""
+        if self._changed_vectors is None:
+            self._changed_vectors = store.vectors_changed_since(self._vectors_since)
+        return self._changed_vectors
 
-    def outdated_in(self, segment: Segment) -> Pmids:
-        """PMIDs, ascending, whose vectors in a segment are no longer true."""
+    def outdated_in(self, segment: Segment, store: StoreReader) -> Pmids:
+        """Return the PMIDs, ascending, whose vectors in a segment are no longer true."""
         if segment.part.file not in self._outdated_in:
-            self._outdated_in[segment.part.file] = np.union1d(segment.outdated, self.outdated_vectors)
+            self._outdated_in[segment.part.file] = np.union1d(segment.outdated, self.changed_vectors(store))
         return self._outdated_in[segment.part.file]
 
-    @cached_property
-    def words(self) -> PendingLexical:
-        """The articles that tantivy does not know of."""
-        return PendingLexical(self._store.articles_since(self._words_since), self._lexical_base)
+    def words(self, store: StoreReader) -> UnmergedLexical:
+        """Return the words of the articles that tantivy does not have."""
+        with self._lock:
+            if self._words is None:
+                self._words = UnmergedLexical(store.articles_since(self._words_since), self._lexical)
+            return self._words
 
-    @cached_property
-    def tokens(self) -> Any:
-        """An index in memory with the tokens of the articles that tantivy does not know of."""
-        return unmerged_tokens(self._store.articles_since(self._words_since))
+    def tokens(self, store: StoreReader) -> Any:
+        """Return an index in memory with the tokens of the articles that tantivy does not have."""
+        with self._lock:
+            if self._tokens is None:
+                self._tokens = unmerged_tokens(store.articles_since(self._words_since))
+            return self._tokens
 
-    @cached_property
-    def outdated_words(self) -> Pmids:
-        """PMIDs, ascending, whose words in tantivy are no longer true."""
-        return self._store.changed_since(self._words_since)
+    def changed_words(self, store: StoreReader) -> Pmids:
+        """Return the PMIDs, ascending, whose words in tantivy are no longer true."""
+        if self._changed_words is None:
+            self._changed_words = store.changed_since(self._words_since)
+        return self._changed_words
 
 
 @dataclass(frozen=True)
 class View:
     """One state of an index, for as long as `IndexReader.view` holds it."""
 
-    manifest: Manifest
+    manifest: FolderManifest
     change: int
     store: StoreReader
     segments: tuple[Segment, ...]
     lexical: LexicalIndex | None
-    waiting: Pending
+    waiting: Unmerged
 
-    def pending(self) -> int:
-        """Return how many vectors and deletions no segment knows of."""
-        return len(self.waiting.outdated_vectors)
+    @property
+    def tokens(self) -> TantivyTokens:
+        """The words and exact values of all articles, which strategies search."""
+        unmerged = self.waiting.tokens(self.store)
+        if self.lexical is None:
+            return tokens_of_unmerged(unmerged)
+        return self.lexical.tokens(self.waiting.changed_words(self.store), unmerged)
 
-    def structure(self) -> str:
+    def unmerged(self) -> int:
+        """Return how many vectors and deletions are in no segment yet."""
+        return len(self.waiting.changed_vectors(self.store))
+
+    def vector_index(self) -> str:
         """Return what vectors are searched with."""
         kinds = [f"{part.kind} of {part.count:,}" for part in self.manifest.vector_segments]
         return ", ".join(kinds) or "none yet: all vectors are compared"
 
-    @property
-    def tokens(self) -> TantivyTokens:
-        """The tokens of all articles, which strategies ask for."""
-        if self.lexical is None:
-            return tokens_of_unmerged(self.waiting.tokens)
-        return self.lexical.tokens(self.waiting.outdated_words, self.waiting.tokens)
-
     def select(self, condition: Callable[[Conditions], Condition]) -> Selection:
-        """Return the articles that pass a condition."""
-        return Selection(self.store, condition)
-
-    def added_since(self, change: int) -> Selection:
-        """Return the articles that were first added after a change number."""
-        return Selection.of(self.store.added_since(change))
+        """Return the articles that pass a condition, which is made of the conditions that the store has."""
+        return Selection(condition)
 
     def listed(self, pmids: Pmids) -> Selection:
         """Return the articles with these PMIDs, which are ascending and all there."""
-        return Selection.of(pmids)
-
-    def both(self, one: Selection, other: Selection) -> Selection:
-        """Return the articles of both selections."""
-        return one.both(other)
+        return Selection.listed(pmids)
 
     def count(self, selection: Selection) -> int:
         """Return how many articles a selection has."""
-        return len(selection.pmids)
+        return len(selection.pmids(self.store))
 
     def newest(self, selection: Selection, limit: int) -> list[int]:
         """Return up to `limit` PMIDs of a selection, those of the latest date of publication first."""
-        return self.store.newest(selection.pmids, limit)
+        return self.store.newest(selection.pmids(self.store), limit)
 
-    def words_nearest(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
+    def bm25(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
-        found = self.waiting.words.scores(question)
-        if allowed is not None and found:
-            passing = allowed.passing(np.array(list(found), np.int64))
-            found = {pmid: found[pmid] for pmid in passing.tolist()}
+        scores = self.waiting.words(self.store).scores(question)
+        if allowed is not None and scores:
+            passing = allowed.passing(np.array(list(scores), np.int64), self.store)
+            scores = {pmid: scores[pmid] for pmid in passing.tolist()}
         if self.lexical is not None:
-            pmids, scores = self._words_settled(self.lexical, question, limit, allowed)
-            found.update(zip(pmids.tolist(), scores.tolist(), strict=True))
-        best = sorted(found.items(), key=lambda item: (-item[1], -item[0]))[:limit]
+            merged, values = self._bm25_merged(self.lexical, question, limit, allowed)
+            scores.update(zip(merged.tolist(), values.tolist(), strict=True))
+        best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))[:limit]
         return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
 
-    def _words_settled(
+    def _bm25_merged(
         self, lexical: LexicalIndex, question: str, limit: int, allowed: Selection | None
     ) -> tuple[Pmids, Vectors]:
-        """Return PMIDs and scores of what tantivy holds: of its very best what passes, if that is enough."""
-        outdated = self.waiting.outdated_words
+        """Return PMIDs and scores of what tantivy has: of its very best what passes, if that is enough."""
+        outdated = self.waiting.changed_words(self.store)
         if allowed is not None and not allowed.is_listed and limit <= _PROBED // 2:
             pmids, scores = lexical.search(question, _PROBED, excluded=outdated)
-            keep = np.isin(pmids, allowed.passing(pmids))
+            keep = np.isin(pmids, allowed.passing(pmids, self.store))
             if keep.sum() >= limit or len(pmids) < _PROBED:
                 return pmids[keep], scores[keep]
-        listed = None if allowed is None else allowed.pmids
+        listed = None if allowed is None else allowed.pmids(self.store)
         return lexical.search(question, limit, allowed=listed, excluded=outdated)
 
-    def words_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
+    def bm25_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
-        wanted = np.unique(pmids)
-        found = self.waiting.words.scores(question, wanted)
+        scored = np.unique(pmids)
+        scores = self.waiting.words(self.store).scores(question, scored)
         if self.lexical is not None:
-            settled = np.setdiff1d(wanted, self.waiting.outdated_words)
-            found.update(self.lexical.scores(question, settled))
-        return found
+            merged = np.setdiff1d(scored, self.waiting.changed_words(self.store))
+            scores.update(self.lexical.scores(question, merged))
+        return scores
 
     def nearest(self, queries: Vectors, limit: int, *, allowed: Selection | None = None) -> list[tuple[Pmids, Vectors]]:
         """Return, for each query, the PMIDs of the nearest articles and their exact cosines, best first.
@@ -184,88 +192,79 @@ class View:
         `queries` is (n, dimension) float32 with unit rows; `allowed` restricts the answer. Equal cosines are in order
         of PMID, the newest first.
         """
-        found = self._candidates(queries, limit, allowed)
-        wanted = np.unique(np.concatenate([*found, _NO_PMIDS]))
-        pmids, vectors = self.store.vectors(wanted.tolist())
-        place = {int(pmid): row for row, pmid in enumerate(pmids)}
-        answers = []
-        for query, candidates in zip(queries, found, strict=True):
-            rows = np.array([place[int(pmid)] for pmid in candidates if int(pmid) in place], np.int64)
-            scores = vectors[rows] @ query
-            best = np.lexsort((-pmids[rows], -scores))[:limit]
-            answers.append((pmids[rows[best]], scores[best]))
-        return answers
+        candidates = self._candidates(queries, limit, allowed)
+        return ranked(queries, candidates, self.store, limit)
 
     def _candidates(self, queries: Vectors, limit: int, allowed: Selection | None) -> list[Pmids]:
-        """Return candidates for each query: from each segment what is still true, and what is pending."""
-        found = None if allowed is None or allowed.is_listed else self._probed(queries, limit, allowed)
-        if found is None:
-            listed = None if allowed is None else allowed.pmids
+        """Return candidates for each query: from each segment what is still true, and what is unmerged."""
+        lists = None if allowed is None or allowed.is_listed else self._probed(queries, limit, allowed)
+        if lists is None:
+            listed = None if allowed is None else allowed.pmids(self.store)
             if listed is not None and len(listed) <= _FEW:
                 return [listed] * len(queries)
-            found = _joined(
+            lists = _joined(
                 (segment.index, self._search(segment, queries, segment.index.candidates(limit), listed))
                 for segment in self.segments
             )
-        found = found or [[] for _ in queries]
-        for pending, vectors in self.waiting.vectors():
-            keep = np.arange(len(pending))
+        lists = lists or [[] for _ in queries]
+        for unmerged, vectors in self.waiting.vectors(self.store):
+            keep = np.arange(len(unmerged))
             if allowed is not None:
-                keep = np.flatnonzero(np.isin(pending, allowed.passing(pending)))
+                keep = np.flatnonzero(np.isin(unmerged, allowed.passing(unmerged, self.store)))
             scores = queries @ vectors[keep].T
-            for row, line in zip(found, scores, strict=True):
-                row.append(pending[keep[np.argsort(-line, kind="stable")[: limit + TIES]]])
-        return [np.concatenate([*row, _NO_PMIDS]) for row in found]
+            for row, line in zip(lists, scores, strict=True):
+                row.append(unmerged[keep[np.argsort(-line, kind="stable")[: limit + TIES]]])
+        return [np.concatenate([*row, _NO_PMIDS]) for row in lists]
 
-    def _search(self, segment: Segment, queries: Vectors, asked: int, allowed: Pmids | None = None) -> _Answer:
-        asked = min(asked, segment.index.count)
-        return segment.index.search(queries, asked, allowed=allowed, excluded=self.waiting.outdated_in(segment))
+    def _search(self, segment: Segment, queries: Vectors, count: int, allowed: Pmids | None = None) -> _Answer:
+        outdated = self.waiting.outdated_in(segment, self.store)
+        return segment.index.search(queries, min(count, segment.index.count), allowed=allowed, excluded=outdated)
 
     def _probed(self, queries: Vectors, limit: int, allowed: Selection) -> list[list[Pmids]] | None:
         """Return of the very nearest in each segment what passes a filter; None if that is not enough."""
         answers = []
         for segment in self.segments:
-            asked = segment.index.candidates(limit)
-            if asked > _PROBED // 2:
+            count = segment.index.candidates(limit)
+            if count > _PROBED // 2:
                 return None
             pmids, scores = self._search(segment, queries, _PROBED)
-            needed = asked if segment.index.exact else max(2 * limit, limit + TIES)
-            passing = _only(pmids, allowed) if segment.index.count <= _PROBED else _enough(pmids, needed, allowed)
+            needed = count if segment.index.exact else max(2 * limit, limit + TIES)
+            few = segment.index.count <= _PROBED
+            passing = self._only(pmids, allowed) if few else self._enough(pmids, needed, allowed)
             if passing is None:
                 return None
             answers.append((segment.index, (passing, scores)))
         return _joined(answers)
 
+    def _only(self, pmids: Pmids, allowed: Selection) -> Pmids:
+        """Return the PMIDs with -1 in place of those that do not pass a filter."""
+        passing = allowed.passing(np.unique(pmids[pmids >= 0]), self.store)
+        only: Pmids = np.where(np.isin(pmids, passing), pmids, -1)
+        return only
 
-def _only(pmids: Pmids, allowed: Selection) -> Pmids:
-    """Return the PMIDs with -1 in place of those that do not pass a filter."""
-    passing: Pmids = np.where(np.isin(pmids, allowed.passing(np.unique(pmids[pmids >= 0]))), pmids, -1)
-    return passing
+    def _enough(self, pmids: Pmids, needed: int, allowed: Selection) -> Pmids | None:
+        """Return what passes a filter in each row, as far as it was looked at; None if it is fewer than needed.
 
-
-def _enough(pmids: Pmids, needed: int, allowed: Selection) -> Pmids | None:
-    """Return what passes a filter in each row, as far as it was looked at; None if it is not so many as needed.
-
-    The first of each row tell whether it is worth looking at the rest.
-    """
-    passing = np.full_like(pmids, -1)
-    for start, stop in ((0, _LOOKED_AT_FIRST), (_LOOKED_AT_FIRST, pmids.shape[1])):
-        passing[:, start:stop] = _only(pmids[:, start:stop], allowed)
-        fewest = int((passing >= 0).sum(axis=1).min(initial=needed))
-        if fewest >= needed:
-            return passing
-        if 2 * fewest * pmids.shape[1] < needed * stop:
-            break
-    return None
+        The first of each row tell whether it is worth looking at the rest.
+        """
+        passing = np.full_like(pmids, -1)
+        for start, stop in ((0, _LOOKED_AT_FIRST), (_LOOKED_AT_FIRST, pmids.shape[1])):
+            passing[:, start:stop] = self._only(pmids[:, start:stop], allowed)
+            fewest = int((passing >= 0).sum(axis=1).min(initial=needed))
+            if fewest >= needed:
+                return passing
+            if 2 * fewest * pmids.shape[1] < needed * stop:
+                break
+        return None
 
 
 def _joined(answers: Iterable[tuple[VectorIndex, _Answer]]) -> list[list[Pmids]]:
     """Return, for each query, what exact indexes found, and of all that approximate ones found the best."""
-    found: list[list[Pmids]] = []
+    lists: list[list[Pmids]] = []
     rough: list[_Answer] = []
     for index, (pmids, scores) in answers:
         if index.exact:
-            found.append([row[row >= 0] for row in pmids])
+            lists.append([row[row >= 0] for row in pmids])
         else:
             rough.append((pmids, scores))
     if rough:
@@ -273,39 +272,63 @@ def _joined(answers: Iterable[tuple[VectorIndex, _Answer]]) -> list[list[Pmids]]
         pmids = np.concatenate([some for some, _ in rough], axis=1)
         scores = np.concatenate([some for _, some in rough], axis=1)
         best = np.argsort(-np.where(pmids >= 0, scores, -np.inf), axis=1)[:, :most]
-        found.append([row[row >= 0] for row in np.take_along_axis(pmids, best, axis=1)])
-    return [list(rows) for rows in zip(*found, strict=True)]
+        lists.append([row[row >= 0] for row in np.take_along_axis(pmids, best, axis=1)])
+    return [list(rows) for rows in zip(*lists, strict=True)]
+
+
+class _Stamp(NamedTuple):
+    """By what a change of the manifest is noticed, or of the file that the database is in."""
+
+    modified: int
+    manifest: int
+    size: int
+    database: int
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a manifest names, open."""
+
+    stamp: _Stamp
+    manifest: FolderManifest
+    segments: tuple[Segment, ...]
+    lexical: LexicalIndex | None
 
 
 class IndexReader:
-    """An index folder open for reading; safe to use from several threads, one answer at a time."""
+    """An index folder open for reading, by any number of threads at once: each view has a connection of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.RLock()
-        self.manifest = read_manifest(folder)
-        self.store = self._open_store()
-        self._segments: tuple[Segment, ...] = ()
-        self._lexical: LexicalIndex | None = None
-        self._stamp = (0, 0, 0)
-        self._tables_checked = False
-        self._pending: Pending | None = None
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._idle: list[StoreReader] = []
+        self._closed = False
+        self._unmerged: Unmerged | None = None
         try:
-            self._load_parts()
+            self._parts = self._load_parts()
         except BaseException:
-            self.store.close()
+            self.close()
             raise
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; a view that another thread still holds stays open until it ends."""
         with self._lock:
-            self.store.close()
-            self._segments, self._lexical = (), None
+            self._closed = True
+            idle, self._idle = self._idle, []
+        if os.getpid() == self._process:
+            for store in idle:
+                store.close()
 
     @property
     def name(self) -> str:
         """What the index is called in messages."""
         return str(self.folder)
+
+    @property
+    def manifest(self) -> FolderManifest:
+        """What the index is."""
+        return self._parts.manifest
 
     @property
     def saved(self) -> SavedFolder:
@@ -323,69 +346,112 @@ class IndexReader:
 
     @contextmanager
     def view(self) -> Iterator[View]:
-        """Hold one state of the index: the last commit of its writer when the view was taken."""
-        with self._lock:
+        """Hold one state of the index: the last commit of its writer when the view was taken.
+
+        Raises IndexFolderError if the index is closed.
+        """
+        parts, store = self._taken()
+        try:
+            with store.snapshot() as change:
+                unmerged = self._unmerged_at(parts, change)
+                yield View(parts.manifest, change, store, parts.segments, parts.lexical, unmerged)
+        finally:
+            with self._lock:
+                keep = not self._closed
+                if keep:
+                    self._idle.append(store)
+            if not keep:
+                store.close()
+
+    def _taken(self) -> tuple[_Parts, StoreReader]:
+        """Return the parts that are current and a connection to the database beside them."""
+        while True:
             # The manifest first: a state of SQLite that is taken later holds every change it covers.
-            if self._manifest_stamp() != self._stamp:
-                self._load_parts()
-            self._check_tables()
-            with self.store.snapshot() as change:
-                yield View(self.manifest, change, self.store, self._segments, self._lexical, self._pending_at(change))
-
-    def _pending_at(self, change: int) -> Pending:
-        known = self._pending
-        if known is None or (known.generation, known.upto) != (self.manifest.generation, change):
-            known = self._pending = Pending(self.store, self.manifest, change, self._lexical)
-        return known
-
-    def _open_store(self) -> StoreReader:
-        path = self.folder / "articles.db"
-        if not path.exists():
-            raise IndexCorruptError(f"{path} is missing: restore it from a copy, nothing else holds the articles")
-        store = StoreReader(path)
-        dimension = int(store.settings().get("dimension", 0))
-        if dimension != self.manifest.dimension:
+            parts = self._current_parts()
+            with self._lock:
+                store = self._idle.pop() if self._idle else None
+            try:
+                store = store or self._open_store(parts.manifest)
+            except IndexCorruptError:
+                if self._current_stamp() == parts.stamp:
+                    raise
+                continue
+            if store.inode == parts.stamp.database:
+                return parts, store
+            # The whole index was replaced by another.
             store.close()
-            raise IndexCorruptError(
-                f"{path} holds vectors of {dimension} dimensions and the manifest says {self.manifest.dimension}: "
-                "they are not of one index"
-            )
+
+    def _current_parts(self) -> _Parts:
+        with self._lock:
+            if self._closed:
+                raise IndexFolderError(f"{self.folder} is closed; open it again")
+            if os.getpid() != self._process:
+                # A forked child must not use its parent's connections, nor close them.
+                self._process, self._idle = os.getpid(), []
+            if self._current_stamp() != self._parts.stamp:
+                self._parts = self._load_parts()
+            return self._parts
+
+    def _unmerged_at(self, parts: _Parts, change: int) -> Unmerged:
+        with self._lock:
+            known = self._unmerged
+            if known is None or (known.generation, known.upto) != (parts.manifest.generation, change):
+                known = self._unmerged = Unmerged(parts.manifest, change, parts.lexical)
+            return known
+
+    def _open_store(self, manifest: FolderManifest) -> StoreReader:
+        path = self.folder / DATABASE
+        store = StoreReader(path)
+        try:
+            kept = store.manifest()
+            if (kept.dimension, kept.created) != (manifest.dimension, manifest.created):
+                raise IndexCorruptError(
+                    f"{path} holds vectors of {kept.dimension} dimensions of an index made {kept.created}, and the "
+                    f"manifest says {manifest.dimension}, made {manifest.created}: they are not of one index"
+                )
+        except BaseException:
+            store.close()
+            raise
         return store
 
-    def _load_parts(self) -> None:
-        """Read the manifest and open what it names; once more if a writer swapped it in between."""
+    def _load_parts(self) -> _Parts:
+        """Read the manifest and open what it names; again if a writer replaced it in between."""
         while True:
-            stamp = self._manifest_stamp()
+            stamp = self._current_stamp()
             manifest = read_manifest(self.folder)
-            covered = max(manifest.vector_change, manifest.lexical_part.change if manifest.lexical_part else 0)
-            if covered > self.store.change():
-                raise IndexCorruptError(
-                    f"{self.folder / 'articles.db'} is older than the search structures beside it: restore both from "
-                    "the same copy, or rebuild them with `search repair`"
-                )
             try:
+                self._check_covered(manifest)
                 dimension = manifest.dimension
                 segments = tuple(open_segment(self.folder, part, dimension) for part in manifest.vector_segments)
                 lexical = _open_lexical(self.folder, manifest.lexical_part) if manifest.lexical_part else None
-                break
+                return _Parts(stamp, manifest, segments, lexical)
             except IndexCorruptError:
-                if self._manifest_stamp() == stamp:
+                if self._current_stamp() == stamp:
                     raise
-        self.manifest, self._segments, self._lexical = manifest, segments, lexical
-        self._stamp, self._pending = stamp, None
 
-    def _check_tables(self) -> None:
-        """Raise StoreError unless the tables are of this version. A writer may have brought them up to date since."""
-        if not self._tables_checked:
-            self.store.check_schema()
-            self._tables_checked = True
+    def _check_covered(self, manifest: FolderManifest) -> None:
+        covered = max(manifest.vector_change, manifest.lexical_part.change if manifest.lexical_part else 0)
+        store = self._open_store(manifest)
+        if covered > store.change():
+            store.close()
+            raise IndexCorruptError(
+                f"{store.path} is older than the search indexes beside it: restore both from the same copy, or "
+                "rebuild them with `search repair`"
+            )
+        self._idle.append(store)
 
-    def _manifest_stamp(self) -> tuple[int, int, int]:
+    def _current_stamp(self) -> _Stamp:
         try:
-            status = (self.folder / "manifest.json").stat()
+            manifest, database = (self.folder / MANIFEST).stat(), (self.folder / DATABASE).stat().st_ino
+        except FileNotFoundError as error:
+            read_manifest(self.folder)
+            path = self.folder / DATABASE
+            raise IndexCorruptError(
+                f"{path} is missing: restore it from a copy, nothing else holds the articles"
+            ) from error
         except OSError as error:
             raise IndexFolderError(f"{self.folder}: {error.strerror}") from error
-        return status.st_mtime_ns, status.st_ino, status.st_size
+        return _Stamp(manifest.st_mtime_ns, manifest.st_ino, manifest.st_size, database)
 
 
 def _open_lexical(folder: Path, part: LexicalPart) -> LexicalIndex:

@@ -1,4 +1,4 @@
-"""Writing an index folder: making it, holding its lock, and merging what is pending into a new generation."""
+"""Writing an index folder: making it, holding its lock, and merging what is unmerged into a new generation."""
 
 from __future__ import annotations
 
@@ -11,21 +11,32 @@ import msgspec
 import numpy as np
 
 from search.errors import IndexFolderError
-from search.files import checksum, fsync_folder
+from search.files import digest, fsync_folder
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.compaction import Compaction
+from search.storage.folder.folder_manifest import (
+    DATABASE,
+    FolderManifest,
+    LexicalPart,
+    VectorSegment,
+    read_manifest,
+    write_manifest,
+)
 from search.storage.folder.lock import WriterLock
 from search.storage.folder.segments import SEGMENT_FILES, replaceable, with_outdated, write_segment
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.sqlite_writer import StoreWriter
 from search.storage.folder.tantivy_index import LexicalWriter
-from search.storage.manifest import LexicalPart, Manifest, VectorSegment, read_manifest, write_manifest
+from search.storage.manifest import Manifest
 from search.storage.nlm_ledger import NlmLedger
 
 __all__ = ["IndexWriter", "create_folder"]
 
-#: Merge once so much is pending, whatever the size of the index: a search compares all of it, and so does no more.
+#: Merge once so much is unmerged, whatever the size of the index: a search compares all of it, and so does no more.
 _MERGE_AT = 5_000
+
+#: What a creation that was interrupted leaves behind; the manifest comes last.
+_LEFT_BY_CREATION = {*(f"{DATABASE}{ending}" for ending in ("", "-wal", "-shm", "-journal")), "writer.lock"}
 
 
 def create_folder(folder: Path, manifest: Manifest) -> None:
@@ -33,39 +44,36 @@ def create_folder(folder: Path, manifest: Manifest) -> None:
     new = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        left = [entry.name for entry in folder.iterdir() if entry.name not in _LEFT_BY_CREATION]
+        names = {entry.name for entry in folder.iterdir() if entry.suffix != ".new"} - _LEFT_BY_CREATION
     except OSError as error:
         raise IndexFolderError(f"{folder}: {error.strerror}; an index cannot be made there") from error
-    if left:
-        raise IndexFolderError(f"{folder} is not empty (it holds {left[0]}); give a new or empty folder")
+    if names:
+        raise IndexFolderError(f"{folder} is not empty (it holds {min(names)}); give a new or empty folder")
     lock = WriterLock(folder)
     lock.acquire()
     try:
-        store = StoreWriter(folder / "articles.db")
-        if store.change() > 1:
-            store.close()
-            raise IndexFolderError(
-                f"{folder} holds an articles.db with articles but no manifest.json; restore it from a copy"
-            )
-        store.set_vector_format(manifest.dimension, manifest.vectors)
-        store.close()
-        with _failures_told(folder):
+        _create_database(folder, manifest)
+        with _failures_reported(folder):
             fsync_folder(folder)
             # The folder may be as new as what is in it, and the folders above it too.
             for path in {folder, *new}:
                 with suppress(PermissionError):
                     fsync_folder(path.absolute().parent)
-            write_manifest(folder, manifest)
+            write_manifest(folder, FolderManifest(**msgspec.structs.asdict(manifest)))
     finally:
         lock.release()
 
 
-#: What a creation that was interrupted leaves behind; the manifest comes last.
-_LEFT_BY_CREATION = {
-    *(f"articles.db{ending}" for ending in ("", "-wal", "-shm", "-journal")),
-    "writer.lock",
-    "manifest.json.new",
-}
+def _create_database(folder: Path, manifest: Manifest) -> None:
+    with closing(StoreWriter(folder / DATABASE)) as store:
+        if not store.has_tables():
+            store.create(manifest)
+        elif store.change():
+            raise IndexFolderError(
+                f"{folder} holds an {DATABASE} with articles and no manifest.json; run `search repair`"
+            )
+        else:
+            store.transact(lambda _: store.put_manifest(manifest))
 
 
 class IndexWriter:
@@ -81,11 +89,20 @@ class IndexWriter:
             # Again: the last writer may have finished in between.
             self.manifest = read_manifest(folder)
             self._number = self.manifest.generation
-            self.store = StoreWriter(folder / "articles.db")
+            self.store = self._open_store()
         except BaseException:
             self._lock.release()
             raise
         self._remove_leftovers()
+
+    def _open_store(self) -> StoreWriter:
+        store = StoreWriter(self.folder / DATABASE)
+        try:
+            store.manifest()
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     def close(self, *, wait: bool = True) -> None:
         """Close the store and give the lock back.
@@ -108,59 +125,60 @@ class IndexWriter:
         """What the index remembers of NLM."""
         return NlmLedger(self.store)
 
-    def pending(self) -> int:
-        """Return how many vectors and deletions the Faiss index does not know of."""
-        since = self.manifest.vector_change
-        return self.store.count_vectors_since(since) + len(self.store.deleted_since(since))
+    def _unmerged(self) -> int:
+        """Return how many vectors and deletions, or articles if more, the search indexes do not have."""
+        lexical, since = self.manifest.lexical_part, self.manifest.vector_change
+        vectors = self.store.count_vectors_since(since) + len(self.store.deleted_since(since))
+        return max(vectors, self.store.count_articles_since(lexical.change if lexical else 0))
 
     def finish_copy(self) -> None:
-        """Note that the index is whole: it was made as a copy of another."""
-        self._switch(msgspec.structs.replace(self.manifest, copy_of=None))
+        """Note that the index is complete: it was made as a copy of another."""
+        manifest = msgspec.structs.replace(self.manifest, copy_of=None)
+        self.store.transact(lambda _: self.store.put_manifest(_common(manifest)))
+        self._switch(manifest)
 
     def merge_if_due(self) -> bool:
-        """Merge what is pending if it is so much that searches would feel it.
+        """Merge if so much is unmerged that searches would feel it, and return whether it was.
 
-        It becomes a small segment. Where larger ones are due to become one, that begins in a thread of its own, and
-        is put in force by a later call or by `close`.
+        It becomes a small segment. Where larger ones are due to become one, that begins in a thread of its own; a later
+        call or `close` makes it active.
         """
         if self._compaction is not None and self._compaction.ready:
             self._adopt()
-        lexical = self.manifest.lexical_part
-        words = self.store.count_articles_since(lexical.change if lexical else 0)
-        if max(self.pending(), words) < _MERGE_AT:
+        if self._unmerged() < _MERGE_AT:
             return False
         self._flush()
         self._begin_compaction()
         return True
 
-    def merge(self, *, anew: bool = False) -> None:
-        """Bring the derived parts up to SQLite as the next generation, and switch to it.
+    def merge(self, *, rebuild: bool = False) -> None:
+        """Bring the search indexes up to SQLite as the next generation, and switch to it.
 
-        `anew` uses nothing of the parts that are there, which may be damaged. Readers go on with the generation they
-        have; a crash leaves the old one in force, and the new files are removed by the next writer.
+        `rebuild` uses nothing of those that are there, which may be damaged. Readers keep the generation they have; a
+        crash leaves the old one active, and the next writer removes the new files.
         """
         self._adopt()
-        self._flush(anew=anew)
+        self._flush(rebuild=rebuild)
         self._begin_compaction()
         self._adopt()
 
     # One step ---------------------------------------------------------------------------------------------------------
 
-    def _flush(self, *, anew: bool = False) -> None:
-        """Write what is pending as a segment, together with small ones, and as the next generation of the words."""
+    def _flush(self, *, rebuild: bool = False) -> None:
+        """Write what is unmerged as a segment, together with small ones, and as the next generation of the words."""
         number = self._next_number()
         manifest = self.manifest
         with (
             self._building(),
-            closing(StoreReader(self.folder / "articles.db")) as reader,
+            closing(StoreReader(self.folder / DATABASE)) as reader,
             reader.snapshot() as change,
         ):
-            kept = () if anew else self._kept(manifest, reader)
+            kept = () if rebuild else self._kept(manifest, reader)
             replaced = manifest.vector_segments[len(kept) :]
-            since = 0 if anew else replaced[0].since if replaced else manifest.vector_change
+            since = 0 if rebuild else replaced[0].since if replaced else manifest.vector_change
             segment = write_segment(self.folder, number, reader, since, change)
             changed = reader.vectors_changed_since(manifest.vector_change) if kept else np.empty(0, np.int64)
-            base = None if anew else manifest.lexical_part
+            base = None if rebuild else manifest.lexical_part
             lexical = _build_lexical(self.folder, number, reader, change, base)
             segments = [with_outdated(self.folder, number, part, changed) for part in kept]
         self._switch(
@@ -173,8 +191,8 @@ class IndexWriter:
             )
         )
 
-    def _kept(self, manifest: Manifest, store: StoreReader) -> tuple[VectorSegment, ...]:
-        """Return the segments that stay beside what is pending: all but a few small ones, which are quick to build."""
+    def _kept(self, manifest: FolderManifest, store: StoreReader) -> tuple[VectorSegment, ...]:
+        """Return the segments that stay beside what is unmerged: all but a few small ones, which are quick to build."""
         segments = manifest.vector_segments
         total = store.count_vectors_since(manifest.vector_change)
         first = replaceable(segments, total)
@@ -196,7 +214,7 @@ class IndexWriter:
             self._compaction = Compaction(self.folder, self._next_number(), segments[first:])
 
     def _adopt(self) -> None:
-        """Wait for the compaction that runs, if any, and put its segment in the place of those it replaces."""
+        """Wait for the compaction that runs, if any, and replace its segments by the one it made."""
         if self._compaction is None:
             return
         compaction, self._compaction = self._compaction, None
@@ -224,8 +242,8 @@ class IndexWriter:
         self._number += 1
         return self._number
 
-    def _switch(self, manifest: Manifest) -> None:
-        with _failures_told(self.folder):
+    def _switch(self, manifest: FolderManifest) -> None:
+        with _failures_reported(self.folder):
             write_manifest(self.folder, manifest)
         self.manifest = manifest
         self._remove_leftovers()
@@ -238,12 +256,16 @@ class IndexWriter:
             keep |= {part.file, part.outdated.file if part.outdated else ""}
         if self._compaction is not None:
             keep |= {f"vectors-{self._compaction.number}.faiss", f"vectors-{self._compaction.number}.faiss.new"}
-        found = [*self.folder.glob(SEGMENT_FILES), *self.folder.glob("lexical-*")]
-        left = [path for path in found if path.name not in keep]
+        files = [
+            *self.folder.glob(SEGMENT_FILES),
+            *self.folder.glob("lexical-*"),
+            *self.folder.glob(".manifest.json.*"),
+        ]
+        left = [path for path in files if path.name not in keep]
         # What cannot be removed now is removed by the next writer.
         with suppress(OSError):
             if left:
-                # The manifest that does without them may have been put in force by a process that failed right then.
+                # A process may have failed right after it made the manifest active that does without them.
                 fsync_folder(self.folder)
             for path in left:
                 if path.is_dir():
@@ -253,23 +275,28 @@ class IndexWriter:
 
     @contextmanager
     def _building(self) -> Iterator[None]:
-        """Tell failures in words, and give back the space of what was not finished: the disk may be full."""
+        """Report failures, and give back the space of what was not finished: the disk may be full."""
         try:
-            with _failures_told(self.folder):
+            with _failures_reported(self.folder):
                 yield
         except BaseException:
             self._remove_leftovers()
             raise
 
 
+def _common(manifest: FolderManifest) -> Manifest:
+    """Return what of a manifest does not depend on the folder's files."""
+    return Manifest(**{name: getattr(manifest, name) for name in Manifest.__struct_fields__})
+
+
 @contextmanager
-def _failures_told(folder: Path) -> Iterator[None]:
+def _failures_reported(folder: Path) -> Iterator[None]:
     """Turn the errors of files, Faiss (RuntimeError) and tantivy (ValueError) into one that says what to do."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         raise IndexFolderError(
-            f"{folder}: the search structures could not be written ({error}); what was committed is kept and found; "
+            f"{folder}: the search indexes could not be written ({error}); what was committed is kept and found; "
             "free some space or check the disk, then run the same command again"
         ) from error
 
@@ -300,7 +327,7 @@ def _build_lexical(
         count=count,
         sizes={file.name: file.stat().st_size for file in files},
         checksums={
-            file.name: known[file.name] if file.name in known and file.suffix != ".json" else checksum(file)
+            file.name: known[file.name] if file.name in known and file.suffix != ".json" else digest(file)
             for file in files
         },
     )

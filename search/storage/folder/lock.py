@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import socket
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from search.errors import IndexFolderError, IndexLockedError
+from search.files import utc_now
 
 __all__ = ["WriterLock"]
 
-
-_PASSWORD = re.compile(r"(?<=://)[^/\s]*@|\bpassword=[^&\s]*")
+_PASSWORD = re.compile(r"(?<=://)[^\s]*@|\b(ssl)?password=[^&\s]*")
 
 
 class _Owner(msgspec.Struct):
@@ -31,11 +30,14 @@ class _Owner(msgspec.Struct):
 
 
 class WriterLock:
-    """An advisory lock on `writer.lock`; the kernel releases it when the process ends, however it ends."""
+    """A lock on `writer.lock`; the kernel releases it when the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "writer.lock"
-        self._descriptor: int | None = None
+        self._descriptor = -1
+        self._lock = FileLock(
+            self._path, mode=0o644, thread_local=False, fallback_to_soft=False, on_acquired=self._sign
+        )
 
     def acquire(self) -> None:
         """Take the lock. Raises IndexLockedError, naming the owner, if another process has it.
@@ -44,34 +46,45 @@ class WriterLock:
         """
         _refuse_links(self._path.parent)
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise IndexLockedError(
+                f"{self._path.parent} is being written by {_describe(self._path)}; it can be searched meanwhile, not "
+                "written"
+            ) from None
         except OSError as error:
             raise IndexFolderError(f"{self._path}: {error.strerror}; the index cannot be written") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = _describe(os.pread(descriptor, 4096, 0))
-            os.close(descriptor)
-            raise IndexLockedError(
-                f"{self._path.parent} is being written by {owner}; searching it is possible meanwhile, writing is not"
-            ) from None
-        command = " ".join(Path(part).name if place == 0 else part for place, part in enumerate(sys.argv))
-        # An address of a database may hold a password, which others read here.
-        command = _PASSWORD.sub("", command)[:200]
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._descriptor = descriptor
-        # The lock is held whether or not there is room to say by whom.
-        with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, msgspec.json.encode(_Owner(os.getpid(), socket.gethostname(), now, command)), 0)
 
     def release(self) -> None:
         """Give the lock back."""
-        if self._descriptor is not None:
+        if self._lock.is_locked:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
+            self._lock.release()
+
+    def check(self) -> None:
+        """Raise IndexLockedError if the file was removed under its holder: another process may hold a new one."""
+        try:
+            named = self._path.stat().st_ino
+        except OSError:
+            named = -1
+        if named != os.fstat(self._descriptor).st_ino:
+            raise IndexLockedError(
+                f"{self._path} was removed while the index was being written; nothing more is written, run the same "
+                "command again"
+            )
+
+    def _sign(self, descriptor: int) -> None:
+        """Write into the lock who holds it."""
+        self._descriptor = descriptor
+        command = " ".join(Path(part).name if number == 0 else part for number, part in enumerate(sys.argv))
+        # An address of a database may hold a password, which others read here.
+        command = _PASSWORD.sub("", command)[:200].encode("utf-8", "replace").decode()
+        owner = _Owner(os.getpid(), socket.gethostname(), utc_now(), command)
+        # The lock is held whether or not there is room to say by whom.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(owner), 0)
 
 
 def _refuse_links(folder: Path) -> None:
@@ -84,9 +97,9 @@ def _refuse_links(folder: Path) -> None:
             )
 
 
-def _describe(data: bytes) -> str:
+def _describe(lock: Path) -> str:
     try:
-        owner = msgspec.json.decode(data, type=_Owner)
-    except msgspec.MsgspecError:
+        owner = msgspec.json.decode(lock.read_bytes(), type=_Owner)
+    except (OSError, msgspec.MsgspecError):
         return "another process"
     return f"process {owner.pid} on {owner.host} (`{owner.command}`, since {owner.since})"

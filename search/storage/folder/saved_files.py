@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
-from search.files import fsync_folder, sealed, unsealed
+from search.files import fsync_folder, sealed, unsealed, write_atomically
 
-__all__ = ["SavedFiles", "SavedFolder"]
-
-
-class SavedFiles(Protocol):
-    """Where saved searches are kept, whatever they hold."""
-
-    def names(self) -> list[str]:
-        """Return their names in order."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """Return one. Raises FileNotFoundError if it is not there, another OSError if it cannot be read."""
-        ...
-
-    def write(self, name: str, content: bytes) -> None:
-        """Replace one so that a crash leaves the old or the new. Raises OSError."""
-        ...
+__all__ = ["SavedFolder"]
 
 
 class SavedFolder:
@@ -48,17 +30,12 @@ class SavedFolder:
         return msgspec.json.encode(unsealed((self._folder / f"{name}.json").read_bytes()))
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace one so that a crash leaves the old or the new. Raises OSError."""
-        path = self._folder / f"{name}.json"
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+        """Replace one so that a crash leaves the old or the new. Raises OSError.
+
+        Only the user who saved it may read it: a question may say much of who asks it.
+        """
         if self._folder.is_symlink():
             raise OSError(errno.ELOOP, "is a symbolic link, and what it leads to is not written", str(self._folder))
         self._folder.mkdir(exist_ok=True)
         fsync_folder(self._folder.parent)
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as stream:
-            stream.write(sealed(msgspec.json.decode(content)))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        fsync_folder(self._folder)
+        write_atomically(self._folder / f"{name}.json", sealed(msgspec.json.decode(content)), mode=0o600)

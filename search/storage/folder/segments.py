@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 
 from search.errors import IndexCorruptError
-from search.files import checksum, fsync_folder, sample_checksum
+from search.files import digest, fsync_folder, sample_digest
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.faiss_index import VectorIndex
+from search.storage.folder.folder_manifest import Outdated, VectorSegment
 from search.storage.folder.sqlite_reader import StoreReader
-from search.storage.manifest import Outdated, VectorSegment
 from search.storage.rows import Pmids, Vectors
 
 __all__ = ["SEGMENT_FILES", "Segment", "open_segment", "replaceable", "with_outdated", "write_segment"]
@@ -67,7 +67,7 @@ def replaceable(segments: tuple[VectorSegment, ...], newer: int) -> int:
 def open_segment(folder: Path, part: VectorSegment, dimension: int) -> Segment:
     """Open a segment in a time that does not depend on its size; a kind that is not memory-mapped is read aside.
 
-    Its length and a sample of its bytes are held against the manifest, and all of its list of outdated PMIDs. Raises
+    Its length and a sample of its bytes are compared with the manifest, as is all of its list of outdated PMIDs. Raises
     IndexCorruptError if they do not fit; what a sample misses, the first search or `verify` finds.
     """
     path = folder / part.file
@@ -92,7 +92,7 @@ def write_segment(
     count = store.count_vectors_since(since, change)
     if not count:
         return None
-    dimension = int(store.settings()["dimension"])
+    dimension = store.dimension
     sample = _training_sample(store, since, change, ann.training_size(count, dimension))
 
     def batches() -> Iterator[tuple[Pmids, Vectors]]:
@@ -115,8 +115,8 @@ def write_segment(
         change=change,
         count=index.count,
         size=path.stat().st_size,
-        checksum=checksum(path),
-        sample=sample_checksum(path),
+        checksum=digest(path),
+        sample=sample_digest(path),
     )
 
 
@@ -133,7 +133,7 @@ def with_outdated(folder: Path, number: int, part: VectorSegment, changed: Pmids
     pmids = np.union1d(known, newer)
     temporary.write_bytes(pmids.astype("<i8").tobytes())
     _settle(temporary, path)
-    return msgspec.structs.replace(part, outdated=Outdated(path.name, len(pmids), checksum(path)))
+    return msgspec.structs.replace(part, outdated=Outdated(path.name, len(pmids), digest(path)))
 
 
 def _settle(temporary: Path, path: Path) -> None:
@@ -148,7 +148,7 @@ def _read_outdated(folder: Path, outdated: Outdated) -> Pmids:
     path = folder / outdated.file
     if not path.exists():
         raise IndexCorruptError(f"{path} is missing; `search repair` rebuilds it")
-    if path.stat().st_size != outdated.count * 8 or checksum(path) != outdated.checksum:
+    if path.stat().st_size != outdated.count * 8 or digest(path) != outdated.checksum:
         raise IndexCorruptError(f"{path} is not the file the manifest describes; `search repair` rebuilds it")
     return np.fromfile(path, "<i8").astype(np.int64)
 
@@ -162,7 +162,7 @@ def _check_file(path: Path, part: VectorSegment) -> None:
         raise IndexCorruptError(
             f"{path} has {size} bytes and the manifest says {part.size}; `search repair` rebuilds it"
         )
-    if sample_checksum(path) != part.sample:
+    if sample_digest(path) != part.sample:
         raise IndexCorruptError(f"{path} is not the file the manifest describes; `search repair` rebuilds it")
 
 

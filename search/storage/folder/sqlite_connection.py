@@ -91,25 +91,30 @@ class Rows(sqlite3.Cursor):
             yield from rows
 
 
+_TRY_AGAIN = f"another process has been writing for over {BUSY_SECONDS:.0f} s, try again"
+_DAMAGED = "the file is damaged, restore it from a copy"
+#: By SQLite's primary result codes (`sqlite3.SQLITE_BUSY` and so on, which Python 3.10 does not name).
+_ADVICE = {
+    5: _TRY_AGAIN,
+    6: _TRY_AGAIN,
+    8: "check that the file and its folder can be written",
+    10: "check the disk, then run the same command again, what was committed is kept",
+    11: _DAMAGED,
+    13: "free some space and run the same command again, what was committed is kept",
+    14: "check that the file and its folder can be read and written",
+    26: _DAMAGED,
+}
+
+
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into StoreError with the file's name and, where there is something to do, what."""
     try:
         yield
     except UnicodeDecodeError as error:
-        # SQLite quotes what it found in a damaged file.
+        # SQLite quotes what it read in a damaged file.
         raise StoreError(f"{path} is damaged, restore it from a copy") from error
     except sqlite3.Error as error:
-        text = str(error)
-        advice = ""
-        if "full" in text:
-            advice = "; free some space and run the same command again, what was committed is kept"
-        elif "locked" in text:
-            advice = f"; another process has been writing for over {BUSY_SECONDS:.0f} s, try again"
-        elif "readonly" in text or "unable to open" in text:
-            advice = "; check that the file and its folder can be written"
-        elif "disk I/O" in text:
-            advice = "; check the disk, then run the same command again, what was committed is kept"
-        elif "malformed" in text or "not a database" in text:
-            advice = "; the file is damaged, restore it from a copy"
-        raise StoreError(f"{path}: {text}{advice}") from error
+        # The last byte is the kind of error, what stands before it the details.
+        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        raise StoreError(f"{path}: {error}{f'; {advice}' if advice else ''}") from error

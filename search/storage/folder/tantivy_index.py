@@ -21,7 +21,6 @@ import numpy as np
 from search.article import Article
 from search.errors import IndexCorruptError
 from search.storage.bm25 import K1, MOST_WORDS, analyzer, idf, length_norm, lexical_text, words
-from search.storage.folder.members import are_among
 from search.storage.folder.tantivy_tokens import (
     TantivyTokens,
     add_token_fields,
@@ -29,9 +28,10 @@ from search.storage.folder.tantivy_tokens import (
     fill_tokens,
     register_tokens,
 )
+from search.storage.members import are_among
 from search.storage.rows import Pmids, Vectors
 
-__all__ = ["LexicalIndex", "LexicalWriter", "PendingLexical", "tokens_of_unmerged", "unmerged_tokens"]
+__all__ = ["LexicalIndex", "LexicalWriter", "UnmergedLexical", "tokens_of_unmerged", "unmerged_tokens"]
 
 _HEAP_BYTES = 64_000_000
 
@@ -70,12 +70,12 @@ class LexicalIndex:
         if not (folder / "meta.json").exists():
             raise IndexCorruptError(f"{folder} is missing or incomplete; `search repair` rebuilds it")
         self._folder = folder
-        with self._damage_told():
+        with self._reporting_damage():
             self._index = _open(folder)
             self._searcher = self._index.searcher()
 
     @contextmanager
-    def _damage_told(self) -> Iterator[None]:
+    def _reporting_damage(self) -> Iterator[None]:
         """Raise IndexCorruptError for what tantivy cannot read: it raises or panics, which is no Exception."""
         try:
             yield
@@ -89,7 +89,7 @@ class LexicalIndex:
     @property
     def count(self) -> int:
         """How many articles it holds."""
-        with self._damage_told():
+        with self._reporting_damage():
             return int(self._searcher.num_docs)
 
     def search(
@@ -124,12 +124,12 @@ class LexicalIndex:
     def tokens(self, outdated: Pmids, unmerged: Any) -> TantivyTokens:
         """Return the tokens of its articles but the outdated, and of those in an index in memory."""
         nothing: Pmids = np.empty(0, np.int64)
-        return TantivyTokens(_schema(), [(self._index, outdated), (unmerged, nothing)], self._damage_told)
+        return TantivyTokens(_schema(), [(self._index, outdated), (unmerged, nothing)], self._reporting_damage)
 
     def idf(self, found: Iterable[str], beyond: int = 0) -> dict[str, float]:
         """Return the inverse document frequency of words, `beyond` being documents that are counted besides."""
         total = self.count + beyond
-        with self._damage_told():
+        with self._reporting_damage():
             frequency = {word: int(self._searcher.doc_freq("text", word)) for word in found}
         return {word: idf(total, number) if number < total else 0.0 for word, number in frequency.items()}
 
@@ -145,7 +145,7 @@ class LexicalIndex:
             asked *= 4
 
     def _top(self, query: Any, limit: int) -> tuple[Pmids, Vectors]:
-        with self._damage_told():
+        with self._reporting_damage():
             hits = self._searcher.search(query, limit=max(limit, 1), count=False).hits
             addresses = [address for _, address in hits]
             found = self._searcher.fast_field_values("pmid", addresses) if hits else []
@@ -185,7 +185,7 @@ def _kept(pmids: Pmids, allowed: Pmids | None, excluded: Pmids | None) -> Any:
     return keep
 
 
-class PendingLexical:
+class UnmergedLexical:
     """BM25 over articles that are not in a generation yet, with the generation's word frequencies."""
 
     def __init__(self, articles: Iterable[Article], base: LexicalIndex | None) -> None:
@@ -196,7 +196,7 @@ class PendingLexical:
         self._own = Counter(word for counts in self._counts.values() for word in counts)
 
     def scores(self, question: str, allowed: Pmids | None = None) -> dict[int, float]:
-        """Return the BM25 of each pending article that shares a word with the question."""
+        """Return the BM25 of each unmerged article that shares a word with the question."""
         asked = Counter(words(question)[:MOST_WORDS])
         weights = self._weights(asked)
         keep = None if allowed is None else set(allowed.tolist())

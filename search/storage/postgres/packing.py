@@ -46,7 +46,7 @@ def vector_text(vector: Vectors) -> str:
 def pack_words(counts: Mapping[str, int]) -> bytes:
     """Return words as a `tsvector` in which each word has as many places as it is there times: 1, 2, 3, ...
 
-    The places are no positions in the text. They carry the number of times, which BM25 needs (`words.py`).
+    The places are not positions in the text. They carry the number of times, which BM25 needs (`postgres_bm25`).
     """
     parts = [struct.pack(">i", len(counts))]
     parts += [word.encode() + b"\0" + _PLACES[min(times, _MOST_PLACES)] for word, times in counts.items()]
@@ -61,10 +61,10 @@ def _decoded(code: int) -> int:
     return 24 + (bits if shift < 0 else (bits | 8) << shift)
 
 
-#: The lengths in words that tantivy tells apart: a text counts as long as the next one below.
+#: The lengths in words that tantivy distinguishes: a text counts as long as the next one below.
 LENGTHS = [_decoded(code) for code in range(256)]
 
 
-def rounded_length(words: int) -> int:
+def rounded_length(count: int) -> int:
     """Return a length in words as tantivy counts it: exact up to 40, then to about an eighth."""
-    return LENGTHS[bisect_right(LENGTHS, words) - 1]
+    return LENGTHS[bisect_right(LENGTHS, count) - 1]

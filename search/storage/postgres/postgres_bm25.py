@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from search.storage.bm25 import K1, MOST_WORDS, B, idf, words
-from search.storage.folder.sqlite_conditions import Condition
+from search.storage.conditions import Condition
 from search.storage.postgres.postgres_store import PgStoreReader
 from search.storage.rows import Pmids, Vectors
 
@@ -66,38 +66,38 @@ class WordSearch:
         are allowed it is simpler to read all of these that have a word.
         """
         weights = self._weights(question)
-        found: list[tuple[int, float]] = []
-        bound, asked = 0.0 if few else _FIRST_BOUND * sum(weights.values()), ""
+        best: list[tuple[int, float]] = []
+        bound, last_query = 0.0 if few else _FIRST_BOUND * sum(weights.values()), ""
         while weights:
-            needed = reaching(weights, bound)
-            if needed != asked:
-                found, asked = self._scored(weights, needed, allowed, limit), needed
-            last = found[limit - 1][1] if len(found) >= limit else 0.0
+            query = reaching(weights, bound)
+            if query != last_query:
+                best, last_query = self._scored(weights, query, allowed, limit), query
+            last = best[limit - 1][1] if len(best) >= limit else 0.0
             if last >= bound or bound <= min(weights.values()):
                 break
             bound = max(last, bound * _LOWERED)
-        return np.array([pmid for pmid, _ in found], np.int64), np.array([score for _, score in found], np.float32)
+        return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
 
     def scores(self, question: str, pmids: Iterable[int]) -> dict[int, float]:
         """Return the BM25 of some articles; one that shares no word with the question is left out."""
-        wanted = [int(pmid) for pmid in pmids]
+        scored = [int(pmid) for pmid in pmids]
         weights = self._weights(question)
-        if not weights or not wanted:
+        if not weights or not scored:
             return {}
-        any_word = reaching(weights, 0.0)
-        return dict(self._scored(weights, any_word, ("w.pmid = ANY(%s)", [wanted]), len(wanted), joined=False))
+        only = Condition("w.pmid = ANY(%s)", (scored,))
+        return dict(self._scored(weights, reaching(weights, 0.0), only, len(scored), joined=False))
 
     def _weights(self, question: str) -> dict[str, float]:
         """Return the most that each word of a question can give: its inverse document frequency times k1 + 1."""
-        asked = Counter(words(question)[:MOST_WORDS])
+        counts = Counter(words(question)[:MOST_WORDS])
         rows = self._store.query(
             "SELECT q.word, coalesce(c.articles, 0) + (SELECT count(*) FROM words AS w WHERE w.change > %s AND "
             "w.words @@ q.query::tsquery) FROM unnest(%s::text[], %s::text[]) AS q (word, query) "
             "LEFT JOIN word_counts AS c USING (word)",
-            [self._counted.change, list(asked), [_lexeme(word) for word in asked]],
+            [self._counted.change, list(counts), [_lexeme(word) for word in counts]],
         )
         total = self._articles
-        return {word: (1 + K1) * asked[word] * idf(total, number) for word, number in rows if 0 < number <= total}
+        return {word: (1 + K1) * counts[word] * idf(total, number) for word, number in rows if 0 < number <= total}
 
     def _scored(
         self,
@@ -111,7 +111,7 @@ class WordSearch:
         """Return the best of the articles that a query of full text finds, and that pass a condition."""
         # times / (times + norm), said so that the times need be computed only once.
         part = f"%s::float8 * (1 - b.norm / ({_TIMES} + b.norm))"
-        text, values = condition or ("true", [])
+        text, values = (condition.sql, condition.parameters) if condition else ("true", ())
         # OFFSET 0 keeps the planner from sorting all that have the words, their words with them, before it filters.
         sql = (
             f"SELECT pmid, score FROM (SELECT w.pmid, {' + '.join([part] * len(weights))} AS score "

@@ -8,62 +8,70 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from search.storage.folder.sqlite_conditions import Condition
+from search.storage.conditions import NONE, Condition
 
 __all__ = ["PgConditions", "clean"]
-
-_NEVER: Condition = ("false", [])
 
 
 class PgConditions:
     """The conditions for PostgreSQL; `rows` runs a query."""
 
-    has_abstract: Condition = ("a.has_abstract", [])
-    free_full_text: Condition = ("a.free_full_text", [])
-    retracted: Condition = ("a.retracted", [])
+    has_abstract = Condition("a.has_abstract")
+    free_full_text = Condition("a.free_full_text")
+    retracted = Condition("a.retracted")
 
     def __init__(self, rows: Callable[[str, Sequence[object]], Iterable[Any]]) -> None:
         self._rows = rows
 
     def dates(self, first: int, last: int) -> Condition:
         """Articles that can have appeared between two days (yyyymmdd), inclusive."""
-        return "a.date_first > 0 AND a.date_first <= %s AND a.date_last >= %s", [last, first]
+        return Condition("a.date_first > 0 AND a.date_first <= %s AND a.date_last >= %s", (last, first))
 
     def added_since(self, day: int) -> Condition:
         """Articles that were added on a day (yyyymmdd) or later."""
-        return "a.added >= %s", [day]
+        return Condition("a.added >= %s", (day,))
+
+    def added_after(self, change: int) -> Condition:
+        """Articles that were first added after a change number."""
+        return Condition("a.added_change > %s", (change,))
 
     def journals(self, keys: Iterable[str]) -> Condition:
         """Articles in any of some journals."""
-        ids = self._ids("SELECT journal FROM journal_keys WHERE key = ANY(%s)", [[clean(key) for key in keys]])
-        return ("a.journal = ANY(%s)", [ids]) if ids else _NEVER
+        ids = self._ids("SELECT journal FROM journal_keys WHERE key = ANY(%s)", [list(map(clean, keys))])
+        return Condition("a.journal = ANY(%s)", (ids,)) if ids else NONE
 
-    def mesh(self, descriptor: str, *, major: bool) -> Condition:
-        """Articles with a MeSH heading, by its name or UI; with `major`, as one of their main points."""
-        name = clean(descriptor)
-        return self._having("kind = 'mesh' AND (name = %s OR ui = %s)", [name, name], major)
+    def terms(self, kind: str, names: Iterable[str], *, major: bool = False) -> Condition:
+        """Articles with any of some terms of a kind (`mesh`, `type`, `language`), by name or UI.
 
-    def qualifier(self, qualifier: str, descriptor: str, *, major: bool) -> Condition:
-        """Articles with a MeSH heading that has a qualifier."""
-        name, parent = clean(qualifier), clean(descriptor)
-        return self._having(
-            "kind = 'qualifier' AND (name = %s OR ui = %s) AND (parent_name = %s OR parent_ui = %s)",
-            [name, name, parent, parent],
-            major,
+        With `major`, only where the term is one of the article's main points.
+        """
+        listed = list(map(clean, names))
+        # Hash indexes find single values only, so the values are joined.
+        query = " UNION ".join(
+            f"SELECT t.id FROM unnest(%s::text[]) AS n (value) JOIN terms AS t ON t.{column} = n.value "
+            "WHERE t.kind = %s"
+            for column in ("name", "ui")
         )
+        return self._having(query, [listed, kind, listed, kind], major)
 
-    def names(self, kind: str, names: Iterable[str]) -> Condition:
-        """Articles with any of some terms of a kind (`type`, `language`), by name or UI."""
-        wanted = [clean(name) for name in names]
-        return self._having("kind = %s AND (name = ANY(%s) OR ui = ANY(%s))", [kind, wanted, wanted])
+    def qualifiers(self, pairs: Iterable[tuple[str, str]], *, major: bool = False) -> Condition:
+        """Articles with any of some (qualifier, descriptor) pairs, each by name or UI."""
+        columns = [list(map(clean, column)) for column in zip(*pairs, strict=True)]
+        query = " UNION ".join(
+            "SELECT t.id FROM unnest(%s::text[], %s::text[]) AS p (own, parent) "
+            f"JOIN terms AS t ON t.{own} = p.own AND (t.parent_name = p.parent OR t.parent_ui = p.parent) "
+            "WHERE t.kind = 'qualifier'"
+            for own in ("name", "ui")
+        )
+        return self._having(query, [*columns, *columns], major)
 
     def pmids(self, pmids: Iterable[int]) -> Condition:
         """Articles with these PMIDs and no others."""
-        return "a.pmid = ANY(%s::bigint[])", [sorted(pmids)]
+        return Condition("a.pmid = ANY(%s::bigint[])", (sorted(pmids),))
 
-    def _having(self, term: str, parameters: list[object], major: bool = False) -> Condition:
-        ids = self._ids(f"SELECT id FROM terms WHERE {term}", parameters)
-        return (f"a.{'major' if major else 'terms'} && %s::integer[]", [ids]) if ids else _NEVER
+    def _having(self, query: str, parameters: Sequence[object], major: bool) -> Condition:
+        ids = self._ids(query, parameters)
+        return Condition(f"a.{'major' if major else 'terms'} && %s::integer[]", (ids,)) if ids else NONE
 
     def _ids(self, sql: str, parameters: Sequence[object]) -> list[int]:
         return sorted({number for (number,) in self._rows(sql, parameters)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from search.config import PostgresConfig
 from search.errors import IndexFolderError, StoreError
@@ -45,6 +45,10 @@ _ONLY_READS = (
     "what answers is a replica, which only reads; bring the primary back or promote the replica "
     "(`SELECT pg_promote()`), and run the same command again"
 )
+
+#: What libpq, which has no code for it, says of a connection that the server refuses, and of a replica that only reads.
+_REFUSED = ("authentication failed", "does not exist")
+_READ_ONLY = "session is read-only"
 
 _ADVICE = {
     "53100": "free some space on the server and run the same command again, what was committed is kept",
@@ -150,27 +154,24 @@ def is_lost(error: BaseException) -> bool:
 
 
 def may_try_again(error: BaseException) -> bool:
-    """Whether the same work may succeed when it is done anew: a lost connection, or two that were in each other's way.
+    """Whether the same work may succeed when it is repeated: a lost connection, or two that blocked each other.
 
-    What no waiting mends (a wrong password, a database there is not) is told at once.
+    What no waiting mends (a wrong password, a database that does not exist) is reported at once.
     """
     if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
         return True
-    text = str(error)
-    return is_lost(error) and not any(hopeless in text for hopeless in ("authentication failed", "does not exist"))
+    return is_lost(error) and not any(text in str(error) for text in _REFUSED)
 
 
 def patiently(work: Callable[[], _Result], seconds: float) -> _Result:
-    """Return what some work returns; try it anew for so many seconds while that may help."""
-    started, wait = time.monotonic(), _FIRST_WAIT
-    while True:
-        try:
-            return work()
-        except psycopg.Error as error:
-            if not may_try_again(error) or time.monotonic() - started + wait > seconds:
-                raise
-        time.sleep(wait * random.uniform(0.5, 1.0))
-        wait = min(2 * wait, _LONGEST_WAIT)
+    """Return what some work returns; repeat it for so many seconds while that may help."""
+    retrying = Retrying(
+        retry=retry_if_exception(may_try_again),
+        stop=stop_before_delay(seconds),
+        wait=wait_random_exponential(_FIRST_WAIT, _LONGEST_WAIT),
+        reraise=True,
+    )
+    return retrying(work)
 
 
 @contextmanager
@@ -189,10 +190,10 @@ def refusals(name: str) -> Iterator[None]:
         # What libpq says of a host that cannot be reached goes on for every address of it.
         text = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
         state = error.sqlstate or ""
-        if state == "3D000" or (not state and "does not exist" in text):
+        if state == "3D000" or (not state and _REFUSED[1] in text):
             raise IndexFolderError(f"{name}: {text}; make it with `createdb`, or correct the address") from error
         advice = _ADVICE.get(state)
-        if "session is read-only" in str(error):
+        if _READ_ONLY in str(error):
             advice = _ONLY_READS
         if advice is None and is_lost(error):
             advice = "the server cannot be reached or went away; run the same command again, what was committed is kept"

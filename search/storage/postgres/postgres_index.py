@@ -1,4 +1,4 @@
-"""An index in a database: making it, reading it, writing it, and bringing its search structures up to date."""
+"""An index in a database: making it, reading it, writing it, and bringing its search indexes up to date."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import psycopg
 
 from search.config import PostgresConfig
 from search.errors import IndexFolderError, SearchError
-from search.storage.folder.folder_verify import check_articles, check_vectors
-from search.storage.manifest import Manifest
+from search.storage.manifest import Manifest, check_format
 from search.storage.nlm_ledger import NlmLedger
 from search.storage.postgres.address import PgAddress
 from search.storage.postgres.postgres_connection import Connection, await_replica, connect, open_pool, refusals
 from search.storage.postgres.postgres_saved import SavedTable
-from search.storage.postgres.postgres_schema import MIGRATIONS
 from search.storage.postgres.postgres_store import PgStoreReader
 from search.storage.postgres.postgres_view import PgView
 from search.storage.postgres.postgres_writer import PgStoreWriter
-from search.storage.postgres.search_indexes import Structures
+from search.storage.postgres.search_indexes import SearchIndexes
+from search.storage.verify import check_articles, check_vectors
 
 __all__ = ["PgIndexReader", "PgIndexWriter", "create_schema", "has_index", "verify_database"]
 
@@ -50,14 +49,7 @@ def create_schema(address: PgAddress, config: PostgresConfig, manifest: Manifest
         raise IndexFolderError(f"{address.name} has pgvector {row and row[0]}, and 0.8 or later is needed")
     writer = PgStoreWriter(address, config)
     try:
-        writer.migrate()
-        writer.set_vector_format(manifest.dimension, manifest.vectors)
-
-        def work(_: int) -> None:
-            writer.put_setting("quantization", config.quantization)
-            writer.put_setting("manifest", msgspec.json.encode(manifest).decode())
-
-        writer.transact(work)
+        writer.create(manifest, config.quantization)
         await_replica(address, config, writer.change())
     finally:
         writer.close()
@@ -68,15 +60,12 @@ def _settings(connection: Connection) -> dict[str, str]:
 
 
 def _manifest(address: PgAddress, store: PgStoreReader) -> Manifest:
-    """Read what an index is. Raises IndexFolderError if there is none, or it is of a newer program."""
+    """Read what an index is. Raises IndexFolderError if there is none, or this program cannot read its tables."""
     if not store.has_table("settings") or "manifest" not in (settings := store.settings()):
-        raise IndexFolderError(f"{address.name}: an index is not there; `search add FILE` makes one")
-    unknown = {name for (name,) in store.query("SELECT name FROM migrations")} - MIGRATIONS.keys()
-    if unknown:
-        raise IndexFolderError(
-            f"{address.name} was written by a newer version of the program ({min(unknown)}); update the program"
-        )
-    return msgspec.json.decode(settings["manifest"], type=Manifest)
+        raise IndexFolderError(f"{address.name}: there is no index; `search add FILE` makes one")
+    content = msgspec.json.decode(settings["manifest"])
+    check_format(content, address.name)
+    return msgspec.convert(content, Manifest)
 
 
 class PgIndexReader:
@@ -129,38 +118,33 @@ class PgIndexWriter:
         try:
             with refusals(address.name):
                 _manifest(address, self.store)
-            self.store.migrate()
         except BaseException:
             self.store.close()
             raise
-        self._structures = Structures(self.store, address, config)
+        self._indexes = SearchIndexes(self.store, address, config)
 
     @property
     def ledger(self) -> NlmLedger:
         """What the index remembers of NLM."""
         return NlmLedger(self.store)
 
-    def pending(self) -> int:
-        """Return how many articles the statistics of words do not know of."""
-        return self._structures.pending()
-
     @property
     def manifest(self) -> Manifest:
         """What the index is."""
-        return msgspec.json.decode(self.store.settings()["manifest"], type=Manifest)
+        return self.store.manifest()
 
     def finish_copy(self) -> None:
-        """Note that the index is whole: it was made as a copy of another."""
+        """Note that the index is complete: it was made as a copy of another."""
         manifest = msgspec.structs.replace(self.manifest, copy_of=None)
-        self.store.transact(lambda _: self.store.put_setting("manifest", msgspec.json.encode(manifest).decode()))
+        self.store.transact(lambda _: self.store.put_manifest(manifest))
 
     def merge_if_due(self) -> bool:
-        """Bring the search structures up to date if so much is pending that searches would feel it."""
-        return self._structures.update_if_due()
+        """Update the search indexes if so much is unmerged that searches would feel it; return whether it was."""
+        return self._indexes.update_if_due()
 
-    def merge(self, *, anew: bool = False) -> None:
-        """Count words, and make the vector index where there are enough vectors; with `anew`, make all of it anew."""
-        self._structures.update(anew=anew)
+    def merge(self, *, rebuild: bool = False) -> None:
+        """Count words, and make the vector index where there are enough vectors; `rebuild` makes both again."""
+        self._indexes.update(rebuild=rebuild)
 
     def close(self, *, wait: bool = True) -> None:
         """Close the connection; with `wait`, once a replica that is read from has what was written."""
@@ -170,9 +154,9 @@ class PgIndexWriter:
 
 
 def verify_database(address: PgAddress, config: PostgresConfig) -> Iterator[str]:
-    """Yield what is wrong with an index, a sentence each; nothing if it is whole.
+    """Yield what is wrong with an index, a sentence each that says what to do; nothing if there are no problems.
 
-    Every document, the hash of its text and every vector is read, and the words are held against the documents.
+    Every document, the hash of its text and every vector is read, and the words are compared with the documents.
     PostgreSQL's own pages are checked by its tools (`pg_amcheck`, data checksums).
     """
     reader = PgIndexReader(address, config)
@@ -188,16 +172,15 @@ def verify_database(address: PgAddress, config: PostgresConfig) -> Iterator[str]
 
 
 def _words(store: PgStoreReader) -> Iterator[str]:
-    for table in ("documents", "words"):
-        rows = store.query(
-            f"SELECT coalesce(a.pmid, t.pmid) FROM articles AS a FULL JOIN {table} AS t USING (pmid) "
-            "WHERE a.pmid IS NULL OR t.pmid IS NULL LIMIT 20"
-        )
-        for (pmid,) in rows:
-            yield f"PMID {pmid}: articles and {table} do not hold the same; add it again, or delete it"
+    rows = store.query(
+        "SELECT coalesce(a.pmid, w.pmid) FROM articles AS a FULL JOIN words AS w USING (pmid) "
+        "WHERE a.pmid IS NULL OR w.pmid IS NULL LIMIT 20"
+    )
+    for (pmid,) in rows:
+        yield f"PMID {pmid}: articles and words do not hold the same; add it again, or delete it"
     invalid = store.query(
         "SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid "
         "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace"
     )
     for (name,) in invalid:
-        yield f"the index {name} was not finished; `search repair` makes it anew"
+        yield f"the index {name} was not finished; `search repair` makes it again"

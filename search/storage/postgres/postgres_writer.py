@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import msgspec
+from cachetools import LRUCache
+
+from search.article import Article
 from search.config import PostgresConfig
 from search.errors import StoreError
-from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
+from search.storage.article_tokens import tokens_of
+from search.storage.bm25 import lexical_text, words
+from search.storage.manifest import Manifest
 from search.storage.postgres.address import PgAddress
-from search.storage.postgres.packing import TYPES, pack_vectors
-from search.storage.postgres.postgres_conditions import clean
+from search.storage.postgres.packing import TYPES, pack_vectors, pack_words, rounded_length
 from search.storage.postgres.postgres_connection import connect, patiently, refusals
-from search.storage.postgres.postgres_schema import MIGRATIONS
-from search.storage.postgres.postgres_store import PgStoreReader
-from search.storage.postgres.postgres_tables import ArticleTables
-from search.storage.rows import ArticleRow, Copied, Outside, TextState, Vectors
+from search.storage.postgres.postgres_store import PgStoreReader, storable
+from search.storage.postgres.postgres_tokens import pack_tokens
+from search.storage.rows import ArticleRow, Term, Vectors, unpack
+from search.storage.schema import postgres_schema
+from search.storage.store import WritableStore
 
 __all__ = ["PgStoreWriter"]
 
@@ -30,9 +35,19 @@ _LOCK_TIMEOUT = 120_000
 _TOKENS_KEPT = 10_000
 #: PostgreSQL keeps a row's value in its place up to about so many bytes.
 _IN_PLACE = 7_000
+#: Ids of terms and journals that are kept in memory.
+_IDS_KEPT = 200_000
+
+_COLUMNS = {
+    "pmid": "int8", "change": "int8", "version": "int4", "revised": "int4", "sequence": "int4", "added": "int4",
+    "added_change": "int8", "date_first": "int4", "date_last": "int4", "journal": "int4", "has_abstract": "bool",
+    "free_full_text": "bool", "retracted": "bool", "stale": "bool", "text_hash": "bytea", "record_hash": "bytea",
+    "terms": "int4[]", "major": "int4[]",
+}  # fmt: skip
+_WORD_COLUMNS = {"pmid": "int8", "change": "int8", "tokens": "int4", "length": "int4", "words": "bytea"}
 
 
-class PgStoreWriter(PgStoreReader):
+class PgStoreWriter(PgStoreReader, WritableStore):
     """A writer of a store. Every method that writes is one transaction with one change number.
 
     Transactions of several writers follow one another, since each begins with the counter of changes: a reader that
@@ -41,13 +56,16 @@ class PgStoreWriter(PgStoreReader):
     has what was committed before: a replica that took the place of its primary may lack the last of it.
     """
 
+    SEVERAL_WRITERS: ClassVar[bool] = True
+
     def __init__(self, address: PgAddress, config: PostgresConfig) -> None:
         self.address = address
         self._config = config
         with refusals(address.name):
             super().__init__(connect(address, config, writable=True))
         self._in_transaction = False
-        self._tables = ArticleTables(self)
+        self._terms: LRUCache[Term, int] = LRUCache(_IDS_KEPT)
+        self._journals: LRUCache[str, int] = LRUCache(_IDS_KEPT)
         #: The token and the number of the last change of this writer's, and whether it is to be looked for.
         self._last: tuple[str, int] | None = None
         self._made_anew = False
@@ -61,40 +79,31 @@ class PgStoreWriter(PgStoreReader):
         """Close the connection."""
         self._connection.close()
 
-    def migrate(self) -> None:
-        """Apply the migrations that were not applied yet, one writer at a time."""
+    def create(self, manifest: Manifest, quantization: str) -> None:
+        """Make the tables for an index, all or nothing; nothing where another process has just made them."""
+        kind, number = TYPES[manifest.vectors]
+        # Where they lie does not matter to what is found, only to how fast: beside the row they are read at once.
+        storage = "PLAIN" if manifest.dimension * number.itemsize <= _IN_PLACE else "EXTERNAL"
         with refusals(self.address.name), self._connection.transaction():
-            self._connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtext(%s))", [f"search migrations {self.address.schema}"]
-            )
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied timestamptz DEFAULT now())"
-            )
-            applied = {name for (name,) in self._connection.execute("SELECT name FROM migrations")}
-            for name, sql in MIGRATIONS.items():
-                if name not in applied:
-                    self._connection.execute(sql)
-                    self._connection.execute("INSERT INTO migrations VALUES (%s)", [name])
+            execute = self._connection.execute
+            execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"search tables {self.address.schema}"])
+            if self.has_table("counter"):
+                return
+            execute(postgres_schema())
+            execute(f"ALTER TABLE vectors ALTER vector TYPE {kind}({int(manifest.dimension)})")
+            execute(f"ALTER TABLE vectors ALTER vector SET STORAGE {storage}")
+            settings = {
+                "dimension": str(manifest.dimension),
+                "vectors": manifest.vectors,
+                "quantization": quantization,
+                "manifest": msgspec.json.encode(manifest).decode(),
+            }
+            for key, value in settings.items():
+                execute("INSERT INTO settings VALUES (%s, %s)", [key, value])
 
-    def set_vector_format(self, dimension: int, dtype: str) -> None:
-        """Fix what vectors look like; done once, when an index is made."""
-
-        def work(_: int) -> None:
-            kind, number = TYPES[dtype]
-            self.query(f"ALTER TABLE vectors ALTER vector TYPE {kind}({int(dimension)})")
-            # Where they lie does not matter to what is found, only to how fast: beside the row they are read at once.
-            storage = "PLAIN" if dimension * number.itemsize <= _IN_PLACE else "EXTERNAL"
-            self.query(f"ALTER TABLE vectors ALTER vector SET STORAGE {storage}")
-            self.put_setting("dimension", str(dimension))
-            self.put_setting("vectors", dtype)
-
-        self.transact(work)
-
-    def put_setting(self, key: str, value: str) -> None:
-        """Set a setting; within a transaction."""
-        self.query(
-            "INSERT INTO settings VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [key, value]
-        )
+    def put_manifest(self, manifest: Manifest) -> None:
+        """Record what the index is; within a transaction."""
+        self.put_setting("manifest", msgspec.json.encode(manifest).decode())
 
     # Transactions ----------------------------------------------------------------------------------------------------
 
@@ -128,7 +137,7 @@ class PgStoreWriter(PgStoreReader):
                         self._connection.execute("INSERT INTO changes VALUES (%s, %s)", [token, change])
                         done.append(work(change))
             except BaseException:
-                self._tables.forget()
+                self._forget_ids()
                 raise
             finally:
                 self._in_transaction = False
@@ -163,14 +172,14 @@ class PgStoreWriter(PgStoreReader):
         if self._connection.closed or self._connection.broken:
             self._connection.close()
             # Another server may answer now, with other numbers for the terms that were last.
-            self._tables.forget()
+            self._forget_ids()
             self._made_anew = True
             self._connection = connect(self.address, self._config, writable=True)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Execute a statement of the ledger's for each row of parameters; within a transaction."""
+        """Execute a statement for each row of parameters; within a transaction."""
         with self._connection.cursor() as cursor:
-            cursor.executemany(sql.replace("?", "%s"), list(rows))
+            cursor.executemany(sql.replace("?", "%s"), [storable(row) for row in rows])
 
     def copy(self, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> None:
         """Add rows to a table by COPY; `columns` gives the type of each. Within a transaction."""
@@ -180,107 +189,45 @@ class PgStoreWriter(PgStoreReader):
             for row in rows:
                 copy.write_row(row)
 
-    # Articles and deletions ------------------------------------------------------------------------------------------
+    # Rows -------------------------------------------------------------------------------------------------------------
 
-    def plan(
-        self,
-        records: Iterable[ArticleRow | Outside | int],
-        *,
-        sequence: int | None = None,
-        restore: bool = False,
-        part: bool = False,
-    ) -> Plan:
-        """Decide what a batch of records does, by the rules of `search.storage.plan`."""
-        change = self.change()
-        plan = make_plan(self, records, sequence=sequence, restore=restore, part=part)
-        plan.basis = change
-        return plan
-
-    def apply(self, plan: Plan, vectors: Vectors | None = None) -> int:
-        """Write a plan and the vectors of `plan.to_encode`, all or nothing; return the change number.
-
-        Raises PlanOutdatedError if another writer has written since the plan was made what the plan speaks of.
-        """
-        waiting = {row.pmid for row in plan.to_encode} if vectors is None else set()
-
-        def work(change: int) -> int:
-            if plan.basis is not None and plan.basis < change - 1:
-                self._check(plan)
-            self.remove(plan.deletions, change, plan.sequence)
-            self.remove(plan.left, change, LEFT_PART)
-            self._tables.put(plan, change, waiting)
-            if vectors is not None:
-                self._put_vectors([(row.pmid, row.text_hash) for row in plan.to_encode], vectors, change)
-            return change
-
-        return self.transact(work)
-
-    def _check(self, plan: Plan) -> None:
-        """See whether others have changed any article that a plan speaks of."""
-        touched = [*plan.rows, *plan.deletions, *plan.confirmed, *plan.left, *plan.by_hand, *plan.seen_later]
-        changed = self.query(
-            "SELECT pmid FROM articles WHERE pmid = ANY(%s) AND change > %s "
-            "UNION SELECT pmid FROM vectors WHERE pmid = ANY(%s) AND change > %s "
-            "UNION SELECT pmid FROM tombstones WHERE pmid = ANY(%s) AND change > %s LIMIT 1",
-            [touched, plan.basis] * 3,
-        )
-        if changed:
-            raise PlanOutdatedError(f"PMID {changed[0][0]} was written by another process meanwhile")
-
-    def delete(self, pmids: Iterable[int]) -> int:
-        """Delete articles by hand and return how many there were; they stay deleted whatever is read later."""
-        wanted = set(pmids)
-
-        def work(change: int) -> int:
-            found = self.existing(wanted)
-            self.remove(wanted, change, 0)
-            return len(found)
-
-        return self.transact(work)
-
-    def text_hashes(self, pmids: Iterable[int]) -> dict[int, TextState]:
-        """Return, for each of these PMIDs that has an article, the hash of its text and whether a vector is missing."""
-        rows = self.query("SELECT pmid, text_hash, stale FROM articles WHERE pmid = ANY(%s)", [list(pmids)])
-        return {pmid: TextState(bytes(text_hash), stale) for pmid, text_hash, stale in rows}
-
-    def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:
-        """Store vectors of (pmid, text hash) pairs; one whose article has changed or gone since is left out.
-
-        Returns how many were stored.
-        """
-
-        def work(change: int) -> int:
-            current = self.held(pmid for pmid, _ in hashes)
-            keep = [
-                place
-                for place, (pmid, made_from) in enumerate(hashes)
-                if pmid in current and current[pmid].text_hash == made_from
-            ]
-            self._put_vectors([hashes[place] for place in keep], vectors[keep], change)
-            self.query("UPDATE articles SET stale = false WHERE pmid = ANY(%s)", [[hashes[place][0] for place in keep]])
-            return len(keep)
-
-        return self.transact(work)
-
-    def put_copied(self, copied: Sequence[Copied], vectors: Vectors) -> None:
-        """Put articles of another index in place of those of their PMIDs; within a transaction.
-
-        `vectors`, (n, dimension) float32, are those of the articles that have one, in their order.
-        """
-        change, pmids = self.change(), [article.row.pmid for article in copied]
-        self._tables.put_rows(
-            [article.row for article in copied],
-            change,
-            {article.row.pmid: (article.added, article.added_change) for article in copied},
-            {article.row.pmid: article.sequence for article in copied},
-            {article.row.pmid for article in copied if article.stale},
-        )
-        for table in ("tombstones", "vectors", "part_articles"):
+    def _forget(self, pmids: list[int]) -> None:
+        """Remove the words and tokens of articles."""
+        for table in ("words", "tokens"):
             self.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
-        encoded = [(article.row.pmid, article.vector_hash) for article in copied if article.vector_hash is not None]
-        self._put_vectors(encoded, vectors, change)
-        of_part = [(article.row.pmid,) for article in copied if article.of_part]
-        self.copy("part_articles", {"pmid": "int8"}, of_part)
+
+    def _put_rows(
+        self,
+        rows: Sequence[ArticleRow],
+        change: int,
+        added: Mapping[int, tuple[int, int]],
+        sequences: Mapping[int, int],
+        stale: set[int],
+    ) -> None:
+        pmids = [row.pmid for row in rows]
+        for table in ("articles", "documents", "words", "tokens"):
+            self.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
+        journals, terms = self._journal_ids(rows), self._term_ids(rows)
+        self.copy(
+            "articles",
+            _COLUMNS,
+            (
+                (
+                    row.pmid, change, row.version, row.revised, sequences[row.pmid], *added[row.pmid], row.date_first,
+                    row.date_last, journals[row.journal], row.has_abstract, row.free_full_text,
+                    row.retracted, row.pmid in stale, row.text_hash, row.record_hash,
+                    sorted({terms[term] for term, _ in row.terms}),
+                    sorted({terms[term] for term, major in row.terms if major}),
+                )
+                for row in rows
+            ),
+        )  # fmt: skip
+        columns = {"pmid": "int8", "document": "bytea"}
+        self.copy("documents", columns, ((row.pmid, row.document) for row in rows))
+        articles = [unpack(row.document) for row in rows]
+        self.copy("words", _WORD_COLUMNS, (_words(article, change) for article in articles))
+        tokens = ((article.pmid, pack_tokens(tokens_of(article))) for article in articles)
+        self.copy("tokens", {"pmid": "int8", "tokens": "bytea"}, tokens)
 
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
         packed = pack_vectors(vectors, self._fixed()["vectors"]) if len(vectors) else []
@@ -288,58 +235,56 @@ class PgStoreWriter(PgStoreReader):
         self.copy(
             "vectors",
             {"pmid": "int8", "change": "int8", "text_hash": "bytea", "vector": "bytea"},
-            ((pmid, change, made_from, row) for (pmid, made_from), row in zip(hashes, packed, strict=True)),
+            ((pmid, change, text_hash, row) for (pmid, text_hash), row in zip(hashes, packed, strict=True)),
         )
 
-    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
-        """Delete articles with a tombstone each; within a transaction."""
-        self._tables.remove(sorted(pmids), change, sequence)
-
-    # What is known, for planning -------------------------------------------------------------------------------------
-
-    def held(self, pmids: Iterable[int]) -> dict[int, Held]:
-        """Return what is known of those of the articles that are there."""
-        rows = self.query(
-            "SELECT pmid, version, revised, sequence, added, added_change, record_hash, text_hash FROM articles "
-            "WHERE pmid = ANY(%s)",
-            [list(pmids)],
-        )
-        return {pmid: Held(*rest) for pmid, *rest in rows}
-
-    def part_articles(self, pmids: Iterable[int]) -> set[int]:
-        """Return those of the articles that are there only because they belong to the part that is kept."""
-        return {pmid for (pmid,) in self.query("SELECT pmid FROM part_articles WHERE pmid = ANY(%s)", [list(pmids)])}
-
-    def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
-        """Return the hashes of the texts that the vectors of these articles were made from."""
-        return dict(self.query("SELECT pmid, text_hash FROM vectors WHERE pmid = ANY(%s)", [list(pmids)]))
-
-    def tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
-        """Return which of NLM's files deleted those of the articles that are deleted (0: by hand)."""
-        return dict(self.query("SELECT pmid, sequence FROM tombstones WHERE pmid = ANY(%s)", [list(pmids)]))
-
-    # The ledger ------------------------------------------------------------------------------------------------------
-
-    def begin_file(self, name: str, sha256: str) -> None:
-        """Note that a file is being read."""
-        self.transact(
-            lambda _: self.query(
-                "INSERT INTO files (name, sha256, complete, started, counts) VALUES (%s, %s, false, %s, '{}') "
-                "ON CONFLICT (name, sha256) DO UPDATE SET complete = false, started = excluded.started, error = NULL",
-                [clean(name), sha256, _now()],
+    def _term_ids(self, rows: Iterable[ArticleRow]) -> dict[Term, int]:
+        """Return the ids of terms, which never change once they are committed, from memory where known."""
+        terms = {term for row in rows for term, _ in row.terms}
+        ids = {term: self._terms[term] for term in terms if term in self._terms}
+        new = sorted(terms - ids.keys(), key=_key)
+        if new:
+            columns = list(map(list, zip(*map(_key, new), strict=True)))
+            listed = "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
+            names = "kind, name, ui, parent_name, parent_ui"
+            self.query(f"INSERT INTO terms ({names}) SELECT * FROM {listed} ON CONFLICT DO NOTHING", columns)
+            found = self.query(
+                f"SELECT w.number, t.id FROM {listed} WITH ORDINALITY AS w ({names}, number) JOIN terms AS t "
+                f"USING ({names})",
+                columns,
             )
-        )
+            ids.update({new[number - 1]: id for number, id in found})
+        self._terms.update(ids)
+        return ids
 
-    def finish_file(self, name: str, sha256: str, counts: Mapping[str, int], error: str | None = None) -> None:
-        """Note what came of a file; with `error`, that it could not be read to its end."""
-        self.transact(
-            lambda _: self.query(
-                "UPDATE files SET complete = %s, finished = %s, counts = %s, error = %s "
-                "WHERE name = %s AND sha256 = %s",
-                [error is None, _now(), json.dumps(dict(counts)), error and clean(error), clean(name), sha256],
-            )
-        )
+    def _journal_ids(self, rows: Iterable[ArticleRow]) -> dict[str | None, int]:
+        """Return the ids of journals, each known by all its keys; 0 for no journal."""
+        ids: dict[str | None, int] = {None: 0}
+        for keys in sorted({row.journal for row in rows if row.journal}):
+            if keys not in self._journals:
+                added = self.query(
+                    "INSERT INTO journals (keys) VALUES (%s) ON CONFLICT DO NOTHING RETURNING id", [keys]
+                )
+                if added:
+                    self.query(
+                        "INSERT INTO journal_keys SELECT unnest(%s::text[]), %s", [keys.split("\n"), added[0][0]]
+                    )
+                row = added or self.query("SELECT id FROM journals WHERE md5(keys) = md5(%s)", [keys])
+                self._journals[keys] = int(row[0][0])
+            ids[keys] = self._journals[keys]
+        return ids
+
+    def _forget_ids(self) -> None:
+        """Forget ids that may not have been committed."""
+        self._terms.clear()
+        self._journals.clear()
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+def _words(article: Article, change: int) -> tuple[int, int, int, int, bytes]:
+    counts = Counter(words(lexical_text(article)))
+    length = counts.total()
+    return article.pmid, change, length, rounded_length(length), pack_words(counts)
+
+
+def _key(term: Term) -> tuple[str, ...]:
+    return term.kind, term.name, term.ui, term.parent_name, term.parent_ui

@@ -7,20 +7,19 @@ import psycopg
 
 from search.config import PostgresConfig
 from search.errors import ConfigError
-from search.storage.manifest import Manifest
 from search.storage.postgres.address import PgAddress
 from search.storage.postgres.postgres_bm25 import WordStatistics
 from search.storage.postgres.postgres_connection import Connection, connect, refusals
 from search.storage.postgres.postgres_writer import PgStoreWriter
 
-__all__ = ["HNSW_FROM", "VECTOR_INDEX", "Structures", "index_expression"]
+__all__ = ["HNSW_FROM", "VECTOR_INDEX", "SearchIndexes", "index_expression"]
 
 #: From so many vectors on there is an HNSW index; up to there all are compared.
 HNSW_FROM = 20_000
 
 VECTOR_INDEX = "vectors_nearest"
 
-#: Count words anew once so much has changed, at least, and as a share of what there is.
+#: Count words again once so much has changed, at least, and as a share of what there is.
 _COUNT_AT_LEAST = 5_000
 _COUNT_AT_SHARE = 0.05
 
@@ -35,36 +34,36 @@ def index_expression(kind: str, dimension: int, quantization: str) -> str:
     return f"vector {kind}_ip_ops"
 
 
-class Structures:
-    """Keeps the search structures of an index up to date; one process at a time, and others go on meanwhile."""
+class SearchIndexes:
+    """Keeps the search indexes of an index up to date; one process at a time, while others read and write."""
 
     def __init__(self, store: PgStoreWriter, address: PgAddress, config: PostgresConfig) -> None:
         self._store = store
         self._address = address
         self._config = config
 
-    def pending(self) -> int:
+    def unmerged(self) -> int:
         """Return how many articles were written since words were counted."""
         counted = self._counted()
         return int(self._store.query("SELECT count(*) FROM words WHERE change > %s", [counted.change])[0][0])
 
     def update_if_due(self) -> bool:
-        """Update if so much is pending that searches would feel it, and tell whether that was so."""
-        if self.pending() < max(_COUNT_AT_LEAST, _COUNT_AT_SHARE * self._counted().articles):
+        """Update if so much is unmerged that searches would feel it, and tell whether that was so."""
+        if self.unmerged() < max(_COUNT_AT_LEAST, _COUNT_AT_SHARE * self._counted().articles):
             return False
         self.update()
         return True
 
-    def update(self, *, anew: bool = False) -> None:
+    def update(self, *, rebuild: bool = False) -> None:
         """Count words, make the vector index if there are enough vectors, and let the planner look at the tables."""
         with refusals(self._address.name), connect(self._address, self._config, writable=True) as connection:
-            key = f"search structures {self._address.schema}"
+            key = f"search indexes {self._address.schema}"
             row = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [key]).fetchone()
             if not (row and row[0]):
                 return  # Another process is at it, with much the same result.
             connection.execute(f"SET lock_timeout = {_BUILD_LOCK_TIMEOUT}")
-            self._count_words(anew=anew)
-            if anew:
+            self._count_words(rebuild=rebuild)
+            if rebuild:
                 connection.execute(f"DROP INDEX IF EXISTS {VECTOR_INDEX}")
             self._build(connection)
             for table in ("articles", "words", "vectors"):
@@ -73,7 +72,7 @@ class Structures:
     def _counted(self) -> WordStatistics:
         return msgspec.json.decode(self._store.settings().get("words", "{}"), type=WordStatistics)
 
-    def _count_words(self, *, anew: bool) -> None:
+    def _count_words(self, *, rebuild: bool) -> None:
         """Add the words of new articles to the counts; count all where much was replaced or deleted since."""
         known = self._counted()
 
@@ -82,7 +81,7 @@ class Structures:
             number, tokens = query("SELECT count(*), coalesce(sum(tokens), 0)::bigint FROM words")[0]
             (added,) = query("SELECT count(*) FROM words WHERE change > %s", [known.change])[0]
             since = known.change
-            if anew or not known.change or known.articles + added > 1.05 * number + 100:
+            if rebuild or not known.change or known.articles + added > 1.05 * number + 100:
                 query("DELETE FROM word_counts")
                 since = 0
             query(
@@ -95,14 +94,13 @@ class Structures:
                 number, tokens = known.articles + added, known.tokens + more
             counted = WordStatistics(change=change, articles=number, tokens=tokens)
             self._store.put_setting("words", msgspec.json.encode(counted).decode())
-            manifest = msgspec.json.decode(self._store.settings()["manifest"], type=Manifest)
-            manifest = msgspec.structs.replace(manifest, generation=manifest.generation + 1)
-            self._store.put_setting("manifest", msgspec.json.encode(manifest).decode())
+            manifest = self._store.manifest()
+            self._store.put_manifest(msgspec.structs.replace(manifest, generation=manifest.generation + 1))
 
         self._store.transact(work)
 
     def _build(self, connection: Connection) -> None:
-        """Make the HNSW index while others go on; one that was not finished is made anew."""
+        """Make the HNSW index while others continue; one that was not finished is made again."""
         valid = connection.execute(
             "SELECT i.indisvalid FROM pg_index AS i WHERE i.indexrelid = to_regclass(%s)", [VECTOR_INDEX]
         ).fetchone()

@@ -63,19 +63,19 @@ def test_what_passes_a_long_list_is_looked_up_and_the_list_not_gone_through():
     listed = np.arange(1, 2_000_001, 2)
     some = np.array([4, 5, 1_999_999, 9_000_001, 1])
     tracemalloc.start()
-    passing = Selection.of(listed).passing(some)
+    passing = Selection.listed(listed).passing(some, None)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert passing.tolist() == [5, 1_999_999, 1]
     assert most < 100_000, "as much memory was taken as for a copy of the list"
-    assert Selection.of(listed[:0]).passing(some).tolist() == []
+    assert Selection.listed(listed[:0]).passing(some, None).tolist() == []
 
 
 def test_a_search_compares_the_cells_it_looks_into(held, encoder):
     import faiss
 
     reader = IndexReader(held)
-    index = reader._segments[0].index
+    index = reader._parts.segments[0].index
     statistics = faiss.cvar.indexIVF_stats
     statistics.reset()
     with reader.view() as view:
@@ -103,7 +103,7 @@ def test_an_update_reads_and_writes_what_is_new(held, encoder, rows_read, monkey
 
 
 def test_opening_reads_a_sample_of_a_large_file(held, monkeypatch, tmp_path):
-    from search.files import sample_checksum
+    from search.files import sample_digest
 
     path = tmp_path / "large"
     with path.open("wb") as stream:
@@ -130,7 +130,7 @@ def test_opening_reads_a_sample_of_a_large_file(held, monkeypatch, tmp_path):
             return data
 
     monkeypatch.setattr(type(path), "open", lambda self, mode: Counting(real(self, mode)))
-    assert sample_checksum(path) == sample_checksum(path)
+    assert sample_digest(path) == sample_digest(path)
     assert sum(read) <= 2 * 64 * (1 << 16) and np.all(np.array(read) <= 1 << 16)
 
 

@@ -1,39 +1,45 @@
 """An index folder: what is committed is found, whatever is merged yet, and damage is told in words."""
 
-import json
 import multiprocessing
 import os
 
+import msgspec
 import numpy as np
 import pytest
 from helpers import article, put
 
 from search.errors import IndexCorruptError, IndexFolderError, IndexLockedError
+from search.files import sealed
+from search.storage.conditions import Condition
 from search.storage.folder import faiss_index as ann_module
+from search.storage.folder.folder_manifest import read_manifest, write_manifest
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_writer import IndexWriter, create_folder
-from search.storage.folder.selection import Selection
-from search.storage.manifest import read_manifest
+from search.storage.folder.sqlite_reader import StoreReader
 
 
 def words(number):
     return " ".join(f"w{(number * prime) % 97}" for prime in (3, 5, 7, 11, 13)) + f" only{number}"
 
 
+def listed(view, pmids):
+    return view.select(lambda conditions: conditions.pmids(pmids.tolist()))
+
+
 def nearest(folder, encoder, question, limit=5, allowed=None):
     reader = IndexReader(folder)
     with reader.view() as view:
         pmids, scores = view.nearest(
-            encoder.encode([question]), limit, allowed=None if allowed is None else Selection.of(allowed)
+            encoder.encode([question]), limit, allowed=None if allowed is None else listed(view, allowed)
         )[0]
     reader.close()
     return pmids.tolist(), scores
 
 
 def brute_force(folder, encoder, question, limit=5, allowed=None):
-    reader = IndexReader(folder)
-    pmids, vectors = reader.store.vectors(reader.store.pmids().tolist())
-    reader.close()
+    store = StoreReader(folder / "articles.db")
+    pmids, vectors = store.vectors(store.pmids().tolist())
+    store.close()
     if allowed is not None:
         keep = np.isin(pmids, allowed)
         pmids, vectors = pmids[keep], vectors[keep]
@@ -122,25 +128,25 @@ def test_a_damaged_vector_file_is_refused(folder, encoder, damage, message):
 
 
 def test_parts_of_two_indexes_are_refused(folder, encoder, tmp_path):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "dimension": 7, "checksum": None}))
-    with pytest.raises(IndexCorruptError, match="32 dimensions and the manifest says 7"):
+    manifest = read_manifest(folder)
+    write_manifest(folder, msgspec.structs.replace(manifest, dimension=7))
+    with pytest.raises(IndexCorruptError, match="32 dimensions .* and the manifest says 7"):
         IndexReader(folder)
 
 
 def test_folders_that_are_no_index(folder, tmp_path):
-    with pytest.raises(IndexFolderError, match="is not there"):
+    with pytest.raises(IndexFolderError, match="does not exist"):
         read_manifest(tmp_path / "nowhere")
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "notes.txt").write_text("mine")
-    with pytest.raises(IndexFolderError, match=r"no index: it holds no manifest\.json"):
+    with pytest.raises(IndexFolderError, match=r"not an index: it has no manifest\.json"):
         read_manifest(tmp_path / "else")
     with pytest.raises(IndexFolderError, match=r"not empty .*notes\.txt"):
         create_folder(tmp_path / "else", read_manifest(folder))
     (folder / "manifest.json").write_text("{")
     with pytest.raises(IndexCorruptError, match=r"manifest\.json is damaged"):
         read_manifest(folder)
-    (folder / "manifest.json").write_text('{"format": 99}')
+    (folder / "manifest.json").write_bytes(sealed({"format": 99}))
     with pytest.raises(IndexFolderError, match="format 99"):
         read_manifest(folder)
 
@@ -174,14 +180,14 @@ def test_a_filter_is_listed_only_where_looking_at_the_nearest_is_not_enough(fold
     passing = np.array([pmid for pmid in range(1, 1600) if pmid % every == 1])
     reader = IndexReader(folder)
     with reader.view() as view:
-        selection = view.select(lambda conditions: (f"a.pmid % {every} = 1", []))
+        selection = view.select(lambda conditions: Condition(f"a.pmid % {every} = 1"))
         found, scores = view.nearest(encoder.encode([words(33)]), 12, allowed=selection)[0]
         assert selection.is_listed == (every == 400)
-        selection = view.select(lambda conditions: (f"a.pmid % {every} = 1", []))
-        by_words, _ = view.words_nearest(words(33), 3, allowed=selection)
-        listed = view.words_nearest(words(33), 3, allowed=Selection.of(passing))[0]
+        selection = view.select(lambda conditions: Condition(f"a.pmid % {every} = 1"))
+        by_words, _ = view.bm25(words(33), 3, allowed=selection)
+        by_list = view.bm25(words(33), 3, allowed=listed(view, passing))[0]
     reader.close()
     expected, cosines = brute_force(folder, encoder, words(33), 12, passing)
     assert found.tolist() == expected
     assert scores == pytest.approx(cosines, abs=1e-6)
-    assert by_words.tolist() == listed.tolist()
+    assert by_words.tolist() == by_list.tolist()

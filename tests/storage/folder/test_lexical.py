@@ -109,10 +109,10 @@ def test_what_is_pending_is_found_by_its_words(folder, encoder):
     writer.close()
     reader = IndexReader(folder)
     with reader.view() as view:
-        assert view.words_nearest("aspirin", 10)[0].tolist() == [9]
-        assert view.words_nearest("zebra", 10)[0].tolist() == [9]
-        assert view.words_nearest("bowel", 10)[0].tolist() == [3]
-        assert set(view.words_scores("aspirin colonoscopy", np.array([1, 2, 3, 9]))) == {3, 9}
+        assert view.bm25("aspirin", 10)[0].tolist() == [9]
+        assert view.bm25("zebra", 10)[0].tolist() == [9]
+        assert view.bm25("bowel", 10)[0].tolist() == [3]
+        assert set(view.bm25_scores("aspirin colonoscopy", np.array([1, 2, 3, 9]))) == {3, 9}
     reader.close()
 
 

@@ -1,7 +1,5 @@
 """Segments: a small update writes little beside a large index, and whatever is merged when, the same is found."""
 
-import json
-
 import numpy as np
 import pytest
 from helpers import article, put
@@ -14,12 +12,11 @@ from search.storage.folder import compaction as compaction_module
 from search.storage.folder import faiss_index as ann_module
 from search.storage.folder import folder_writer as writer_module
 from search.storage.folder import segments as segments_module
+from search.storage.folder.folder_manifest import FolderManifest, VectorSegment, read_manifest
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_verify import verify
 from search.storage.folder.folder_writer import IndexWriter, create_folder
 from search.storage.folder.segments import replaceable
-from search.storage.folder.selection import Selection
-from search.storage.manifest import Manifest, VectorSegment, read_manifest
 
 WORDS = [f"w{number}" for number in range(12)]
 
@@ -35,16 +32,17 @@ def tiny(monkeypatch):
 def new_index(folder, encoder):
     create_folder(
         folder,
-        Manifest(model="words", fingerprint="w", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float16"),
+        FolderManifest(
+            model="words", fingerprint="w", dimension=encoder.dimension, text_rule=TEXT_RULE, vectors="float16"
+        ),
     )
     return folder
 
 
 def found(reader, encoder, question, limit=8, allowed=None):
     with reader.view() as view:
-        pmids, scores = view.nearest(
-            encoder.encode([question]), limit, allowed=None if allowed is None else Selection.of(allowed)
-        )[0]
+        selection = None if allowed is None else view.select(lambda sql: sql.pmids(allowed.tolist()))
+        pmids, scores = view.nearest(encoder.encode([question]), limit, allowed=selection)[0]
         wanted, vectors = view.store.vectors(view.store.pmids().tolist())
     if allowed is not None:
         keep = np.isin(wanted, allowed)
@@ -61,7 +59,7 @@ steps = st.lists(
         st.tuples(st.just("put"), st.lists(st.integers(1, 90), min_size=1, max_size=25)),
         st.tuples(st.just("delete"), st.lists(st.integers(1, 90), min_size=1, max_size=12)),
         st.tuples(
-            st.sampled_from(["due", "merge", "anew", "store", "restore"]), st.lists(st.integers(1, 90), max_size=4)
+            st.sampled_from(["due", "merge", "rebuild", "store", "restore"]), st.lists(st.integers(1, 90), max_size=4)
         ),
     ),
     max_size=14,
@@ -91,7 +89,7 @@ def test_the_same_is_found_whatever_is_merged_when(tmp_path_factory, encoder, ti
         elif step == "due":
             writer.merge_if_due()
         else:
-            writer.merge(anew=step == "anew")
+            writer.merge(rebuild=step == "rebuild")
         writer.close()
         found(reader, encoder, f"{WORDS[number % 12]} {WORDS[5]}")
         found(reader, encoder, WORDS[3], allowed=np.array(sorted(allowed)))
@@ -207,29 +205,6 @@ def test_what_goes_wrong_aside_is_told_and_nothing_is_lost(folder, encoder, tiny
     IndexWriter(folder).close()
 
 
-def test_an_index_of_the_first_format_is_read_and_written_on(folder, encoder):
-    put(folder, encoder, *[article(pmid, f"{WORDS[pmid % 12]} only{pmid}") for pmid in range(1, 40)], merge=True)
-    from search.files import folder_checksum
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (segment,) = manifest.pop("vector_segments")
-    del manifest["vector_change"], segment["since"], segment["outdated"]
-    lexical = manifest["lexical_part"]
-    del lexical["checksums"]
-    lexical["checksum"] = folder_checksum(folder / lexical["folder"])
-    manifest |= {"format": 1, "vector_part": segment}
-    del manifest["checksum"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    assert list(verify(folder)) == []
-    reader = IndexReader(folder)
-    before = found(reader, encoder, WORDS[2])
-    put(folder, encoder, article(500, f"{WORDS[2]} zebra"), merge=True)
-    assert json.loads((folder / "manifest.json").read_text())["format"] == 2
-    assert list(verify(folder)) == []
-    assert 500 in found(reader, encoder, WORDS[2]) and set(before) & set(found(reader, encoder, WORDS[2]))
-    reader.close()
-
-
 @pytest.mark.parametrize("damage", ["missing", "flipped"])
 def test_a_damaged_list_of_outdated_vectors_is_refused(folder, encoder, tiny, damage):
     put(folder, encoder, *[article(pmid, f"{WORDS[pmid % 12]} only{pmid}") for pmid in range(1, 200)], merge=True)
@@ -244,7 +219,7 @@ def test_a_damaged_list_of_outdated_vectors_is_refused(folder, encoder, tiny, da
         IndexReader(folder)
     assert any("outdated" in problem for problem in verify(folder))
     writer = IndexWriter(folder)
-    writer.merge(anew=True)
+    writer.merge(rebuild=True)
     writer.close()
     assert list(verify(folder)) == []
 
@@ -259,7 +234,7 @@ def test_a_database_older_than_what_was_made_from_it_is_refused(folder, encoder,
     with pytest.raises(IndexCorruptError, match=r"articles\.db is older .* repair"):
         IndexReader(folder)
     writer = IndexWriter(folder)
-    writer.merge(anew=True)
+    writer.merge(rebuild=True)
     writer.close()
     reader = IndexReader(folder)
     assert found(reader, encoder, "one") == [1]

@@ -37,13 +37,13 @@ def test_any_flipped_byte_of_a_derived_file_is_found_and_repaired(whole, encoder
     for path in whole.glob("lexical-*/*"):
         path.unlink()
     writer = IndexWriter(whole)
-    writer.merge(anew=True)
+    writer.merge(rebuild=True)
     writer.close()
     assert list(verify(whole)) == []
     reader = IndexReader(whole)
     with reader.view() as view:
         assert view.nearest(encoder.encode(["word33 text"]), 1)[0][0].tolist() == [33]
-        assert view.words_nearest("word33", 1)[0].tolist() == [33]
+        assert view.bm25("word33", 1)[0].tolist() == [33]
     reader.close()
 
 
@@ -54,7 +54,7 @@ def test_any_flipped_byte_of_a_derived_file_is_found_and_repaired(whole, encoder
         ("UPDATE documents SET document = x'00' WHERE pmid = 4", "PMID 4: its record cannot be read"),
         ("UPDATE vectors SET text_hash = x'00' WHERE pmid = 6", "PMID 6: its vector was made from another text"),
         ("UPDATE vectors SET vector = zeroblob(64) WHERE pmid = 8", "PMID 8: its vector has length 0.000"),
-        ("DELETE FROM documents WHERE pmid = 9", "79 articles and 78 records"),
+        ("DELETE FROM documents WHERE pmid = 9", "PMID 9: its record is missing"),
         ("DELETE FROM vectors WHERE pmid = 10", "vectors-1.faiss does not hold the vectors"),
     ],
 )

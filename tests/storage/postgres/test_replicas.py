@@ -33,7 +33,7 @@ def answers(address, encoder):
     with reader.view() as view:
         found = [
             view.nearest(encoder.encode(["text 7"]), 3)[0][0].tolist(),
-            view.words_nearest("text 7", 3)[0].tolist(),
+            view.bm25("text 7", 3)[0].tolist(),
         ]
         ((standby,),) = view.store.rows("SELECT pg_is_in_recovery()")
     reader.close()

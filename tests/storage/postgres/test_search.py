@@ -64,9 +64,9 @@ def nearest(address, encoder, question, limit, filters):
     with reader.view() as shown:
         allowed = shown.select(partial(condition_of, filters)) if filters else None
         pmids, scores = shown.nearest(vector, limit, allowed=allowed)[0]
-        passing = shown.store.select_pmids(*condition_of(filters or Filters(), shown.store.conditions))
+        passing = shown.store.select_pmids(condition_of(filters or Filters(), shown.store.conditions))
         all_pmids, vectors = shown.store.vectors(passing.tolist())
-        structure = shown.structure()
+        structure = shown.vector_index()
     reader.close()
     exact = vectors @ vector[0]
     best = np.lexsort((-all_pmids, -exact))[:limit]
@@ -159,11 +159,11 @@ def test_bm25_is_tantivys(address, folder, encoder, many, merged):
     with ours.view() as one, theirs.view() as other:
         for question in ("common word1 w5 w3 only77", "word2 word2 common", "nowhere", "common", words(5)):
             for limit in (1, 10, 1000):
-                found, expected = one.words_nearest(question, limit), other.words_nearest(question, limit)
+                found, expected = one.bm25(question, limit), other.bm25(question, limit)
                 assert found[0].tolist() == expected[0].tolist(), question
                 assert np.allclose(found[1], expected[1], rtol=1e-5)
         some = np.array([3, 77, 200, 5000])
-        assert one.words_scores("common w5", some) == pytest.approx(other.words_scores("common w5", some), rel=1e-5)
+        assert one.bm25_scores("common w5", some) == pytest.approx(other.bm25_scores("common w5", some), rel=1e-5)
     ours.close()
     theirs.close()
 
@@ -178,9 +178,9 @@ def test_leaving_common_words_out_at_first_loses_nothing(shared_index, asked, li
     question = " ".join(f"w{number}" for number in asked)
     with shared_index.view() as shown:
         condition = condition_of(filters, shown.store.conditions)
-        passing = shown.store.select_pmids(*condition)
-        scores = shown.words_scores(question, passing)
-        found = shown.words_nearest(question, limit, allowed=shown.select(partial(condition_of, filters)))
+        passing = shown.store.select_pmids(condition)
+        scores = shown.bm25_scores(question, passing)
+        found = shown.bm25(question, limit, allowed=shown.select(partial(condition_of, filters)))
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))[:limit]
     assert found[0].tolist() == [pmid for pmid, _ in best]
     assert found[1] == pytest.approx([score for _, score in best], rel=1e-6)

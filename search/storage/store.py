@@ -1,0 +1,400 @@
+"""Articles, vectors and ledgers in a database: what SQLite and PostgreSQL have in common, written once.
+
+`Store` reads and `WritableStore` writes. Both are written in SQL that either database understands, with `?` for a
+parameter; a database adds how it runs SQL, how it keeps vectors and what it filters by (`search.storage.schema`).
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from search.article import Article
+from search.files import today, utc_now
+from search.storage.conditions import Condition, Conditions
+from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
+from search.storage.rows import ArticleRow, Copied, Outside, Pmids, StoredRow, Term, TextState, Vectors, unpack
+
+__all__ = ["Store", "WritableStore", "ranked"]
+
+_Result = TypeVar("_Result")
+
+_FILE_COLUMNS = ("name", "sha256", "complete", "started", "finished", "counts", "error")
+
+
+class Store(ABC):
+    """Articles and vectors, in one state of the database."""
+
+    #: What stands behind a column to say that its value is in a list; `listed` makes the parameter.
+    AMONG: ClassVar[str]
+
+    # What a database provides -----------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def conditions(self) -> Conditions:
+        """What filters are made of, in this database's SQL."""
+
+    @abstractmethod
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Any]:
+        """Execute a statement and return its rows. Raises StoreError if the database refuses."""
+
+    @abstractmethod
+    def stream(self, sql: str) -> Iterator[Any]:
+        """Yield the rows of a query in bounded memory; within one state of the database."""
+
+    @abstractmethod
+    def listed(self, numbers: Iterable[int]) -> object:
+        """Return numbers as the parameter that `AMONG` takes."""
+
+    @abstractmethod
+    def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
+        """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
+
+    @abstractmethod
+    def vector_batches(self) -> Iterator[tuple[Pmids, Vectors]]:
+        """Yield all vectors, in batches."""
+
+    @abstractmethod
+    def stored_rows(self) -> Iterator[StoredRow]:
+        """Yield all that is stored of each article, in order of PMID."""
+
+    # Reading ----------------------------------------------------------------------------------------------------------
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Return the one number that a query gives; 0 for none."""
+        for row in self.rows(sql, parameters):
+            return int(row[0] or 0)
+        return 0
+
+    def settings(self) -> dict[str, str]:
+        """Return what the store was made with, and what the ledger has set."""
+        return dict(self.rows("SELECT key, value FROM settings"))
+
+    def change(self) -> int:
+        """Return the number of the last change."""
+        return self.one("SELECT change FROM counter")
+
+    def counts(self) -> dict[str, int]:
+        """Return how many articles, vectors, stale articles and tombstones there are."""
+        return {
+            "articles": self.one("SELECT count(*) FROM articles"),
+            "vectors": self.one("SELECT count(*) FROM vectors"),
+            "stale": self.one("SELECT count(*) FROM articles WHERE stale"),
+            "deleted": self.one("SELECT count(*) FROM tombstones WHERE sequence >= 0"),
+        }
+
+    def get(self, pmid: int) -> Article | None:
+        """Return the article with this PMID, or None."""
+        return self.get_many([pmid]).get(pmid)
+
+    def get_many(self, pmids: Iterable[int]) -> dict[int, Article]:
+        """Return the articles with these PMIDs, by PMID; those that are not there are left out."""
+        rows = self._of(pmids, "SELECT pmid, document FROM documents WHERE pmid")
+        return {pmid: unpack(document) for pmid, document in rows}
+
+    def articles(self) -> Iterator[Article]:
+        """Yield every article in order of PMID, in bounded memory."""
+        for (document,) in self.stream("SELECT document FROM documents ORDER BY pmid"):
+            yield unpack(document)
+
+    def pmids(self) -> Pmids:
+        """Return the PMIDs of all articles, ascending."""
+        return self._numbers("SELECT pmid FROM articles ORDER BY pmid")
+
+    def terms(self, numbers: Iterable[int]) -> dict[int, Term]:
+        """Return terms by their ids."""
+        rows = self._of(numbers, "SELECT id, kind, name, ui, parent_name, parent_ui FROM terms WHERE id")
+        return {number: Term(*key) for number, *key in rows}
+
+    def existing(self, pmids: Iterable[int]) -> set[int]:
+        """Return those of the PMIDs that there is an article for."""
+        return {pmid for (pmid,) in self._of(pmids, "SELECT pmid FROM articles WHERE pmid")}
+
+    def text_hashes(self, pmids: Iterable[int]) -> dict[int, TextState]:
+        """Return, for each of these PMIDs that has an article, the hash of its text and whether a vector is missing."""
+        rows = self._of(pmids, "SELECT pmid, text_hash, stale FROM articles WHERE pmid")
+        return {pmid: TextState(bytes(text_hash), bool(stale)) for pmid, text_hash, stale in rows}
+
+    def stale(self, limit: int, *, after: int = 0) -> list[Article]:
+        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
+        # Chosen before they are joined: PostgreSQL would else read the documents from their beginning.
+        rows = self.rows(
+            "SELECT d.document FROM (SELECT pmid FROM articles WHERE stale AND pmid > ? ORDER BY pmid LIMIT ?) AS a "
+            "JOIN documents AS d ON d.pmid = a.pmid ORDER BY a.pmid",
+            [after, limit],
+        )
+        return [unpack(document) for (document,) in rows]
+
+    def files(self) -> list[dict[str, object]]:
+        """Return the ledger: the files read, in the order they were begun."""
+        rows = self.rows(f"SELECT {', '.join(_FILE_COLUMNS)} FROM files ORDER BY id")
+        return [dict(zip(_FILE_COLUMNS, row, strict=True)) for row in rows]
+
+    def has_read(self, sha256: str) -> bool:
+        """Whether a file with this digest was read to its end."""
+        return bool(self.one("SELECT count(*) FROM files WHERE sha256 = ? AND complete", [sha256]))
+
+    def select_pmids(self, condition: Condition) -> Pmids:
+        """Return the PMIDs, ascending, of the articles that meet a condition."""
+        # Sorted here: to give them in order SQLite may choose to look at all articles.
+        sql = condition.pmids or f"SELECT a.pmid FROM articles AS a WHERE {condition.sql}"
+        return np.unique(self._numbers(sql, condition.parameters))
+
+    # What is known, for planning --------------------------------------------------------------------------------------
+
+    def held(self, pmids: Iterable[int]) -> dict[int, Held]:
+        """Return what is known of those of the articles that are there."""
+        rows = self._of(
+            pmids,
+            "SELECT pmid, version, revised, sequence, added, added_change, record_hash, text_hash FROM articles "
+            "WHERE pmid",
+        )
+        return {pmid: Held(*rest) for pmid, *rest in rows}
+
+    def part_articles(self, pmids: Iterable[int]) -> set[int]:
+        """Return those of the articles that are there only because they belong to the part that is kept."""
+        return {pmid for (pmid,) in self._of(pmids, "SELECT pmid FROM part_articles WHERE pmid")}
+
+    def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
+        """Return the hashes of the texts that the vectors of these articles were made from."""
+        return dict(self._of(pmids, "SELECT pmid, text_hash FROM vectors WHERE pmid"))
+
+    def tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
+        """Return which of NLM's files deleted those of the articles that are deleted (0: by hand)."""
+        return dict(self._of(pmids, "SELECT pmid, sequence FROM tombstones WHERE pmid"))
+
+    def _of(self, pmids: Iterable[int], sql: str) -> Iterable[Any]:
+        """Return the rows of a query that ends with the column whose value must be one of the PMIDs."""
+        return self.rows(f"{sql} {self.AMONG}", [self.listed(pmids)])
+
+    def _numbers(self, sql: str, parameters: Sequence[object] = ()) -> Pmids:
+        return np.fromiter((number for (number,) in self.rows(sql, parameters)), np.int64)
+
+
+def ranked(
+    queries: Vectors, candidates: Sequence[Iterable[int]], store: Store, limit: int
+) -> list[tuple[Pmids, Vectors]]:
+    """Return, for each query, the `limit` candidates of the highest exact cosine and these cosines, best first.
+
+    Candidates without a stored vector are left out; equal cosines are in order of PMID, the newest first.
+    """
+    pmids, vectors = store.vectors({int(pmid) for some in candidates for pmid in some})
+    row_of = {pmid: row for row, pmid in enumerate(pmids.tolist())}
+    answers = []
+    for query, some in zip(queries, candidates, strict=True):
+        rows = np.array([row_of[int(pmid)] for pmid in some if int(pmid) in row_of], np.int64)
+        scores = vectors[rows] @ query
+        best = np.lexsort((-pmids[rows], -scores))[:limit]
+        answers.append((pmids[rows[best]], scores[best]))
+    return answers
+
+
+class WritableStore(Store):
+    """A store that is written to. Every method that writes is one transaction with one change number."""
+
+    #: Whether other processes may write between `plan` and `apply`.
+    SEVERAL_WRITERS: ClassVar[bool]
+
+    # What a database provides -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def transact(self, work: Callable[[int], _Result]) -> _Result:
+        """Do some work, which is given the change number, as one transaction: all of it or nothing."""
+
+    @abstractmethod
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute a statement for each row of parameters; within `transact`."""
+
+    @abstractmethod
+    def _put_rows(
+        self,
+        rows: Sequence[ArticleRow],
+        change: int,
+        added: Mapping[int, tuple[int, int]],
+        sequences: Mapping[int, int],
+        stale: set[int],
+    ) -> None:
+        """Write articles in place of those of their PMIDs; `added` gives the day and the change of their first time."""
+
+    @abstractmethod
+    def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
+        """Write vectors in place of those of their PMIDs; `hashes` are (pmid, hash of the text) of each row."""
+
+    @abstractmethod
+    def _forget(self, pmids: list[int]) -> None:
+        """Remove what only this database keeps of articles."""
+
+    # Articles and deletions -------------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        records: Iterable[ArticleRow | Outside | int],
+        *,
+        sequence: int | None = None,
+        restore: bool = False,
+        part: bool = False,
+    ) -> Plan:
+        """Decide what a batch of records does: article rows, and PMIDs that are deleted.
+
+        `sequence` is the place of the file in NLM's order. An article replaces another of its PMID if its version is
+        higher; then, if it was revised later; then, if its file comes later; where these do not tell, the newcomer
+        wins. A deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` tells that
+        only a part of PubMed is kept: what is new is noted as belonging to it.
+        """
+        basis = self.change() if self.SEVERAL_WRITERS else None
+        plan = make_plan(self, records, sequence=sequence, restore=restore, part=part)
+        plan.basis = basis
+        return plan
+
+    def apply(self, plan: Plan, vectors: Vectors | None = None) -> int:
+        """Write a plan and the vectors of `plan.to_encode` ((n, dimension) float32, unit rows), all or nothing.
+
+        Without vectors the articles to encode are stored as stale. Returns the change number. Raises PlanOutdatedError
+        if another writer has written since the plan was made what the plan speaks of.
+        """
+
+        def work(change: int) -> int:
+            if plan.basis is not None and plan.basis < change - 1:
+                self._check(plan)
+            self.remove(plan.deletions, change, plan.sequence)
+            self.remove(plan.left, change, LEFT_PART)
+            self._put_plan(plan, change, {row.pmid for row in plan.to_encode} if vectors is None else set())
+            if vectors is not None:
+                self._put_vectors([(row.pmid, row.text_hash) for row in plan.to_encode], vectors, change)
+            return change
+
+        return self.transact(work)
+
+    def delete(self, pmids: Iterable[int]) -> int:
+        """Delete articles by hand and return how many there were; they stay deleted whatever is read later."""
+        deleted = set(pmids)
+
+        def work(change: int) -> int:
+            count = len(self.existing(deleted))
+            self.remove(deleted, change, 0)
+            return count
+
+        return self.transact(work)
+
+    def put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors) -> int:
+        """Store vectors of (pmid, text hash) pairs and return how many.
+
+        One whose article has changed or gone since is left out.
+        """
+
+        def work(change: int) -> int:
+            current = self.text_hashes(pmid for pmid, _ in hashes)
+            keep = [
+                row
+                for row, (pmid, text_hash) in enumerate(hashes)
+                if pmid in current and current[pmid].text_hash == text_hash
+            ]
+            self._put_vectors([hashes[row] for row in keep], vectors[keep], change)
+            self._for("UPDATE articles SET stale = false WHERE pmid", [hashes[row][0] for row in keep])
+            return len(keep)
+
+        return self.transact(work)
+
+    def put_copied(self, copied: Sequence[Copied], vectors: Vectors) -> None:
+        """Put articles of another index in place of those of their PMIDs; within `transact`.
+
+        `vectors`, (n, dimension) float32, are those of the articles that have one, in their order.
+        """
+        change, pmids = self.change(), [article.row.pmid for article in copied]
+        self._put_rows(
+            [article.row for article in copied],
+            change,
+            {article.row.pmid: (article.added, article.added_change) for article in copied},
+            {article.row.pmid: article.sequence for article in copied},
+            {article.row.pmid for article in copied if article.stale},
+        )
+        for table in ("tombstones", "vectors", "part_articles"):
+            self._for(f"DELETE FROM {table} WHERE pmid", pmids)
+        encoded = [(article.row.pmid, article.vector_hash) for article in copied if article.vector_hash is not None]
+        self._put_vectors(encoded, vectors, change)
+        of_part = [(article.row.pmid,) for article in copied if article.of_part]
+        self.executemany("INSERT INTO part_articles VALUES (?)", of_part)
+
+    def remove(self, pmids: Iterable[int], change: int, sequence: int) -> None:
+        """Delete articles with a tombstone each, as a file of NLM's does; within `transact`."""
+        removed = sorted(pmids)
+        if not removed:
+            return
+        self._forget(removed)
+        for table in ("articles", "documents", "vectors", "part_articles", "seen_later"):
+            self._for(f"DELETE FROM {table} WHERE pmid", removed)
+        # A deletion by hand (0) stays one by hand; of NLM's files the last counts.
+        self.executemany(
+            "INSERT INTO tombstones VALUES (?, ?, ?) ON CONFLICT (pmid) DO UPDATE SET change = excluded.change, "
+            "sequence = CASE WHEN tombstones.sequence = 0 OR tombstones.sequence > excluded.sequence "
+            "THEN tombstones.sequence ELSE excluded.sequence END",
+            [(pmid, change, sequence) for pmid in removed],
+        )
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Set a setting; within `transact`."""
+        self.executemany(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [(key, value)]
+        )
+
+    def _put_plan(self, plan: Plan, change: int, stale: set[int]) -> None:
+        rows = list(plan.rows.values())
+        added = {row.pmid: plan.first.get(row.pmid, (today(), change)) for row in rows}
+        self._put_rows(rows, change, added, dict.fromkeys(plan.rows, plan.sequence), stale)
+        self._for("DELETE FROM tombstones WHERE pmid", plan.restored)
+        self.executemany(
+            "UPDATE articles SET sequence = ? WHERE pmid = ?", [(plan.sequence, pmid) for pmid in plan.confirmed]
+        )
+        self._for("DELETE FROM part_articles WHERE pmid", plan.by_hand)
+        self.executemany(
+            "INSERT INTO part_articles VALUES (?) ON CONFLICT DO NOTHING",
+            [(pmid,) for pmid in plan.joined & plan.rows.keys()],
+        )
+        self.executemany(
+            "INSERT INTO seen_later VALUES (?, ?) ON CONFLICT (pmid) DO UPDATE SET sequence = "
+            "CASE WHEN seen_later.sequence > excluded.sequence THEN seen_later.sequence ELSE excluded.sequence END",
+            list(plan.seen_later.items()),
+        )
+
+    def _check(self, plan: Plan) -> None:
+        """Raise PlanOutdatedError if others have changed any article that a plan speaks of."""
+        touched = self.listed(
+            [*plan.rows, *plan.deletions, *plan.confirmed, *plan.left, *plan.by_hand, *plan.seen_later]
+        )
+        changed = " UNION ".join(
+            f"SELECT pmid FROM {table} WHERE pmid {self.AMONG} AND change > ?"
+            for table in ("articles", "vectors", "tombstones")
+        )
+        for (pmid,) in self.rows(f"{changed} LIMIT 1", [touched, plan.basis] * 3):
+            raise PlanOutdatedError(f"PMID {pmid} was written by another process meanwhile")
+
+    def _for(self, sql: str, pmids: Iterable[int]) -> None:
+        """Execute a statement that ends with the column whose value must be one of the PMIDs; nothing for none."""
+        if pmids := list(pmids):
+            self.executemany(f"{sql} {self.AMONG}", [[self.listed(pmids)]])
+
+    # The ledger -------------------------------------------------------------------------------------------------------
+
+    def begin_file(self, name: str, sha256: str) -> None:
+        """Note that a file is being read."""
+        self.transact(
+            lambda _: self.executemany(
+                "INSERT INTO files (name, sha256, complete, started, counts) VALUES (?, ?, false, ?, '{}') "
+                "ON CONFLICT (name, sha256) DO UPDATE SET complete = false, started = excluded.started, error = NULL",
+                [(name, sha256, utc_now())],
+            )
+        )
+
+    def finish_file(self, name: str, sha256: str, counts: Mapping[str, int], error: str | None = None) -> None:
+        """Note what came of a file; with `error`, that it could not be read to its end."""
+        self.transact(
+            lambda _: self.executemany(
+                "UPDATE files SET complete = ?, finished = ?, counts = ?, error = ? WHERE name = ? AND sha256 = ?",
+                [(error is None, utc_now(), json.dumps(dict(counts)), error, name, sha256)],
+            )
+        )
