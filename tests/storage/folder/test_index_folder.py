@@ -48,7 +48,7 @@ def brute_force(folder, encoder, question, limit=5, allowed=None):
     return pmids[best].tolist(), scores[best]
 
 
-@pytest.mark.parametrize("merged", [False, True], ids=["pending", "merged"])
+@pytest.mark.parametrize("merged", [False, True], ids=["unmerged", "merged"])
 @pytest.mark.parametrize("exact_up_to", [10_000, 0], ids=["exact", "ivf"])
 def test_what_is_found_equals_brute_force(folder, encoder, monkeypatch, merged, exact_up_to):
     monkeypatch.setattr(ann_module, "EXACT_UP_TO", exact_up_to)
