@@ -123,9 +123,12 @@ class Engine:
         key = (filters, since, view.change)
         with self._lock:
             selection = self._selections.get(key)
-            if selection is None:
-                selection = self._selections[key] = self._select(view, filters, since)
-            return selection
+        if selection is None:
+            # Not under the lock: a strategy may take a while.
+            selection = self._select(view, filters, since)
+            with self._lock:
+                self._selections[key] = selection
+        return selection
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy selects, line by line. Raises QueryError with the place of what cannot be read."""

@@ -17,16 +17,9 @@ def condition_of(filters: Filters, sql: Conditions) -> Condition:
     if filters.strategy is not None:
         raise QueryError("a strategy stands beside the other filters, not within an expression")
     first, last = filters.date_bounds
-    conditions = _flags(filters, sql)
-    if filters.mesh:
-        conditions.append(_mesh(filters.mesh, sql))
+    conditions = [*_flags(filters, sql), *_names(filters, sql)]
     if (first, last) != (0, 99_991_231):
         conditions.append(sql.dates(first, last))
-    if filters.journals:
-        conditions.append(sql.journals(set(map(journal_key, filters.journals))))
-    for kind, names in (("type", filters.publication_types), ("language", filters.languages)):
-        if names:
-            conditions.append(sql.terms(kind, [name_key(name) for name in names]))
     if filters.added_since is not None:
         conditions.append(sql.added_since(int(filters.added_since.strftime("%Y%m%d"))))
     if filters.pmids is not None:
@@ -45,6 +38,16 @@ def _flags(filters: Filters, sql: Conditions) -> list[Condition]:
         (filters.not_retracted, negated(sql.retracted)),
     )
     return [condition for applies, condition in flags if applies]
+
+
+def _names(filters: Filters, sql: Conditions) -> list[Condition]:
+    conditions = [_mesh(filters.mesh, sql)] if filters.mesh else []
+    if filters.journals:
+        conditions.append(sql.journals(set(map(journal_key, filters.journals))))
+    for kind, names in (("type", filters.publication_types), ("language", filters.languages)):
+        if names:
+            conditions.append(sql.terms(kind, [name_key(name) for name in names]))
+    return conditions
 
 
 def _expression(expression: Expression, sql: Conditions) -> Condition:
