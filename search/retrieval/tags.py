@@ -120,14 +120,22 @@ def _error(text: str, position: int, message: str) -> QueryError:
 def _tokens(text: str) -> list[_Token]:
     """Cut the text into tokens; never fails. A tag that is known makes the difference, so it is looked for first."""
     tokens: list[_Token] = []
-    at = open_groups = 0
+    # For the whole text and for each group that is open: whether a filter stands in it.
+    has_filter = [False]
+    after_filter = False
+    at = 0
     while at < len(text):
         if text[at].isspace():
             at += 1
             continue
-        in_group = open_groups > 0
-        token = _special(text, at, tokens, in_group=in_group) or _word(text, at, tokens, in_group=in_group)
-        open_groups += (token.kind == "(") - (token.kind == ")")
+        in_group = len(has_filter) > 1
+        token = _special(text, at, tokens, in_group=in_group) or _word(text, at, in_group, after_filter)
+        after_filter = token.kind in ("tag", "term")
+        if token.kind == "(":
+            has_filter.append(False)
+        elif token.kind == ")":
+            after_filter = has_filter.pop()
+        has_filter[-1] |= after_filter
         tokens.append(token)
         at = token.end
     return tokens
@@ -160,32 +168,17 @@ def _is_element(text: str, match: re.Match[str]) -> bool:
     return match[1] in _ELEMENTS and text[match.start() - 1].isspace()
 
 
-def _word(text: str, at: int, tokens: list[_Token], *, in_group: bool) -> _Token:
+def _word(text: str, at: int, in_group: bool, after_filter: bool) -> _Token:
+    """Read a word; right after a filter, `and` in any case can only be an operator."""
     end = at + 1
     while end < len(text) and not text[end].isspace() and not (text[end] == ")" and in_group) and not _tag(text, end):
         # A parenthesis inside a word belongs to it: Poly(ADP-ribose) Polymerases, Ca(2+)-ATPase.
         inner = _INNER_PARENTHESIS.match(text, end)
         end = inner.end() if inner else end + 1
     word = text[at:end]
-    if word in _OPERATORS or (word.upper() in _OPERATORS and _after_tag(tokens)):
+    if word in _OPERATORS or (word.upper() in _OPERATORS and after_filter):
         return _Token("operator", at, end, word.upper())
     return _Token("term" if word.lower() == "hasabstract" else "word", at, end, word)
-
-
-def _after_tag(tokens: list[_Token]) -> bool:
-    """Whether a filter has just ended, so that `and` can only be an operator."""
-    if not tokens:
-        return False
-    if tokens[-1].kind != ")":
-        return tokens[-1].kind in ("tag", "term")
-    depth = 0
-    for token in reversed(tokens):
-        depth += (token.kind == ")") - (token.kind == "(")
-        if depth == 0:
-            return False
-        if token.kind in ("tag", "term"):
-            return True
-    return False
 
 
 class _Parser:
