@@ -12,6 +12,7 @@ SearchError
 ├── StoreError           the database refused (disk full, read-only, ...)
 ├── QueryError           a question or filter that cannot be answered as it stands
 │   └── NotFoundError        an article or a saved search that is asked for by name and is not in the index
+├── TimeLimitError       an answer that took longer than its time limit
 ├── ExportError          an export that cannot be written
 ├── TrainingError        pairs, parameters or checkpoints that cannot be used
 └── EvaluationError      a collection or file that cannot be judged with
@@ -36,6 +37,7 @@ __all__ = [
     "SearchError",
     "SourceError",
     "StoreError",
+    "TimeLimitError",
     "TrainingError",
 ]
 
@@ -86,6 +88,10 @@ class QueryError(SearchError):
 
 class NotFoundError(QueryError):
     """What was asked for by its name is not there: an article, a saved search."""
+
+
+class TimeLimitError(SearchError):
+    """An answer took longer than the time limit set for it."""
 
 
 class ExportError(SearchError):

@@ -47,11 +47,13 @@ def make_app(service: Service) -> ASGIApp:
     app.include_router(router)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     add_failures(app)
-    if shared.settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=shared.settings.origins,
-            allow_methods=["GET", "POST", "PUT"],
-            allow_headers=["authorization", "content-type"],
-        )
-    return Guard(app, shared.settings, shared.metrics)
+    guarded = Guard(app, shared.settings, shared.metrics)
+    if not shared.settings.origins:
+        return guarded
+    # Outside the guard: a page of an allowed origin reads its refusals too.
+    return CORSMiddleware(
+        guarded,
+        allow_origins=shared.settings.origins,
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["authorization", "content-type"],
+    )

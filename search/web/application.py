@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from search.retrieval.request import questions_of
+from search.time_limit import check_time, time_limit
 from search.web.batching import QuestionBatcher
 from search.web.metrics import Metrics
 from search.web.service import Service
@@ -24,6 +27,9 @@ __all__ = ["Application"]
 
 #: Threads for what is quick, and for what is not: whoever wants a file or evidence does not hold up the others.
 _QUICK, _SLOW = 2, 2
+
+#: How long the check of the server's health waits for the index, and how long the server's end does.
+_HEALTH_SECONDS, _CLOSING_SECONDS = 1.0, 3.0
 
 _Result = TypeVar("_Result")
 
@@ -37,16 +43,22 @@ class Application(Collector):
         self._encoding = ThreadPoolExecutor(1, "encode")
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
         self._slow = ThreadPoolExecutor(_SLOW, "slow")
+        # What must go on whatever the others do: reading requests, and saying that the server is there.
+        self._reading = ThreadPoolExecutor(1, "reading")
+        self._health = ThreadPoolExecutor(1, "health")
         self.metrics = Metrics()
         self.metrics.registry.register(self)
         self.batcher = QuestionBatcher(service.encoder, self._encoding)
         self._busy = 0
 
     def close(self) -> None:
-        """Let what is running end, and close the index."""
-        for executor in (self._quick, self._slow, self._encoding):
-            executor.shutdown(cancel_futures=True)
-        self.service.close()
+        """Close the index; a thread whose request was given up is left to its time limit."""
+        for executor in (self._quick, self._slow, self._reading, self._health, self._encoding):
+            executor.shutdown(wait=False, cancel_futures=True)
+        # Closing waits for whoever reads at this moment.
+        closing = threading.Thread(target=self.service.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSING_SECONDS)
 
     async def answer(
         self,
@@ -66,22 +78,43 @@ class Application(Collector):
         request.scope["questions"] = questions_of(body) if body is not None else []
         self._busy += 1
         try:
-            texts = self.service.to_encode(body) if body is not None else []
-            result = await asyncio.wait_for(self._prepare_and_run(texts, work, slow), self.settings.seconds)
+            result = await asyncio.wait_for(self._prepare_and_run(body, work, slow), self.settings.seconds)
         except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
             raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
         finally:
             self._busy -= 1
         return Response(result, media_type=media_type)
 
-    async def _prepare_and_run(self, texts: Sequence[str], work: Callable[[], bytes], slow: bool) -> bytes:
-        await self.batcher.prepare(texts)
-        return await self.run(work, slow=slow)
+    async def _prepare_and_run(self, body: msgspec.Struct | None, work: Callable[[], bytes], slow: bool) -> bytes:
+        end = time.monotonic() + self.settings.seconds
+        if body is not None:
+            texts = await self._in(self._reading, lambda: self.service.to_encode(body), end)
+            await self.batcher.prepare(texts)
+        return await self._in(self._slow if slow else self._quick, work, end)
 
-    async def run(self, work: Callable[[], _Result], *, slow: bool = False) -> _Result:
-        """Do some work in a thread."""
-        executor = self._slow if slow else self._quick
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Do some quick work in a thread."""
+        return await self._in(self._quick, work, time.monotonic() + self.settings.seconds)
+
+    async def is_well(self) -> bool:
+        """Whether the index can be read at this moment; False if it does not answer soon, with other work to do."""
+        try:
+            await asyncio.wait_for(
+                self._in(self._health, self.service.look, time.monotonic() + _HEALTH_SECONDS), _HEALTH_SECONDS
+            )
+        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
+            return False
+        return True
+
+    async def _in(self, executor: ThreadPoolExecutor, work: Callable[[], _Result], end: float) -> _Result:
+        """Do some work in a thread of an executor, which gives it up at its end (`time.monotonic`)."""
+
+        def limited() -> _Result:
+            with time_limit(end - time.monotonic()):
+                check_time()
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(executor, limited)
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is measured of the index and the encoder, for Prometheus."""

@@ -18,6 +18,7 @@ from search.errors import (
     QueryError,
     SearchError,
     StoreError,
+    TimeLimitError,
 )
 
 __all__ = ["NOT_JSON", "ErrorAnswer", "add_failures", "failure"]
@@ -32,6 +33,7 @@ _CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_too_slow",
     409: "index_locked",
     413: "too_large",
     415: "not_json",
@@ -50,6 +52,7 @@ _STATUSES: tuple[tuple[type[SearchError], int], ...] = (
     (IndexFolderError, 503),
     (ModelError, 503),
     (StoreError, 503),
+    (TimeLimitError, 504),
 )
 
 

@@ -96,12 +96,20 @@ class Guard:
             self._note(scope, answer, time.perf_counter() - begun)
 
     def _limited(self, receive: Receive) -> Receive:
-        """Return `receive` that refuses a body, of whatever announced length, when it grows too large."""
+        """Return `receive` that refuses a body, of whatever announced length, when it grows too large or too late."""
         size = 0
+        end = asyncio.get_running_loop().time() + self.settings.seconds
+        whole = False
 
         async def limited() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, whole
+            if whole:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, end - asyncio.get_running_loop().time()))
+            except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
+                raise HTTPException(408, f"the request did not come within {self.settings.seconds:g} s") from None
+            whole = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > self.settings.body:
                 raise HTTPException(413, self._too_large)

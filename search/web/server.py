@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +17,14 @@ from starlette.types import ASGIApp
 from search.config import Config, ServeConfig
 from search.errors import ConfigError
 from search.web.app import make_app
+from search.web.connections import BACKLOG, LimitedProtocol
 from search.web.guard import is_loopback, is_open
 from search.web.service import Service
 
 __all__ = ["run", "serve"]
+
+#: So long the end of the server waits for threads whose requests have been answered or given up.
+_LAST_SECONDS = 2.0
 
 
 def serve(address: str | Path, config: Config, started: Callable[[str, str], None]) -> None:
@@ -54,11 +60,31 @@ def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started:
         timeout_graceful_shutdown=math.ceil(settings.seconds) + 1,
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=65_536,
+        http=LimitedProtocol,
+        ws="none",
+        loop="asyncio",
+        backlog=BACKLOG,
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listener.getsockname()[1]
     started(name, f"http://{'localhost' if is_loopback(settings.host) else host}:{port}/")
-    uvicorn.Server(options).run(sockets=[listener])
+    try:
+        uvicorn.Server(options).run(sockets=[listener])
+    finally:
+        _leave_what_does_not_end()
+
+
+def _leave_what_does_not_end() -> None:
+    """End the process if a thread goes on although its request was given up: the interpreter would wait for it."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    for thread in others:
+        thread.join(_LAST_SECONDS / len(others))
+    if any(thread.is_alive() for thread in others):
+        logging.getLogger("search.web").warning("work that did not end in its time was left")
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _check_tokens(settings: ServeConfig) -> None:
@@ -81,7 +107,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(1024)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(f"{host} port {port}: {error.strerror}; `--port` takes another") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -39,9 +40,9 @@ __all__ = ["About", "Health", "Service"]
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether the server can answer."""
+    """Whether the server can answer: `ok`, or `busy` if the index does not answer at this moment."""
 
-    status: str
+    status: Literal["ok", "busy"]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -146,10 +147,9 @@ class Service:
             )
         )
 
-    def health(self) -> bytes:
-        """Return that all is well, after a look at the index."""
+    def look(self) -> None:
+        """Look into the index. Raises SearchError if it cannot be read."""
         self.index.get(1)
-        return as_json(Health("ok"))
 
     def export(self, request: ExportRequest) -> bytes:
         """Return articles in a format of `search export`. Raises QueryError for a PMID that is not there."""

@@ -1,6 +1,7 @@
 """A server of the sample records, in this process and in one of its own."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -32,10 +33,13 @@ def make_client(folder, **settings):
 
 
 @contextlib.contextmanager
-def running_server(folder, *options, cwd=None):
-    """A server in a process of its own; gives its address and the process."""
+def running_server(folder, *options, cwd=None, path=None):
+    """A server in a process of its own; gives its address and the process. `path`: modules that it imports first."""
     command = [sys.executable, "-m", "search", "serve", "--index", str(folder), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    environment = dict(os.environ)
+    if path is not None:
+        environment["PYTHONPATH"] = os.pathsep.join([str(path), *filter(None, [environment.get("PYTHONPATH")])])
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment)
     try:
         line = process.stderr.readline()
         found = re.search(r"http://localhost:\d+", line)
