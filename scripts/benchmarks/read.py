@@ -15,7 +15,7 @@ from scripts.benchmarks.parse import records_of
 from scripts.benchmarks.timing import data_folder, ratio, report
 from search.formats.open import open_source
 from search.ingest.pipeline import BATCH
-from search.ingest.prepare import Reader
+from search.ingest.prepare import Preparer
 from search.storage.folder.sqlite_writer import StoreWriter
 from search.storage.manifest import Manifest
 from search.storage.rows import ArticleRow
@@ -47,7 +47,7 @@ def make_files(sources: list[Path], folder: Path, *, longest: bool) -> tuple[lis
 def store(names: list[str], processes: int) -> float:
     """Read the files and write their records to a new store, without vectors; return records a second."""
     read = 0
-    reader = Reader(processes=processes)
+    reader = Preparer(processes=processes)
     with tempfile.TemporaryDirectory() as place:
         writer = StoreWriter(Path(place) / "articles.db")
         writer.create(Manifest(model="", fingerprint="", dimension=384, text_rule="", vectors="float16"))

@@ -1,13 +1,11 @@
-"""Records in: read sources, keep the newest version, encode what is new or changed, commit batch by batch.
+"""Bring records into an index: read sources, keep the newest version, encode what is new, commit batch by batch.
 
-An article and its vector are committed together, so what was committed is findable at once, and a run that was stopped
-goes on where it was: what is there already is neither written nor encoded again. A batch is written while the next is
-encoded.
+An article and its vector are committed together, so what was committed is found at once, and a run that was stopped
+resumes where it was: what is there already is neither written nor encoded again.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +18,10 @@ import numpy as np
 
 from search.article import Article, Deletion, embedding_text, text_hash
 from search.errors import InvalidRecordError, SourceError
+from search.files import digest
 from search.formats.base import Record, Rejection
 from search.formats.open import expand_paths, open_source
-from search.ingest.prepare import NotOfPart, Prepared, Reader
+from search.ingest.prepare import NotOfPart, Prepared, Preparer
 from search.models import Kind
 from search.storage.backend import Writer
 from search.storage.plan import Plan, PlanOutdatedError
@@ -31,8 +30,8 @@ from search.storage.rows import ArticleRow, Outside, Vectors
 __all__ = [
     "Encodes",
     "IngestReport",
+    "Pipeline",
     "Progress",
-    "Run",
     "add_articles",
     "add_files",
     "encode_stale",
@@ -76,15 +75,28 @@ class IngestReport(msgspec.Struct):
     skipped_files: list[str] = []
     merged: bool = False
 
+    def copy(self) -> IngestReport:
+        """Return the report as it is now."""
+        return msgspec.structs.replace(self, counts=Counter(self.counts))
+
+    def since(self, before: IngestReport) -> IngestReport:
+        """Return the numbers of what was done since an earlier copy; lists are left out."""
+        return IngestReport(
+            self.read - before.read,
+            self.deletions - before.deletions,
+            self.encoded - before.encoded,
+            self.counts - before.counts,
+        )
+
     def reject(self, rejection: Rejection) -> None:
-        """Count a record that cannot be used, and remember the first thousand."""
+        """Count a record that cannot be used, and keep the first thousand."""
         self.counts["rejected"] += 1
         if len(self.rejections) < _REJECTIONS_KEPT:
             self.rejections.append(rejection)
 
 
-class _Ready(NamedTuple):
-    """A batch that is encoded and waits to be written."""
+class _Encoded(NamedTuple):
+    """A batch that is encoded and not written yet."""
 
     records: list[ArticleRow | Outside | int]
     sequence: int | None
@@ -93,11 +105,11 @@ class _Ready(NamedTuple):
     pmids: set[int]
 
 
-class Run:
-    """One run of ingestion: where it writes, with what it encodes, and what it has done so far.
+class Pipeline:
+    """Brings streams of records into an index, batch by batch: read, prepare, plan, encode, store.
 
-    `part`, where it is given, tells which articles belong to the part of PubMed that is kept. Others are not added, and
-    go if they are there only because they belonged to it.
+    Reading and preparing run ahead, in processes of their own for long sources; a batch is stored while the next is
+    encoded. `report` is that of all streams. Use it as a context manager: leaving it ends the processes.
     """
 
     def __init__(
@@ -110,152 +122,139 @@ class Run:
         part: Callable[[Article], bool] | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        self.writer = writer
-        self.encoder = encoder
-        self.strict = strict
-        self.restore = restore
-        self.report = IngestReport()
-        self._part = part
-        self._reader = Reader(part)
-        self.progress = progress or (lambda _: None)
-        self._ready: _Ready | None = None
-        self._weights: dict[str, float] = {}
-        self._before = 0.0
+        """Set up a pipeline into an index.
 
-    def __enter__(self) -> Run:
-        """Return the run."""
+        `part` tells which articles belong to the part of PubMed that is kept: others are not added, and go if they are
+        there only because they belonged to it. `progress` is called after each batch.
+        """
+        self.report = IngestReport()
+        self._writer = writer
+        self._encoder = encoder
+        self._strict = strict
+        self._restore = restore
+        self._part = part
+        self._preparer = Preparer(part)
+        self._progress = progress
+        self._waiting: _Encoded | None = None
+
+    def __enter__(self) -> Pipeline:
+        """Return the pipeline."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the processes that read."""
-        self._reader.close()
+        self._preparer.close()
 
-    def files(self, names: list[str], *, again: bool) -> None:
-        """Read files one after the other; one that breaks off is reported and the next is read."""
-        self._weights = _shares(names)
-        for name in names:
-            try:
-                self._file(name, again=again)
-            except SourceError as error:
-                if self.strict:
-                    raise
-                self.report.errors.append(str(error))
-            self._before += self._weights[name]
+    def add(
+        self,
+        source: Iterable[Record],
+        name: str = "",
+        *,
+        sequence: int | None = None,
+        share: tuple[float, float] = (0.0, 1.0),
+    ) -> IngestReport:
+        """Commit a stream and return what became of it; what came before an error in it is committed too.
 
-    def _file(self, name: str, *, again: bool) -> None:
-        if name == "-":
-            self.records(open_source(name), name)
-            return
-        digest = _sha256(Path(name))
-        if not again and self.writer.store.has_read(digest):
-            self.report.skipped_files.append(name)
-            return
-        self.writer.store.begin_file(name, digest)
-        before = Counter(self.report.counts)
-        try:
-            self.records(open_source(name), name)
-        except SourceError as error:
-            self.writer.store.finish_file(name, digest, self.report.counts - before, str(error))
-            raise
-        self.writer.store.finish_file(name, digest, self.report.counts - before)
-
-    def records(self, source: Iterable[Record], name: str, sequence: int | None = None) -> None:
-        """Commit a stream batch by batch; what came before an error in it is committed too.
-
-        `sequence` is its place in NLM's order of files, where the source does not know it.
+        `sequence` is its place in NLM's order of files, where the source does not know it. `share` says, for the
+        progress, at which fraction of all that is read the stream begins, and what fraction of it the stream is.
         """
         sequence = getattr(source, "sequence", None) if sequence is None else sequence
+        before = self.report.copy()
         try:
-            for batch, error in _batches(self._reader.read(source), BATCH):
-                self._take(batch, sequence)
-                fraction = self._before + self._weights.get(name, 0.0) * getattr(source, "fraction", 0.0)
-                self.progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
+            for batch, error in _batches(self._preparer.read(source), BATCH):
+                self._add_batch(batch, sequence)
+                self._tell(name, share[0] + share[1] * getattr(source, "fraction", 0.0))
                 if error is not None:
                     raise error
         finally:
             # Also where the run is stopped: what was encoded is not lost.
-            self._write()
+            self._store_waiting()
+        return self.report.since(before)
 
-    def _take(self, batch: list[Prepared], sequence: int | None) -> None:
-        """Encode a batch while the one before it is written; it is written beside the next, or now without vectors."""
+    def _add_batch(self, batch: list[Prepared], sequence: int | None) -> None:
+        """Encode a batch while the one before it is stored; without vectors it is stored at once."""
         pmids = {record.pmid for record in batch if not isinstance(record, Rejection)}
-        if self._ready is not None and not pmids.isdisjoint(self._ready.pmids):
+        if self._waiting is not None and not pmids.isdisjoint(self._waiting.pmids):
             # What it does to these articles depends on what was done to them before.
-            self._write()
-        records, refused = self._rows(batch)
-        plan = self._planned(records, sequence)
-        with ThreadPoolExecutor(1, "write") as aside:
-            written = aside.submit(self._write)
-            vectors = self._encoded(plan.to_encode)
-        written.result()
-        self._ready = _Ready(records, sequence, plan, vectors, pmids)
+            self._store_waiting()
+        records, refused = self._accepted(batch)
+        plan = self._plan(records, sequence)
+        with ThreadPoolExecutor(1, "store") as beside:
+            stored = beside.submit(self._store_waiting)
+            vectors = self._encode(plan.to_encode)
+        stored.result()
+        self._waiting = _Encoded(records, sequence, plan, vectors, pmids)
         if not plan.to_encode or vectors is None or refused is not None:
-            self._write()
+            self._store_waiting()
         if refused is not None:
             raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
 
-    def _planned(self, records: list[ArticleRow | Outside | int], sequence: int | None) -> Plan:
-        part = self._part is not None
-        return self.writer.store.plan(records, sequence=sequence, restore=self.restore, part=part)
-
-    def _write(self) -> None:
-        """Write the batch that waits, if any; planned anew where another process has written its articles meanwhile."""
-        ready, self._ready = self._ready, None
-        if ready is None:
-            return
-        plan, vectors = ready.plan, ready.vectors
-        known = dict(zip((row.text_hash for row in plan.to_encode), () if vectors is None else vectors, strict=False))
-        while plan:
-            try:
-                self.writer.store.apply(plan, vectors)
-                break
-            except PlanOutdatedError:
-                plan = self._planned(ready.records, ready.sequence)
-                vectors = self._encoded(plan.to_encode, known)
-        self.report.counts.update(plan.counts)
-        self.report.merged |= self.writer.merge_if_due()
-
-    def _encoded(self, rows: list[ArticleRow], known: dict[bytes, Vectors] | None = None) -> Vectors | None:
-        """Return vectors of the texts of some rows, those that are known by the hash of the text among them."""
-        if self.encoder is None:
-            return None
-        known = {} if known is None else known
-        new = [row for row in rows if row.text_hash not in known]
-        vectors = self.encoder.encode([row.text for row in new], kind="document")
-        self.report.encoded += len(new)
-        known.update(zip((row.text_hash for row in new), vectors, strict=True))
-        if len(new) == len(rows):
-            return vectors
-        return np.array([known[row.text_hash] for row in rows], np.float32)
-
-    def _rows(self, batch: list[Prepared]) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
-        """Sort out what the store takes of a batch; a strict run ends at a rejection, which is returned."""
+    def _accepted(self, batch: list[Prepared]) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
+        """Return what of a batch is to be stored; a strict run ends at a rejection, which is returned."""
         records: list[ArticleRow | Outside | int] = []
-        passed_over = self._passed_over(batch)
+        ignored = self._ignored(batch)
         for record in batch:
             self.report.read += 1
             if isinstance(record, Rejection):
                 self.report.reject(record)
-                if self.strict:
+                if self._strict:
                     return records, record
             elif isinstance(record, Deletion):
                 self.report.deletions += 1
                 records.append(record.pmid)
             elif isinstance(record, ArticleRow):
                 records.append(record)
-            elif record.pmid in passed_over:
+            elif record.pmid in ignored:
                 self.report.counts["outside the part"] += 1
             else:
                 records.append(Outside(record.row()))
         return records, None
 
-    def _passed_over(self, batch: list[Prepared]) -> set[int]:
+    def _ignored(self, batch: list[Prepared]) -> set[int]:
         """Return the PMIDs that neither belong to the part nor are in the store: most of PubMed, if a part is kept."""
         outside = {record.pmid for record in batch if isinstance(record, NotOfPart)}
         if not outside:
             return outside
         inside = {record.pmid for record in batch if isinstance(record, ArticleRow)}
-        return outside - inside - self.writer.store.existing(outside)
+        return outside - inside - self._writer.store.existing(outside)
+
+    def _plan(self, records: list[ArticleRow | Outside | int], sequence: int | None) -> Plan:
+        part = self._part is not None
+        return self._writer.store.plan(records, sequence=sequence, restore=self._restore, part=part)
+
+    def _encode(self, rows: list[ArticleRow], known: dict[bytes, Vectors] | None = None) -> Vectors | None:
+        """Return vectors of the texts of some rows; those of `known`, by the hash of the text, are not made again."""
+        if self._encoder is None:
+            return None
+        known = {} if known is None else known
+        new = [row for row in rows if row.text_hash not in known]
+        vectors = self._encoder.encode([row.text for row in new], kind="document")
+        self.report.encoded += len(new)
+        known.update(zip((row.text_hash for row in new), vectors, strict=True))
+        if len(new) == len(rows):
+            return vectors
+        return np.array([known[row.text_hash] for row in rows], np.float32)
+
+    def _store_waiting(self) -> None:
+        """Store the batch that waits, if any; planned again if another process has written its articles meanwhile."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        plan, vectors = waiting.plan, waiting.vectors
+        known = dict(zip((row.text_hash for row in plan.to_encode), () if vectors is None else vectors, strict=False))
+        while plan:
+            try:
+                self._writer.store.apply(plan, vectors)
+                break
+            except PlanOutdatedError:
+                plan = self._plan(waiting.records, waiting.sequence)
+                vectors = self._encode(plan.to_encode, known)
+        self.report.counts.update(plan.counts)
+        self.report.merged |= self._writer.merge_if_due()
+
+    def _tell(self, name: str, fraction: float) -> None:
+        if self._progress is not None:
+            self._progress(Progress(name, self.report.read, self.report.encoded, min(fraction, 1.0)))
 
 
 def add_files(
@@ -270,13 +269,46 @@ def add_files(
 ) -> IngestReport:
     """Add the records of files, folders and `-` (standard input) to an index.
 
-    Without an encoder the articles are stored and marked stale. A file that was read to its end before is skipped
+    Without an encoder the articles are stored and marked stale. A file that was read completely before is skipped
     unless `again` is set. `strict` stops at the first record or file that cannot be used (InvalidRecordError,
     SourceError); otherwise they are counted and listed in the report.
     """
-    with Run(writer, encoder, strict=strict, restore=restore, progress=progress) as run:
-        run.files(expand_paths(paths), again=again or restore)
-    return run.report
+    names = expand_paths(paths)
+    sizes = [Path(name).stat().st_size if name != "-" else 0 for name in names]
+    total = max(sum(sizes), 1)
+    with Pipeline(writer, encoder, strict=strict, restore=restore, progress=progress) as pipeline:
+        for number, name in enumerate(names):
+            share = sum(sizes[:number]) / total, sizes[number] / total
+            try:
+                _add_file(pipeline, writer, name, share, again=again or restore)
+            except SourceError as error:
+                if strict:
+                    raise
+                pipeline.report.errors.append(str(error))
+        return pipeline.report
+
+
+def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float, float], *, again: bool) -> None:
+    """Add the records of a file, with an entry in the ledger, unless it was read completely before."""
+    if name == "-":
+        pipeline.add(open_source(name), name, share=share)
+        return
+    try:
+        sha256 = digest(Path(name), "sha256")
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror}") from error
+    store = writer.store
+    if not again and store.has_read(sha256):
+        pipeline.report.skipped_files.append(name)
+        return
+    store.begin_file(name, sha256)
+    before = pipeline.report.copy()
+    try:
+        pipeline.add(open_source(name), name, share=share)
+    except SourceError as error:
+        store.finish_file(name, sha256, pipeline.report.since(before).counts, str(error))
+        raise
+    store.finish_file(name, sha256, pipeline.report.since(before).counts)
 
 
 def add_articles(
@@ -288,9 +320,9 @@ def add_articles(
     progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
     """Add articles, or delete, from an iterable: what a program has at hand or a service yields."""
-    with Run(writer, encoder, restore=restore, progress=progress) as run:
-        run.records(articles, "")
-    return run.report
+    with Pipeline(writer, encoder, restore=restore, progress=progress) as pipeline:
+        pipeline.add(articles)
+        return pipeline.report
 
 
 def encode_stale(
@@ -328,21 +360,3 @@ def _batches(source: Iterable[Prepared], size: int) -> Iterator[tuple[list[Prepa
         if not batch:
             return
         yield batch, None
-
-
-def _shares(names: list[str]) -> dict[str, float]:
-    """Return the share of each file in the bytes of all."""
-    sizes = {name: Path(name).stat().st_size if name != "-" else 0 for name in names}
-    total = sum(sizes.values())
-    return {name: size / total if total else 0.0 for name, size in sizes.items()}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Records read and made ready for the store: in processes of their own where there are many, always in their order."""
+"""Read records and prepare them for the store, in worker processes for long sources; their order is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from search.storage.rows import ArticleRow, prepare
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-__all__ = ["NotOfPart", "Prepared", "Reader"]
+__all__ = ["NotOfPart", "Prepared", "Preparer"]
 
 #: Parts of a source that are read here before processes are started, which takes longer than reading so much.
 _PARTS_READ_HERE = 3
@@ -43,8 +43,10 @@ Prepared = ArticleRow | NotOfPart | Deletion | Rejection
 _PartRead = tuple[list[Prepared], str | None]
 
 
-class Reader:
-    """Reads sources; `part` tells which articles belong to what is kept, and `processes` how many may read at once.
+class Preparer:
+    """Reads sources and prepares their records, with up to so many processes.
+
+    `part` tells which articles belong to what is kept.
 
     Processes are started when a source turns out to be long, and ended by `close`.
     """
@@ -72,7 +74,7 @@ class Reader:
         yield from self._read_elsewhere(ahead)
 
     def _read_elsewhere(self, parts: Iterator[Callable[[], Iterable[Record]]]) -> Iterator[Prepared]:
-        """Read parts in the processes, some ahead of what is asked for."""
+        """Read parts in the processes, some ahead of what is needed."""
         waiting: deque[Future[_PartRead]] = deque()
         problem: SourceError | None = None
         while True:
@@ -96,7 +98,7 @@ class Reader:
 
     def _pool(self) -> Executor:
         if self._executor is None:
-            # Unlike the standard library's, its processes do not run the script that called us once more.
+            # Unlike the standard library's, its processes do not run the script that called us again.
             from loky import ProcessPoolExecutor
 
             self._executor = ProcessPoolExecutor(self._processes, timeout=10, initializer=_leave_interrupts)
@@ -109,7 +111,7 @@ def _result(future: Future[_PartRead]) -> _PartRead:
     except BrokenExecutor as error:
         raise SearchError(
             "a process that read records was ended from outside, most likely for want of memory; what was committed "
-            "stays, and the same command goes on from there"
+            "stays, and the same command resumes from there"
         ) from error
 
 

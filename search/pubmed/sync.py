@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
 
 import msgspec
 
 from search.errors import IndexFolderError
-from search.formats.base import Source
 from search.formats.open import open_source
-from search.ingest.pipeline import Encodes, IngestReport, Progress, Run
+from search.ingest.pipeline import Encodes, IngestReport, Pipeline, Progress
 from search.pubmed.nlm_files import NlmFile, Origin, fetch_ahead
 from search.pubmed.subset import Part, chosen_part
 from search.pubmed.sync_plan import SyncPlan, make_plan
@@ -62,8 +60,9 @@ def synchronize(
     chosen = chosen_part(ledger.part(), part, nothing_applied=not ledger.files(), change=change_part)
     ledger.set_part(chosen.to_json(), everything=chosen.is_everything)
     report = SyncReport(str(chosen))
-    with Run(writer, encoder, part=chosen.chooser(mesh_tree.below if mesh_tree is not None else None)) as run:
-        report.ingest = run.report
+    chooser = chosen.chooser(mesh_tree.below if mesh_tree is not None else None)
+    with Pipeline(writer, encoder, part=chooser, progress=progress) as pipeline:
+        report.ingest = pipeline.report
         for _ in range(_ROUNDS):
             plan = make_plan(origin, ledger, chosen)
             report.notes = plan.notes
@@ -73,40 +72,31 @@ def synchronize(
                 break
             # Before anything is applied: what must be read again must be so after a crash too.
             ledger.forget_files(plan.replays)
-            _apply(plan, run, ledger, origin, report, progress)
+            _apply(plan, pipeline, ledger, origin, report)
     _remove_replaced(ledger, report, accept=accept_removals)
     report.ingest.merged |= writer.merge_if_due()
     return report
 
 
-def _apply(
-    plan: SyncPlan,
-    run: Run,
-    ledger: NlmLedger,
-    origin: Origin,
-    report: SyncReport,
-    progress: Callable[[Progress], None] | None,
-) -> None:
+def _apply(plan: SyncPlan, pipeline: Pipeline, ledger: NlmLedger, origin: Origin, report: SyncReport) -> None:
     total = max(sum(file.size for file in plan.files), 1)
     before = 0
     # Closed at once when something fails, or downloads would go on.
     with closing(fetch_ahead(origin, plan.files)) as fetched:
         for file, path, md5 in fetched:
+            started = time.monotonic()
             source = open_source(str(path))
-            run.progress = _share(progress, source, before / total, file.size / total)
-            report.applied.append(_apply_file(run, source, file, md5))
+            share = before / total, file.size / total
+            applied = pipeline.add(source, file.name, sequence=file.sequence, share=share)
+            report.applied.append(_entry(file, md5, applied, time.monotonic() - started))
             ledger.record(report.applied[-1])
             origin.release(path)
             before += file.size
 
 
-def _apply_file(run: Run, source: Source, file: NlmFile, md5: str) -> NlmFileEntry:
-    started = time.monotonic()
-    before = msgspec.structs.replace(run.report, counts=Counter(run.report.counts))
-    run.records(source, file.name, file.sequence)
-    counts = run.report.counts - before.counts
-    deletions = run.report.deletions - before.deletions
-    records = run.report.read - before.read - deletions - counts["rejected"]
+def _entry(file: NlmFile, md5: str, applied: IngestReport, seconds: float) -> NlmFileEntry:
+    counts = applied.counts
+    records = applied.read - applied.deletions - counts["rejected"]
     return NlmFileEntry(
         sequence=file.sequence,
         name=file.name,
@@ -114,26 +104,13 @@ def _apply_file(run: Run, source: Source, file: NlmFile, md5: str) -> NlmFileEnt
         md5=md5,
         stamp=file.stamp,
         records=records,
-        deletions=deletions,
+        deletions=applied.deletions,
         rejected=counts["rejected"],
         kept=records - counts["outside the part"] - counts["left the part"],
-        encoded=run.report.encoded - before.encoded,
+        encoded=applied.encoded,
         bytes=file.size,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(seconds, 3),
     )
-
-
-def _share(
-    progress: Callable[[Progress], None] | None, source: Source, before: float, share: float
-) -> Callable[[Progress], None]:
-    """Return a function that tells progress as a fraction of all files."""
-
-    def update(state: Progress) -> None:
-        if progress is not None:
-            state.fraction = min(before + share * source.fraction, 1.0)
-            progress(state)
-
-    return update
 
 
 def _remove_replaced(ledger: NlmLedger, report: SyncReport, *, accept: bool) -> None:

@@ -14,7 +14,7 @@ from search.formats.base import Rejection
 from search.formats.open import open_source
 from search.formats.pubmed_xml import splitter as xml_splitter
 from search.ingest import prepare as reading
-from search.ingest.prepare import NotOfPart, Reader
+from search.ingest.prepare import NotOfPart, Preparer
 from search.storage.rows import ArticleRow, prepare
 from tests.source_files import a_set, record
 
@@ -29,7 +29,7 @@ def small_parts(monkeypatch):
 
 @pytest.fixture
 def elsewhere(small_parts):
-    reader = Reader(processes=2)
+    reader = Preparer(processes=2)
     yield reader
     reader.close()
 
@@ -89,7 +89,7 @@ class Even:
 
 
 def test_articles_that_do_not_belong_to_the_part_can_still_be_made_ready(tmp_path, small_parts):
-    reader = Reader(Even(), processes=2)
+    reader = Preparer(Even(), processes=2)
     source = a_file(tmp_path, *map(titled, range(1, 30)))
     found = list(reader.read(source))
     reader.close()
@@ -117,7 +117,7 @@ def test_a_script_needs_no_guard_against_being_run_again(tmp_path):
         "print('begun')\n"
         "reading._PARTS_READ_HERE = 0\n"
         "xml_splitter._BATCH = 1\n"
-        "reader = reading.Reader(processes=2)\n"
+        "reader = reading.Preparer(processes=2)\n"
         f"source = open_source({str(tmp_path / 'records.xml.gz')!r})\n"
         "print(sum(1 for _ in reader.read(source)), bool(reader._executor))\n"
         "reader.close()\n"
@@ -128,6 +128,6 @@ def test_a_script_needs_no_guard_against_being_run_again(tmp_path):
 
 
 def test_a_short_file_is_read_here(tmp_path):
-    reader = Reader(processes=2)
+    reader = Preparer(processes=2)
     assert pmids(reader.read(a_file(tmp_path, titled(1), titled(2)))) == [1, 2]
     assert reader._executor is None
