@@ -27,6 +27,7 @@ from search.presentation.notices import notice_labels
 from search.retrieval.filters import Filters, filters_from_dict
 from search.retrieval.hit import Hit
 from search.retrieval.request import Mode
+from search.time_limit import time_limit
 from search.web.guard import Guard
 from search.web.metrics import Metrics
 from search.web.server import run
@@ -104,12 +105,17 @@ class Tools:
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         """Do some work in a thread; what is refused, and an error of this package, is told to the model."""
+
+        def limited() -> _Result:
+            with time_limit(self._limits.seconds):
+                return work()
+
         if self._busy >= self._limits.requests:
             raise ToolError("too many are asking at once: try again")
         self._busy += 1
         try:
             with anyio.fail_after(self._limits.seconds):
-                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+                return await anyio.to_thread.run_sync(limited, abandon_on_cancel=True)
         except TimeoutError as error:
             raise ToolError(f"the answer took longer than {self._limits.seconds:g} s") from error
         except SearchError as error:

@@ -32,6 +32,7 @@ from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_
 from search.storage.backend import Reader, Selection, View
 from search.storage.conditions import Condition, Conditions, all_of
 from search.storage.rows import Vectors
+from search.time_limit import check_time
 
 if TYPE_CHECKING:
     from search.models.encoder import Kind
@@ -176,6 +177,7 @@ class Engine:
         limit = depth + _DUPLICATES_EXPECTED if options.fold else depth
         rankings: list[Ranking] = []
         for filters, group in groupby(questions, key=lambda question: question.filters):
+            check_time()
             allowed = self.allowed(view, filters, since)
             texts = [question.text for question in group]
             rankings += rank(view, texts, vectors, limit, mode=self._mode(options), allowed=allowed)
@@ -195,6 +197,7 @@ class Engine:
         """
         shown: list[list[Hit]] = []
         for question, hits in zip(questions, answers, strict=True):
+            check_time()
             if self.config.rerank and question.text:
                 hits = reranked(hits, question.text, self._score)
             hits = hits[options.offset : self._last(options)]

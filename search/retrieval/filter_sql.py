@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from search.errors import QueryError
 from search.normalize import journal_key, name_key
-from search.retrieval.filters import And, Expression, Filters, MeshTerm, Not, Term
+from search.retrieval.filters import And, Expression, Filters, MeshTerm, Not, Term, depth_of
 from search.storage.conditions import Condition, Conditions, all_of, any_of, negated
 
 __all__ = ["condition_of"]
 
 
-def condition_of(filters: Filters, sql: Conditions) -> Condition:
-    """Return what filters ask for as a condition in the SQL of a store; strategies are not asked in SQL."""
+def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> Condition:
+    """Return what filters ask for as a condition in the SQL of a store; strategies are not asked in SQL.
+
+    With `negate` it is what they do not let pass. SQLite reads no expression that is a hundred levels deep: NOT is
+    moved down to what it is about, and the deepest part comes first, where it takes one level for each of its own.
+    """
     if filters.strategy is not None:
         raise QueryError("a strategy stands beside the other filters, not within an expression")
     first, last = filters.date_bounds
@@ -26,9 +30,11 @@ def condition_of(filters: Filters, sql: Conditions) -> Condition:
         conditions.append(sql.pmids(filters.pmids))
     if filters.not_pmids:
         conditions.append(negated(sql.pmids(filters.not_pmids)))
+    if negate:
+        conditions = [negated(condition) for condition in conditions]
     if filters.expression is not None:
-        conditions.append(_expression(filters.expression, sql))
-    return all_of(conditions)
+        conditions.insert(0, _expression(filters.expression, sql, negate=negate))
+    return any_of(conditions) if negate else all_of(conditions)
 
 
 def _flags(filters: Filters, sql: Conditions) -> list[Condition]:
@@ -50,13 +56,14 @@ def _names(filters: Filters, sql: Conditions) -> list[Condition]:
     return conditions
 
 
-def _expression(expression: Expression, sql: Conditions) -> Condition:
+def _expression(expression: Expression, sql: Conditions, *, negate: bool) -> Condition:
     if isinstance(expression, Not):
-        return negated(_expression(expression.operand, sql))
+        return _expression(expression.operand, sql, negate=not negate)
     if isinstance(expression, Term):
-        return condition_of(expression.filters, sql)
-    operands = [_expression(operand, sql) for operand in expression.operands]
-    return all_of(operands) if isinstance(expression, And) else any_of(operands)
+        return condition_of(expression.filters, sql, negate=negate)
+    deepest_first = sorted(expression.operands, key=depth_of, reverse=True)
+    operands = [_expression(operand, sql, negate=negate) for operand in deepest_first]
+    return all_of(operands) if isinstance(expression, And) != negate else any_of(operands)
 
 
 def _mesh(terms: Sequence[MeshTerm], sql: Conditions) -> Condition:

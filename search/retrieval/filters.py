@@ -29,6 +29,7 @@ __all__ = [
     "Or",
     "Term",
     "check_pmids",
+    "depth_of",
     "explode",
     "filters_from_dict",
     "filters_to_dict",
@@ -205,6 +206,16 @@ def _holds(expression: Expression, article: Article, added: date | None) -> bool
     return expression.filters.matches(article, added)
 
 
+def depth_of(expression: Expression | None) -> int:
+    """Return how deep AND, OR and NOT are nested in an expression, those within its filters included."""
+    if expression is None:
+        return 0
+    if isinstance(expression, Term):
+        return depth_of(expression.filters.expression)
+    operands = (expression.operand,) if isinstance(expression, Not) else expression.operands
+    return 1 + max(map(depth_of, operands), default=0)
+
+
 def explode(filters: Filters, below: Callable[[str], Iterable[str]]) -> Filters:
     """Return the filters with every descriptor that asks for it joined by the descriptors below it in the MeSH tree.
 
@@ -246,16 +257,21 @@ def filters_from_dict(data: Mapping[str, Any]) -> Filters:
 
     Raises QueryError that names the field that is wrong and the nearest one there is.
     """
+    if not isinstance(data, Mapping):
+        raise QueryError('filters: give an object, e.g. {"year_from": 2015}')
     try:
-        return msgspec.convert(_with_mesh_terms(data), Filters)
+        filters = msgspec.convert(_with_mesh_terms(data), Filters)
     except msgspec.ValidationError as error:
         names = [name for part in _PARTS for name in part.__struct_fields__]
         raise QueryError(explained(error, names, "filter")) from error
+    if depth_of(filters.expression) > MAX_DEPTH:
+        raise _too_deep()
+    return filters
 
 
 def _with_mesh_terms(data: Any, depth: int = 0) -> Any:
     if depth > 3 * MAX_DEPTH:
-        raise QueryError(f"the filters are nested too deep: at most {MAX_DEPTH} levels of and, or, not")
+        raise _too_deep()
     if isinstance(data, Mapping):
         return {
             key: [{"descriptor": term} if isinstance(term, str) else term for term in value]
@@ -266,6 +282,10 @@ def _with_mesh_terms(data: Any, depth: int = 0) -> Any:
     if isinstance(data, list | tuple):
         return [_with_mesh_terms(item, depth + 1) for item in data]
     return data
+
+
+def _too_deep() -> QueryError:
+    return QueryError(f"the filters are nested too deep: at most {MAX_DEPTH} levels of and, or, not")
 
 
 _PARTS: tuple[type[msgspec.Struct], ...] = (Filters, MeshTerm, And, Not, Term)

@@ -206,9 +206,7 @@ def read_request(data: Any, kind: type[_Kind], *, strict: bool = True) -> _Kind:
         raise QueryError("a request must be a JSON object")
     given = dict(data)
     filters = given.pop("filters", None)
-    if filters is not None and not isinstance(filters, Mapping):
-        raise QueryError('filters: give an object, e.g. {"year_from": 2015}')
-    if filters:
+    if filters is not None:
         given["filters"] = filters_from_dict(filters)
     try:
         return msgspec.convert(given, kind, strict=strict)

@@ -22,12 +22,14 @@ from search.article import (
 from search.errors import QueryError
 from search.normalize import date_span
 from search.retrieval.filters import (
+    MAX_DEPTH,
     And,
     Filters,
     MeshTerm,
     Not,
     Or,
     Term,
+    depth_of,
     explode,
     filters_from_dict,
     filters_to_dict,
@@ -203,6 +205,19 @@ def test_nesting_has_a_limit():
         data = {"type": "not", "operand": data}
     with pytest.raises(QueryError, match="too deep"):
         filters_from_dict({"expression": data})
+
+
+@pytest.mark.parametrize("nested", [Not, lambda x: And((Term(Filters(has_abstract=True)), x))], ids=["not", "and"])
+def test_what_is_nested_too_deep_is_refused_by_its_depth(nested):
+    expression = Term(Filters(has_abstract=True))
+    for depth in range(1, MAX_DEPTH + 2):
+        expression = nested(expression)
+        assert depth_of(expression) == depth
+        data = filters_to_dict(Filters(expression=Term(Filters(expression=expression))))
+        if depth <= MAX_DEPTH:
+            assert filters_from_dict(data).expression.filters.expression == expression
+    with pytest.raises(QueryError, match="too deep: at most 50"):
+        filters_from_dict(data)
 
 
 def test_explode_writes_out_the_tree_below():

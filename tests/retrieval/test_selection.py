@@ -5,16 +5,20 @@ from functools import partial
 
 import msgspec
 import numpy as np
+import pytest
 from filter_strategies import PROPERTY, expressions, filters_strategy, small_articles
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search.article import Article, MeshHeading
+from search.errors import TimeLimitError
 from search.retrieval.filter_sql import condition_of
-from search.retrieval.filters import And, Filters, MeshTerm, Or, Term
+from search.retrieval.filters import MAX_DEPTH, And, Filters, MeshTerm, Not, Or, Term, depth_of
+from search.storage import backend
 from search.storage.folder.selection import Selection
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.rows import prepare
+from search.time_limit import time_limit
 
 
 def select(store, filters):
@@ -51,6 +55,47 @@ def test_a_heading_of_the_tree_with_thousands_below_it(empty_store):
     assert select(store, Filters(mesh=terms)) == [1, 2999]
     assert select(store, Filters(expression=Or(tuple(Term(Filters(mesh=(term,))) for term in terms)))) == [1, 2999]
     assert select(store, Filters(expression=And((Term(Filters(has_abstract=False)),) * 3000))) == [1, 2999, 5000]
+
+
+@pytest.mark.parametrize("shape", ["not", "and not", "or and", "within filters"])
+def test_expressions_as_deep_as_they_may_be(empty_store, shape):
+    store = empty_store()
+    store.apply(store.plan([prepare(Article(pmid=1, title="x", pmcid="PMC1")), prepare(Article(pmid=2, title="x"))]))
+    free, all_of_them = Term(Filters(free_full_text=True)), Term(Filters())
+    expression, expected = free, [1]
+    for depth in range(1, MAX_DEPTH + 1):
+        if shape == "not":
+            expression = Not(expression)
+        elif shape == "and not":
+            expression = And((all_of_them, Not(expression))) if depth % 2 else Not(expression)
+        elif shape == "or and":
+            expression = And((free, expression)) if depth % 2 else Or((free, expression))
+        else:
+            expression = Not(Term(Filters(expression=expression)))
+    assert depth_of(expression) >= MAX_DEPTH
+    assert select(store, Filters(expression=expression)) == expected
+    assert select(store, Filters(expression=Not(expression))) == [2]
+
+
+@pytest.mark.parametrize("names", [10, 19_000])
+def test_the_names_of_a_filter_are_one_list_however_many(empty_store, names):
+    terms = tuple(MeshTerm(f"Heading {number}") for number in range(names))
+    condition = condition_of(Filters(mesh=terms), empty_store().conditions)
+    assert len(condition.parameters) < 5 and len(condition.sql) < 500
+
+
+def test_a_query_ends_with_the_time_of_its_thread(stored, address):
+    endless = (
+        "WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE "
+        "number < 2000000000) SELECT count(*) FROM numbers"
+    )
+    reader = backend.open_reader(address)
+    with pytest.raises(TimeLimitError), time_limit(0.2), reader.view() as view:
+        list(view.store.rows(endless))
+    # The reader is none the worse for it, and another one has all the time it wants.
+    with time_limit(60), reader.view() as view:
+        assert view.store.counts()["articles"] == 0
+    reader.close()
 
 
 def test_none_allowed_is_nothing(empty_store):

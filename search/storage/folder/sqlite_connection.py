@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import StoreError
+from search.time_limit import check_time, has_run_out
 
 __all__ = ["Rows", "connect", "refusals"]
 
@@ -19,6 +20,9 @@ BUSY_SECONDS = 30.0
 #: So much of the file is mapped into memory, and counted as memory of the process once it was read; the rest is read
 #: through the system's cache, which takes a tenth longer.
 _MAPPED_BYTES = 256 << 20
+
+#: Steps of SQLite's between two looks at the time: some tenths of a millisecond.
+_STEPS_BETWEEN_LOOKS = 20_000
 
 # Rows that are taken from SQLite at once where they are gone through one by one.
 _AT_ONCE = 256
@@ -38,6 +42,7 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = ON")
         else:
             connection = _connect_for_reading(path)
+            connection.set_progress_handler(has_run_out, _STEPS_BETWEEN_LOOKS)
         connection.execute("PRAGMA temp_store = MEMORY")
         # The file may come from elsewhere: nothing in its schema is to be run.
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -115,6 +120,7 @@ def refusals(path: Path) -> Iterator[None]:
         # SQLite quotes what it read in a damaged file.
         raise StoreError(f"{path} is damaged, restore it from a copy") from error
     except sqlite3.Error as error:
+        check_time()
         # The last byte is the kind of error, what stands before it the details.
         advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         raise StoreError(f"{path}: {error}{f'; {advice}' if advice else ''}") from error

@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_rando
 from search.config import PostgresConfig
 from search.errors import IndexFolderError, StoreError
 from search.storage.postgres.address import PgAddress
+from search.time_limit import check_time
 
 __all__ = [
     "Connection",
@@ -187,6 +188,8 @@ def refusals(name: str) -> Iterator[None]:
     except PoolClosed as error:
         raise StoreError(f"{name} is closed") from error
     except psycopg.Error as error:
+        if isinstance(error, errors.QueryCanceled):
+            check_time()
         # What libpq says of a host that cannot be reached goes on for every address of it.
         text = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
         state = error.sqlstate or ""

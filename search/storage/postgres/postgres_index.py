@@ -20,6 +20,7 @@ from search.storage.postgres.postgres_view import PgView
 from search.storage.postgres.postgres_writer import PgStoreWriter
 from search.storage.postgres.search_indexes import SearchIndexes
 from search.storage.verify import check_articles, check_vectors
+from search.time_limit import seconds_left
 
 __all__ = ["PgIndexReader", "PgIndexWriter", "create_schema", "has_index", "verify_database"]
 
@@ -89,6 +90,8 @@ class PgIndexReader:
     def view(self) -> Iterator[PgView]:
         """Hold one state of the index: the last commit when the view was taken."""
         with refusals(self.name), self._pool.connection() as connection, connection.transaction():
+            if (seconds := seconds_left()) is not None:
+                connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds * 1000 + 1:.0f}ms"])
             store = PgStoreReader(connection)
             settings = store.settings()
             self.manifest = msgspec.json.decode(settings["manifest"], type=Manifest)
