@@ -6,6 +6,7 @@ from PubMed's help.
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import groupby
 
 from search.retrieval.strategy.strategy_tree import Combined, DateRange, LineReference
@@ -106,26 +107,27 @@ def holds(node, article, lines, below):
 
 
 def has_words(term, article):
-    values = [fold(text) for text in texts(article, term.field)]
     if term.distance is not None:
-        return any(near(fold(term.text), value, term.distance) for value in values)
+        return any(near(fold(term.text), fold(text), term.distance) for text in texts(article, term.field))
     phrases = [fold(term.text)]
     if term.field == "all" and not term.quoted:
         phrases = [phrase for phrase in map(fold, term.text.split()) if phrase]
         telling = [phrase for phrase in phrases if phrase not in [[word] for word in ("the", "of", "and", "in")]]
         phrases = telling or phrases
+    values = [spaced(text) for text in texts(article, term.field)]
     return all(
-        any(has_phrase(phrase, value, term.truncated and number == len(phrases)) for value in values)
+        any(
+            f" {' '.join(phrase)}{'' if term.truncated and number == len(phrases) else ' '}" in value
+            for value in values
+        )
         for number, phrase in enumerate(phrases, start=1)
     )
 
 
-def has_phrase(phrase, value, truncated):
-    for start in range(len(value) - len(phrase) + 1):
-        part = value[start : start + len(phrase)]
-        if part == phrase or (truncated and part[:-1] == phrase[:-1] and part[-1].startswith(phrase[-1])):
-            return True
-    return False
+@lru_cache(200_000)
+def spaced(text):
+    """The words of a text with a space around each."""
+    return f" {' '.join(fold(text))} "
 
 
 def near(words, value, distance):

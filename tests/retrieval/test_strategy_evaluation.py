@@ -225,6 +225,20 @@ def test_a_filter_of_pubmed_is_the_search_it_stands_for(indexed):
         assert list(evaluation.notes) == ["english[sb] stands for english[la]"]
 
 
+def test_a_value_that_no_article_has_is_noted_with_the_nearest(indexed):
+    reader, articles = indexed
+    count = sum("Bacterial Infections" in [h.descriptor for h in record.mesh_headings] for record in articles.values())
+    with reader.view() as view:
+        text = "bacterial infection[mh] OR lancett oncol[ta] OR heart[tiab] OR pain[mh]"
+        result = StrategyEvaluation(parse_strategy(text), view.tokens, view.store, below).result()
+    assert len(result.notes) == 2
+    assert (
+        f"no article has 'bacterial infection' in MeSH Terms; the nearest are bacterial infections ({count})"
+        in result.notes[0]
+    )
+    assert "no article has 'lancett oncol' in Journal; the nearest are lancet oncol (" in result.notes[1]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

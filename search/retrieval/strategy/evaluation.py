@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -11,6 +13,7 @@ import numpy as np
 from search.article import Article
 from search.errors import QueryError
 from search.normalize import folded_words
+from search.retrieval.strategy.field_tags import FIELDS
 from search.retrieval.strategy.pubmed_vocabulary import FILTERS
 from search.retrieval.strategy.strategy_lexer import Source
 from search.retrieval.strategy.strategy_parser import parse_strategy
@@ -23,13 +26,16 @@ from search.retrieval.strategy.strategy_tree import (
     translation,
 )
 from search.retrieval.strategy.term_query import Below, conjunction, date_query, disjunction, near_queries, term_query
-from search.storage.article_tokens import tokens_of, zone_values
+from search.storage.article_tokens import key_of, tokens_of, zone_values
 from search.storage.rows import Pmids
 from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, TokenQuery, holds
 
 __all__ = ["LineResult", "StrategyEvaluation", "StrategyResult", "is_near", "selects"]
 
 _READ_AT_ONCE = 1_000
+
+#: A value is compared with those that have the first letters of one of its words, and with no more of them than these.
+_TELLING, _COMPARED = 4, 2_000
 
 
 class Documents(Protocol):
@@ -107,6 +113,7 @@ class StrategyEvaluation:
         self._documents = documents
         self._below = below
         self._lines: dict[int, TokenQuery] = {}
+        self._explained = False
 
     def counts(self) -> list[LineResult]:
         """Return the lines with their counts."""
@@ -126,6 +133,7 @@ class StrategyEvaluation:
 
     def result(self) -> StrategyResult:
         """Return the PMIDs, the lines with their counts, and the notes."""
+        self._explained = True
         lines = tuple(self.counts())
         return StrategyResult(tuple(self.pmids().tolist()), lines, tuple(self.notes))
 
@@ -160,7 +168,23 @@ class StrategyEvaluation:
             return self._query(parse_strategy(meaning).result.tree, source)
         if term.distance is not None:
             return disjunction([self._near(term, zone, query) for zone, query in near_queries(term)])
-        return term_query(term, self._below)
+        query = term_query(term, self._below)
+        if self._explained and FIELDS[term.field].kind in ("heading", "subheading", "value"):
+            self._note_unknown(term, query)
+        return query
+
+    def _note_unknown(self, term: Term, query: TokenQuery) -> None:
+        """Note a value of a vocabulary that no article has, with the nearest that articles have."""
+        if self._tokens.count(query):
+            return
+        field = FIELDS[term.field]
+        known = self._tokens.keys(f"{field.keys[0]}:")
+        wanted = key_of(term.text) if field.kind == "heading" else "_".join(folded_words(term.text))
+        near = nearest_values(wanted, [key.partition(":")[2] for key in known])
+        found = [(name, self._tokens.count(AnyOf((f"{field.keys[0]}:{name}",), exact=True))) for name in near]
+        nearest = ", ".join(f"{name.replace('_', ' ')} ({count:,})" for name, count in found)
+        hint = f"; the nearest are {nearest}" if nearest else ""
+        self.notes[f"no article has {term.text!r} in {field.name}{hint}"] = None
 
     def _near(self, term: Term, zone: str, query: TokenQuery) -> TokenQuery:
         """Return a query for the articles whose words are near in a zone: those that tokens leave open are read."""
@@ -177,6 +201,15 @@ class StrategyEvaluation:
                     found.append(pmid)
         read = PmidSet(tuple(sorted(found)))
         return Joined("OR", (sure, read)) if sure else read
+
+
+def nearest_values(wanted: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of some values (words joined by `_`) that are nearest to one that is none of them."""
+    words = [word[:_TELLING] for word in re.split("[_/]", wanted) if len(word) >= _TELLING] or [wanted[:_TELLING]]
+    alike = [name for name in known if any(word in name for word in words)][:_COMPARED]
+    close = difflib.get_close_matches(wanted, alike, n=3, cutoff=0.5)
+    within = sorted((name for name in alike if set(wanted.split("_")) <= set(name.split("_"))), key=len)
+    return list(dict.fromkeys([*close, *within]))[:3]
 
 
 def is_near(words: list[str], text: list[str], distance: int) -> bool:
