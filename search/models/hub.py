@@ -69,15 +69,19 @@ def holds_weights(folder: Path) -> bool:
 
 def cached_snapshot(name: str, revision: str | None = None) -> Path | None:
     """Return the snapshot of `name` in the Hugging Face cache, without importing huggingface_hub (0.3 s)."""
-    hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    if not hub:
-        user_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        hub = str(Path(os.environ.get("HF_HOME") or Path(user_cache) / "huggingface") / "hub")
-    repository = Path(hub).expanduser() / f"models--{name.replace('/', '--')}"
+    repository = _hub_cache() / f"models--{name.replace('/', '--')}"
     reference = repository / "refs" / (revision or "main")
     commit = reference.read_text().strip() if reference.is_file() else revision
     snapshot = repository / "snapshots" / commit if commit else None
     return snapshot if snapshot is not None and holds_weights(snapshot) else None
+
+
+def _hub_cache() -> Path:
+    hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if not hub:
+        user_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        hub = str(Path(os.environ.get("HF_HOME") or Path(user_cache) / "huggingface") / "hub")
+    return Path(hub).expanduser()
 
 
 def _is_complete(snapshot: Path) -> bool:
@@ -113,13 +117,16 @@ def _download(name: str, revision: str | None) -> Path:
     )
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         raise _Unreachable(f"the model {name} is not on this machine and HF_HUB_OFFLINE forbids a download. {remedy}")
-    from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
+    from huggingface_hub import HfApi, errors, get_token
 
-    endpoint = constants.ENDPOINT
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    hub = HfApi(endpoint=endpoint)
     try:
-        info = HfApi().model_info(name, revision=revision, timeout=_HUB_TIMEOUT_SECONDS)
+        info = hub.model_info(name, revision=revision, timeout=_HUB_TIMEOUT_SECONDS)
         files = _needed([file.rfilename for file in info.siblings or []])
-        snapshot = Path(snapshot_download(name, revision=info.sha, allow_patterns=files))
+        snapshot = Path(
+            hub.snapshot_download(name, revision=info.sha, allow_patterns=files, cache_dir=str(_hub_cache()))
+        )
     except errors.GatedRepoError as error:
         raise ModelError(
             f"the model {name} is given only to people who accept its conditions. Accept them at {endpoint}/{name}, "

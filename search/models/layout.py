@@ -148,6 +148,10 @@ def read_reranker_layout(folder: Path) -> Layout:
     listed = _modules(folder)
     transformer = listed[0].folder if listed else folder
     config = read_json(transformer / "config.json")
+    heads = [str(name) for name in config.get("architectures") or []]
+    said = read_json(folder / "config_sentence_transformers.json").get("model_type")
+    if said != "CrossEncoder" and not any(name.endswith("ForSequenceClassification") for name in heads):
+        raise ModelError(f"the model in {folder} has nothing that scores pairs of texts; it is not a reranker.")
     labels = config.get("num_labels") or len(config.get("id2label") or "1")
     if labels != 1:
         raise ModelError(f"the model in {folder} gives {labels} labels, not one score; it is not a reranker.")
