@@ -1,7 +1,13 @@
-"""Evidence sentences: the sentences of an abstract that are nearest to the question."""
+"""Evidence: the sentences of an abstract that say what was found about a question.
+
+The sentence nearest to a question is mostly the one that poses it. So a sentence is judged by its nearness and by its
+role: conclusions and results before methods, background and aims. Where a question asks for a detail (how many were
+randomised, which dose) and the abstract has it, the sentences that hold such a detail come first.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -9,58 +15,194 @@ import numpy as np
 import numpy.typing as npt
 
 from search.article import Article
+from search.retrieval.roles import role_probabilities
+from search.retrieval.section_labels import ROLES, Role
 from search.retrieval.sentences import abstract_sentences
+from search.storage.folder.tantivy_index import words
 
-__all__ = ["EvidenceSentence", "evidence_for_all", "evidence_sentences"]
+__all__ = ["EvidenceSentence", "evidence_for_all"]
 
 Vectors = npt.NDArray[np.floating]
 
 #: A sentence of fewer words (`Review.`, `Level IV.`) is shown only where the abstract has no longer one.
 _FEWEST_WORDS = 4
 
+#: What a role adds to a sentence's nearness, in the order of `ROLES`: background, aim, methods, results, conclusions.
+_FINDING = np.array([-0.11, -0.22, -0.04, 0.11, 0.22])
+_DETAIL = np.array([-0.11, -0.22, 0.04, 0.07, 0.04])
+#: A sentence that holds the detail asked for, and one that says nothing of what was found: it announces what is reviewed
+#: or calls for more research.
+_HAS_DETAIL, _SAYS_NOTHING = 0.25, -0.2
+
+#: The share of a question's words that a sentence has stands for its nearness until that is known.
+_OVERLAP = 0.6
+#: So many more sentences than are shown are encoded, unless they are this far behind.
+_SPARE, _FAR_BEHIND = 1, 0.3
+
+#: An article whose best sentence is less near than this has none that answers.
+_NEAR_ENOUGH = 0.32
+#: Sentences on a dozen subjects. How near a question is to what has nothing to do with it, by the model in use, is the
+#: middle of its cosines to these.
+_UNRELATED = (
+    "The fracture healed after twelve weeks in a plaster cast.",
+    "Caries was found in two of three children at the school.",
+    "The gene is expressed in the roots of young barley plants.",
+    "Nurses who worked at night reported poorer sleep.",
+    "The lens was removed and vision returned to normal.",
+    "Soil samples held traces of lead and cadmium.",
+    "Patients preferred the shorter questionnaire.",
+    "Calves of vaccinated cows gained weight faster.",
+    "The protein folds into three helices at low temperature.",
+    "Hearing thresholds rose by ten decibels after exposure to noise.",
+    "Costs per admission were lower in rural hospitals.",
+    "Larvae of the mosquito died within a day.",
+)
+
+_NUMBER = r"(?:\d[\d,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|[a-z]+teen|[a-z]+ty(?:-[a-z]+)?)"
+_PEOPLE = r"(?:patients?|participants?|subjects?|women|men|children|adults|infants|volunteers|individuals|people|persons)"
+_SPAN = r"\d[\d.]*[ -]?(?:to \d+ )?(?:days?|weeks?|months?|years?|hours?|h|min)\b"
+#: What a question asks for, and how a sentence looks that holds it.
+_DETAILS = tuple(
+    (re.compile(asked, re.IGNORECASE), re.compile(held, re.IGNORECASE))
+    for asked, held in (
+        (rf"how many (?:\w+ ){{0,3}}{_PEOPLE}|sample size", rf"{_NUMBER}(?: [\w-]+){{0,4}} {_PEOPLE}|\bn ?= ?\d"),
+        (
+            r"(?:random|allocat|assign|enrol|includ|recruit)\w* *(?:in .*)?\?*$",
+            rf"(?:{_NUMBER}.*{_PEOPLE}|{_PEOPLE}.*{_NUMBER}).*(?:random|allocat|assign|enrol|includ|recruit)|"
+            rf"(?:random|allocat|assign|enrol|includ|recruit).*{_NUMBER}.*{_PEOPLE}",
+        ),
+        (r"\b(?:what|which) (?:\w+ )?(?:dose|dosage)|how (?:large|high) (?:was|is|a) (?:the )?dose", r"\d ?(?:mg|µg|μg|mcg|g|ml|iu|units?)\b"),
+        (r"how old|(?:what|mean|average|median) age", r"(?:mean|median|average) age|\baged?\b.*\d|\d.*years? (?:of age|old)"),
+        (r"how long .*follow|(?:length|duration) of follow|follow-?up\?*$", rf"follow.*{_SPAN}|{_SPAN}.*follow"),
+        (r"how long\b|duration", _SPAN),
+        (r"(?:primary|main) (?:outcome|end ?-?point)", r"(?:primary|main) (?:\w+ ){0,2}(?:outcome|end ?-?point)"),
+        (r"what (?:percentage|proportion|percent)|how (?:common|frequent)|prevalence|incidence", r"\d ?%|\bper \d|\d (?:in|of) \d"),
+    )
+)
+
+_EMPTY = re.compile(
+    r"\b(?:further|future|more|additional|larger|prospective)\b.*\b(?:research|stud(?:y|ies)|trials?|investigations?|work)\b"
+    r".*\b(?:need|requir|warrant|necessary|should|recommend)|\b(?:remains?|yet) to be\b|"
+    r"\b(?:this|the|our) (?:present )?(?:review|article|report|paper|chapter|overview|study|editorial)\b(?: will)?(?: briefly| also)? "
+    r"(?:review|summari|discuss|describ|examin|explor|address|highlight|outline|provides? an? (?:overview|summary|review)|focus|present)"
+    r"|\bwe (?:will |also |briefly )*(?:review|discuss|summari[sz]e|describe)\b|\b(?:are|is|will be) "
+    r"(?:also |briefly )*(?:reviewed|discussed|described|presented|summari[sz]ed|outlined|assessed)\b",
+    re.IGNORECASE,
+)
+
+#: Background that tells what others believe: the paper may find the opposite.
+_HEARSAY = re.compile(
+    r"suggest|propos|hypothes|speculat|believed|thought to|assumed|controvers|unclear|unknown|uncertain|concern|debate|"
+    r"question|conflicting|\bmay\b|\bmight\b",
+    re.IGNORECASE,
+)
+
 
 class EvidenceSentence(msgspec.Struct, frozen=True):
-    """A sentence of an abstract: `Article.abstract_text[start:end]`, and its cosine similarity to the question."""
+    """A sentence of an abstract: `Article.abstract_text[start:end]`, its cosine similarity to the question, its role.
+
+    The role is that of its section; in an abstract without sections it is predicted.
+    """
 
     text: str
     start: int
     end: int
     score: float
+    role: Role
 
 
-def evidence_sentences(
-    article: Article, query_vector: Vectors, encode: Callable[[list[str]], Vectors], n: int = 2
-) -> list[EvidenceSentence]:
-    """Return the n sentences of the abstract nearest to the question, the nearest first; none without an abstract.
+class _Candidate(msgspec.Struct):
+    """A sentence that may be shown; `worth` is what its role and the `details` it holds add to its nearness."""
 
-    `query_vector` has shape (dimension,), `encode` gives shape (sentences, dimension), all vectors of unit length.
-    """
-    return evidence_for_all([article], query_vector, encode, n)[0]
+    text: str
+    start: int
+    end: int
+    role: Role
+    details: int
+    worth: float
+    nearness: float
+    score: float = 0.0
 
 
 def evidence_for_all(
-    articles: Sequence[Article], query_vector: Vectors, encode: Callable[[list[str]], Vectors], n: int = 2
+    articles: Sequence[Article],
+    question: str,
+    query_vector: Vectors,
+    encode: Callable[[list[str]], Vectors],
+    n: int = 2,
 ) -> list[list[EvidenceSentence]]:
-    """Return the evidence sentences of each article, in the articles' order, encoding all their sentences at once."""
-    found = [_candidates(article) for article in articles]
-    texts = list(dict.fromkeys(article.abstract_text[start:end] for article, start, end in _flat(articles, found)))
-    if not texts or n < 1:
+    """Return the n sentences of each abstract that best say what was found about a question, the best first.
+
+    `query_vector` has shape (dimension,), `encode` gives shape (sentences, dimension), all vectors of unit length. Few
+    sentences are encoded, all at once: those whose role and words make them likely. An article has no evidence if it
+    has no abstract, or if none of these sentences is near enough to the question.
+    """
+    if n < 1:
         return [[] for _ in articles]
-    scores = dict(zip(texts, (encode(texts) @ query_vector).tolist(), strict=True))
-    return [_best(article, spans, scores, n) for article, spans in zip(articles, found, strict=True)]
+    candidates = [_likely(found, n) for found in _candidates(articles, question)]
+    texts = list(dict.fromkeys(candidate.text for found in candidates for candidate in found))
+    if not texts:
+        return [[] for _ in articles]
+    cosines = (encode([*_UNRELATED, *texts]) @ query_vector).tolist()
+    base = float(np.median(cosines[: len(_UNRELATED)]))
+    by_text = dict(zip(texts, cosines[len(_UNRELATED) :], strict=True))
+    for candidate in (candidate for found in candidates for candidate in found):
+        candidate.score = by_text[candidate.text]
+        candidate.nearness = (candidate.score - base) / (1 - base)
+    return [_best(found, n) for found in candidates]
 
 
-def _candidates(article: Article) -> list[tuple[int, int]]:
-    spans = abstract_sentences(article)
-    text = article.abstract_text
-    return [span for span in spans if len(text[slice(*span)].split()) >= _FEWEST_WORDS] or spans
+def _candidates(articles: Sequence[Article], question: str) -> list[list[_Candidate]]:
+    """Return the sentences of each abstract, with the share of the question's words that each has as its nearness."""
+    spans = [abstract_sentences(article) for article in articles]
+    asked = set(words(question))
+    details = [held for pattern, held in _DETAILS if pattern.search(question)]
+    result = []
+    for article, found, probabilities in zip(articles, spans, role_probabilities(articles, spans), strict=True):
+        text = article.abstract_text
+        sentences = [text[start:end] for start, end in found]
+        held = [sum(bool(pattern.search(sentence)) for pattern in details) for sentence in sentences]
+        terms = probabilities @ (_DETAIL if any(held) else _FINDING)
+        candidates = [
+            _Candidate(
+                sentence,
+                *span,
+                role=ROLES[int(row.argmax())],
+                details=count,
+                worth=float(term) + _HAS_DETAIL * count + _SAYS_NOTHING * bool(_EMPTY.search(sentence)),
+                nearness=_OVERLAP * len(asked.intersection(words(sentence))) / max(1, len(asked)),
+            )
+            for sentence, span, row, term, count in zip(sentences, found, probabilities, terms, held, strict=True)
+        ]
+        long = [candidate for candidate in candidates if len(candidate.text.split()) >= _FEWEST_WORDS]
+        result.append([candidate for candidate in long or candidates if _may_answer(candidate)])
+    return result
 
 
-def _flat(articles: Sequence[Article], found: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[Article, int, int]]:
-    return [(article, *span) for article, spans in zip(articles, found, strict=True) for span in spans]
+def _may_answer(candidate: _Candidate) -> bool:
+    """Whether a sentence can say what was found: an aim does not, nor does what others were said to believe."""
+    if candidate.details:
+        return True
+    return candidate.role != "aim" and not (candidate.role == "background" and _HEARSAY.search(candidate.text))
 
 
-def _best(article: Article, spans: list[tuple[int, int]], scores: dict[str, float], n: int) -> list[EvidenceSentence]:
-    text = article.abstract_text
-    sentences = [EvidenceSentence(text[start:end], start, end, scores[text[start:end]]) for start, end in spans]
-    return sorted(sentences, key=lambda sentence: (-sentence.score, sentence.start))[:n]
+def _likely(candidates: list[_Candidate], n: int) -> list[_Candidate]:
+    """Return the candidates that are worth encoding, so that the best n can be told."""
+    ranked = _ranked(candidates)[: n + _SPARE]
+    if len(ranked) <= n:
+        return ranked
+    least = ranked[n - 1].nearness + ranked[n - 1].worth - _FAR_BEHIND
+    return [candidate for candidate in ranked if candidate.nearness + candidate.worth >= least]
+
+
+def _ranked(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    return sorted(candidates, key=lambda candidate: (-candidate.nearness - candidate.worth, candidate.start))
+
+
+def _best(candidates: Sequence[_Candidate], n: int) -> list[EvidenceSentence]:
+    if not any(candidate.nearness + _HAS_DETAIL * candidate.details >= _NEAR_ENOUGH for candidate in candidates):
+        return []
+    return [
+        EvidenceSentence(candidate.text, candidate.start, candidate.end, candidate.score, candidate.role)
+        for candidate in _ranked(candidates)[:n]
+    ]
