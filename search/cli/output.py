@@ -125,7 +125,8 @@ def _title(hit: Hit, explained: Explanation | None) -> Text:
         text.append(f"[{_badge(notice)}] ", style=_badge_style(notice))
     text.append(plain(hit.article.title) or "(no title)")
     for part in hit.evidence:
-        text.append(f"\n\u201c{plain(part.text)}\u201d", style="green")
+        text.append(f"\n{part.section}: ", style="dim")
+        text.append(f"\u201c{plain(part.text)}\u201d", style="green")
         text.append(f" {part.score:.3f}", style="dim")
     for other in hit.duplicates:
         text.append(f"\nalso PMID {other.pmid}: {other.reason}", style="yellow")

@@ -151,3 +151,17 @@ def _print_progress(progress: Any) -> None:
     score = f", Pearson {progress.score:.2f}" if progress.score is not None else ""
     left = f", {progress.seconds_left / 60:,.0f} min left"
     click.echo(f"step {progress.step:,} of {progress.steps:,}{loss}{score}{left}", err=True)
+
+
+@train.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the weights.")
+def roles(files: tuple[Path, ...], output: Path) -> None:
+    """Teach which sentences of an abstract are background, aim, methods, results, conclusions.
+
+    FILES hold structured abstracts: PubMed QA's JSON, a BEIR corpus.jsonl, or what `search add` reads.
+    """
+    from search.training.roles import read_abstracts, report_lines, train_roles
+
+    report = train_roles(read_abstracts(files), output, lambda line: click.echo(line, err=True))
+    click.echo("\n".join(report_lines(report)))

@@ -37,9 +37,9 @@ __all__ = ["make_server", "run_http", "run_stdio"]
 INSTRUCTIONS = """\
 Searches the medical literature (PubMed records on this machine) by meaning. Ask `search` in plain English; PubMed field
 tags work as filters inside a question (`statins 2015:2024[dp] AND review[pt]`). Each result carries its PMID, the
-sentences of its abstract nearest to the question (`evidence`), how to cite it (`cite`), and `warnings`: never rely on
-an article that is retracted, and say so if you mention it. State only what the evidence or the abstract says, and cite
-PMIDs.
+sentences of its abstract that say what was found (`evidence`, each led by its section; empty if none is near enough),
+how to cite it (`cite`), and `warnings`: never rely on an article that is retracted, and say so if you mention it. State
+only what the evidence or the abstract says, and cite PMIDs.
 """
 
 _READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
@@ -177,7 +177,7 @@ def _result(hit: Hit) -> dict[str, Any]:
     return {
         **{name: getattr(record, name) for name in _SHOWN},
         "score": round(hit.score, 4),
-        "evidence": [sentence.text for sentence in hit.evidence],
+        "evidence": [f"{part.section}: {part.text}" for part in hit.evidence],
         **_to_cite(hit.article),
     }
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from search.article import Article
 from search.retrieval.hit import Duplicate, Hit
+from search.retrieval.section_labels import Role
 from search.storage.bm25 import matched_words
 
 __all__ = [
@@ -26,12 +27,13 @@ __all__ = [
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A sentence of the abstract near the question; offsets count in the sections joined by spaces, without labels."""
+    """A sentence that says what was found; offsets count in the abstract's sections joined by spaces, without labels."""
 
     text: str
     start: int
     end: int
     score: float
+    role: Role
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -110,7 +112,7 @@ def article_record(article: Article) -> HitRecord:
 
 def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
     """Return the record of a hit; `explain` is the question whose words explain it."""
-    evidence = [Evidence(part.text, part.start, part.end, round(part.score, 6)) for part in hit.evidence]
+    evidence = [Evidence(part.text, part.start, part.end, round(part.score, 6), part.role) for part in hit.evidence]
     return msgspec.structs.replace(
         article_record(hit.article),
         rank=hit.rank,

@@ -1,4 +1,4 @@
-"""What a language model is given to answer from: the sentences nearest to a question, numbered, with their sources."""
+"""What a language model is given to answer from: the sentences that say what was found, with their sources."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     retracted: bool
     warnings: tuple[str, ...]
-    sentences: tuple[str, ...]
+    sentences: tuple[EvidenceSentence, ...]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def tokens_of(text: str) -> int:
 def context_of(question: str, hits: Sequence[Hit], tokens: int, *, retracted: Retracted = "mark") -> Context:
     """Return the sentences of evidence of hits within a budget of tokens, as many sources in order of rank as fit.
 
-    Of an article that does not fit with all its sentences, the nearest ones are taken; one whose nearest sentence does
+    Of an article that does not fit with all its sentences, the best are taken; one whose best sentence does
     not fit is left out, and so are those without an abstract. Sentences are in the order of the abstract.
     """
     sources: list[Source] = []
@@ -82,9 +82,10 @@ def _source(number: int, hit: Hit, evidence: Sequence[EvidenceSentence]) -> Sour
         url=hit.article.url,
         retracted=hit.article.is_retracted,
         warnings=tuple(notice_labels(hit.article)),
-        sentences=tuple(part.text for part in sorted(evidence, key=lambda part: part.start)),
+        sentences=tuple(sorted(evidence, key=lambda part: part.start)),
     )
 
 
 def _passage(source: Source) -> str:
-    return f"[{source.number}] {source.citation}\n{' ... '.join(source.sentences)}"
+    quoted = " ... ".join(f"{part.section}: {part.text}" for part in source.sentences)
+    return f"[{source.number}] {source.citation}\n{quoted}"

@@ -19,6 +19,7 @@ from cachetools import LRUCache
 from search.article import embedding_text
 from search.config import Config
 from search.errors import IndexCorruptError
+from search.models.kept_vectors import KeptVectors
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
 from search.retrieval.filter_sql import condition_of
@@ -44,6 +45,9 @@ FUSION_DEPTH = 200
 
 #: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
+
+#: Sentences of abstracts whose vectors are kept: those of some hundred pages of results.
+_SENTENCES_KEPT = 10_000
 
 #: Selections of filters that are kept; a page sends the same filters again and again.
 _SELECTIONS_KEPT = 16
@@ -79,6 +83,7 @@ class Engine:
         self._mesh_tree = MeshTree(self.config.mesh_tree) if self.config.mesh_tree else None
         self._selections: LRUCache[tuple[Filters, int | None, int], Selection] = LRUCache(_SELECTIONS_KEPT)
         self._lock = threading.Lock()
+        self._sentence_vectors = KeptVectors(lambda texts: encode(texts, "document"), _SENTENCES_KEPT)
 
     def search(self, questions: Sequence[str], options: SearchOptions | None = None) -> list[list[Hit]]:
         """Return the hits of each question, best first; the questions are encoded as one batch.
@@ -202,14 +207,13 @@ class Engine:
                 hits = reranked(hits, question.text, self._score)
             hits = hits[options.offset : self._last(options)]
             if options.evidence and question.text:
-                hits = self._with_evidence(hits, vectors[question.text], options.evidence)
+                hits = self._with_evidence(hits, question.text, vectors[question.text], options.evidence)
             shown.append(hits)
         return shown
 
-    def _with_evidence(self, hits: list[Hit], vector: Vectors, count: int) -> list[Hit]:
-        """Return the hits with the `count` sentences of each abstract nearest to the question."""
-        articles = [hit.article for hit in hits]
-        evidence = evidence_for_all(articles, vector, lambda texts: self._encode(texts, "document"), count)
+    def _with_evidence(self, hits: list[Hit], question: str, vector: Vectors, count: int) -> list[Hit]:
+        """Return the hits with the `count` sentences of each abstract that best say what was found."""
+        evidence = evidence_for_all([hit.article for hit in hits], question, vector, self._sentence_vectors, count)
         return [
             msgspec.structs.replace(hit, evidence=tuple(sentences))
             for hit, sentences in zip(hits, evidence, strict=True)

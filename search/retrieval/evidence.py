@@ -20,7 +20,7 @@ from search.retrieval.section_labels import ROLES, Role
 from search.retrieval.sentences import abstract_sentences
 from search.storage.folder.tantivy_index import words
 
-__all__ = ["EvidenceSentence", "evidence_for_all"]
+__all__ = ["UNRELATED", "EvidenceSentence", "evidence_for_all"]
 
 Vectors = npt.NDArray[np.floating]
 
@@ -30,20 +30,20 @@ _FEWEST_WORDS = 4
 #: What a role adds to a sentence's nearness, in the order of `ROLES`: background, aim, methods, results, conclusions.
 _FINDING = np.array([-0.11, -0.22, -0.04, 0.11, 0.22])
 _DETAIL = np.array([-0.11, -0.22, 0.04, 0.07, 0.04])
-#: A sentence that holds the detail asked for, and one that says nothing of what was found: it announces what is reviewed
-#: or calls for more research.
+#: A sentence that holds the detail asked for, and one that says nothing of what was found: it announces what is
+#: reviewed, or calls for more research.
 _HAS_DETAIL, _SAYS_NOTHING = 0.25, -0.2
 
 #: The share of a question's words that a sentence has stands for its nearness until that is known.
 _OVERLAP = 0.6
-#: So many more sentences than are shown are encoded, unless they are this far behind.
-_SPARE, _FAR_BEHIND = 1, 0.3
+#: Where one sentence is shown, the second best by these is encoded too, unless it is this far behind.
+_BEHIND = 0.08
 
 #: An article whose best sentence is less near than this has none that answers.
 _NEAR_ENOUGH = 0.32
 #: Sentences on a dozen subjects. How near a question is to what has nothing to do with it, by the model in use, is the
 #: middle of its cosines to these.
-_UNRELATED = (
+UNRELATED = (
     "The fracture healed after twelve weeks in a plaster cast.",
     "Caries was found in two of three children at the school.",
     "The gene is expressed in the roots of young barley plants.",
@@ -59,7 +59,9 @@ _UNRELATED = (
 )
 
 _NUMBER = r"(?:\d[\d,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|[a-z]+teen|[a-z]+ty(?:-[a-z]+)?)"
-_PEOPLE = r"(?:patients?|participants?|subjects?|women|men|children|adults|infants|volunteers|individuals|people|persons)"
+_PEOPLE = (
+    r"(?:patients?|participants?|subjects?|women|men|children|adults|infants|volunteers|individuals|people|persons)"
+)
 _SPAN = r"\d[\d.]*[ -]?(?:to \d+ )?(?:days?|weeks?|months?|years?|hours?|h|min)\b"
 #: What a question asks for, and how a sentence looks that holds it.
 _DETAILS = tuple(
@@ -71,22 +73,35 @@ _DETAILS = tuple(
             rf"(?:{_NUMBER}.*{_PEOPLE}|{_PEOPLE}.*{_NUMBER}).*(?:random|allocat|assign|enrol|includ|recruit)|"
             rf"(?:random|allocat|assign|enrol|includ|recruit).*{_NUMBER}.*{_PEOPLE}",
         ),
-        (r"\b(?:what|which) (?:\w+ )?(?:dose|dosage)|how (?:large|high) (?:was|is|a) (?:the )?dose", r"\d ?(?:mg|µg|μg|mcg|g|ml|iu|units?)\b"),
-        (r"how old|(?:what|mean|average|median) age", r"(?:mean|median|average) age|\baged?\b.*\d|\d.*years? (?:of age|old)"),
+        (
+            r"\b(?:what|which) (?:\w+ )?(?:dose|dosage)|how (?:large|high) (?:was|is|a) (?:the )?dose",
+            r"\d ?(?:mg|µg|μg|mcg|g|ml|iu|units?)\b",
+        ),
+        (
+            r"how old|(?:what|mean|average|median) age",
+            r"(?:mean|median|average) age|\baged?\b.*\d|\d.*years? (?:of age|old)",
+        ),
         (r"how long .*follow|(?:length|duration) of follow|follow-?up\?*$", rf"follow.*{_SPAN}|{_SPAN}.*follow"),
         (r"how long\b|duration", _SPAN),
         (r"(?:primary|main) (?:outcome|end ?-?point)", r"(?:primary|main) (?:\w+ ){0,2}(?:outcome|end ?-?point)"),
-        (r"what (?:percentage|proportion|percent)|how (?:common|frequent)|prevalence|incidence", r"\d ?%|\bper \d|\d (?:in|of) \d"),
+        (
+            r"what (?:percentage|proportion|percent)|how (?:common|frequent)|prevalence|incidence",
+            r"\d ?%|\bper \d|\d (?:in|of) \d",
+        ),
     )
 )
 
 _EMPTY = re.compile(
-    r"\b(?:further|future|more|additional|larger|prospective)\b.*\b(?:research|stud(?:y|ies)|trials?|investigations?|work)\b"
-    r".*\b(?:need|requir|warrant|necessary|should|recommend)|\b(?:remains?|yet) to be\b|"
-    r"\b(?:this|the|our) (?:present )?(?:review|article|report|paper|chapter|overview|study|editorial)\b(?: will)?(?: briefly| also)? "
-    r"(?:review|summari|discuss|describ|examin|explor|address|highlight|outline|provides? an? (?:overview|summary|review)|focus|present)"
-    r"|\bwe (?:will |also |briefly )*(?:review|discuss|summari[sz]e|describe)\b|\b(?:are|is|will be) "
-    r"(?:also |briefly )*(?:reviewed|discussed|described|presented|summari[sz]ed|outlined|assessed)\b",
+    r"\b(?:further|future|more|additional|larger|prospective)\b.*"
+    r"\b(?:research|stud(?:y|ies)|trials?|investigations?|work)\b.*"
+    r"\b(?:need|requir|warrant|necessary|should|recommend)|"
+    r"\b(?:remains?|yet) to be\b|"
+    r"\b(?:this|the|our) (?:present )?(?:review|article|report|paper|chapter|overview|study|editorial)\b"
+    r"(?: will)?(?: briefly| also)? (?:review|summari|discuss|describ|examin|explor|address|highlight|outline|focus|"
+    r"present|provides? an? (?:overview|summary|review))|"
+    r"\bwe (?:will |also |briefly )*(?:review|discuss|summari[sz]e|describe)\b|"
+    r"\b(?:are|is|will be) (?:also |briefly )*"
+    r"(?:reviewed|discussed|described|presented|summari[sz]ed|outlined|assessed)\b",
     re.IGNORECASE,
 )
 
@@ -109,6 +124,11 @@ class EvidenceSentence(msgspec.Struct, frozen=True):
     end: int
     score: float
     role: Role
+
+    @property
+    def section(self) -> str:
+        """The role as it is shown before the sentence: `Conclusions`."""
+        return self.role.capitalize()
 
 
 class _Candidate(msgspec.Struct):
@@ -143,9 +163,9 @@ def evidence_for_all(
     texts = list(dict.fromkeys(candidate.text for found in candidates for candidate in found))
     if not texts:
         return [[] for _ in articles]
-    cosines = (encode([*_UNRELATED, *texts]) @ query_vector).tolist()
-    base = float(np.median(cosines[: len(_UNRELATED)]))
-    by_text = dict(zip(texts, cosines[len(_UNRELATED) :], strict=True))
+    cosines = (encode([*UNRELATED, *texts]) @ query_vector).tolist()
+    base = float(np.median(cosines[: len(UNRELATED)]))
+    by_text = dict(zip(texts, cosines[len(UNRELATED) :], strict=True))
     for candidate in (candidate for found in candidates for candidate in found):
         candidate.score = by_text[candidate.text]
         candidate.nearness = (candidate.score - base) / (1 - base)
@@ -187,12 +207,13 @@ def _may_answer(candidate: _Candidate) -> bool:
 
 
 def _likely(candidates: list[_Candidate], n: int) -> list[_Candidate]:
-    """Return the candidates that are worth encoding, so that the best n can be told."""
-    ranked = _ranked(candidates)[: n + _SPARE]
-    if len(ranked) <= n:
-        return ranked
-    least = ranked[n - 1].nearness + ranked[n - 1].worth - _FAR_BEHIND
-    return [candidate for candidate in ranked if candidate.nearness + candidate.worth >= least]
+    """Return the candidates that are encoded: the best n, and a second one where one is shown and they are close."""
+    ranked = _ranked(candidates)
+    if n > 1 or len(ranked) < 2:
+        return ranked[:n]
+    first, second = ranked[:2]
+    is_close = first.nearness + first.worth - second.nearness - second.worth <= _BEHIND
+    return [first, second] if is_close else [first]
 
 
 def _ranked(candidates: Sequence[_Candidate]) -> list[_Candidate]:

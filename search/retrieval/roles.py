@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from search.article import Article
-from search.retrieval.section_labels import ALL_ROLES, ROLES, Role, roles_of_label, roles_of_section
+from search.retrieval.section_labels import ALL_ROLES, ROLES, roles_of_label, roles_of_section
 
-__all__ = ["RoleModel", "allowed_roles", "features", "load_roles", "marginals", "role_probabilities"]
+__all__ = ["RoleModel", "allowed_roles", "feature_scores", "features", "load_roles", "marginals", "role_probabilities"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -38,11 +38,11 @@ _PRINTED_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]+?)\s*(?::|\.|--?)\s*$")
 class RoleModel(NamedTuple):
     """A linear-chain model: scores of features by role, and of roles that follow each other.
 
-    `index` gives each feature its row of `weights`, (features, 5); `transitions` is (5, 5) from the row's role to the
+    `rows` gives each feature its row of `weights`, (features, 5); `transitions` is (5, 5) from the row's role to the
     column's, `start` and `end` (5,); roles are in the order of `ROLES`.
     """
 
-    index: Mapping[str, int]
+    rows: Mapping[str, int]
     weights: npt.NDArray[np.float32]
     transitions: Floats
     start: Floats
@@ -62,10 +62,10 @@ def load_roles(folder: Path = _FOLDER) -> RoleModel:
 def role_probabilities(
     articles: Sequence[Article], spans: Sequence[Sequence[tuple[int, int]]], model: RoleModel | None = None
 ) -> list[Floats]:
-    """Return, for each article, how probable each role is for each of its sentences, (sentences, 5), rows adding up to 1.
+    """Return, for each article, the probabilities of roles of its sentences, (sentences, 5); rows add up to 1.
 
-    `spans` are those of all sentences in order (`search.retrieval.sentences.abstract_sentences`). A sentence of a section
-    that says its role has 1 for it.
+    `spans` are those of all sentences in order (`search.retrieval.sentences.abstract_sentences`). A sentence of a
+    section that says its role has 1 for it.
     """
     model = model or load_roles()
     with_text = [number for number, found in enumerate(spans) if found]
@@ -73,7 +73,7 @@ def role_probabilities(
     for number in with_text:
         text = articles[number].abstract_text
         sentences = [text[start:end] for start, end in spans[number]]
-        scores.append(_scores(sentences, model))
+        scores.append(feature_scores(sentences, model))
         allowed.append(allowed_roles(articles[number], spans[number]))
     result = [np.zeros((0, len(ROLES))) for _ in articles]
     for number, found in zip(with_text, marginals(scores, allowed, model), strict=True):
@@ -81,16 +81,17 @@ def role_probabilities(
     return result
 
 
-def _scores(sentences: Sequence[str], model: RoleModel) -> Floats:
-    index = model.index
-    rows = [[index[name] for name in names if name in index] for names in features(sentences)]
-    return np.array([model.weights[found].sum(axis=0, dtype=np.float64) for found in rows])
+def feature_scores(sentences: Sequence[str], model: RoleModel) -> Floats:
+    """Return the sum of the weights of each sentence's features, (sentences, 5)."""
+    found = [[model.rows[name] for name in names if name in model.rows] for names in features(sentences)]
+    return np.array([model.weights[rows].sum(axis=0, dtype=np.float64) for rows in found])
 
 
 def features(sentences: Sequence[str]) -> list[set[str]]:
     """Return what the model knows of each sentence of an abstract: words, pairs, first and last words, place, length.
 
-    Numbers are all one word, `#`. `^` marks a beginning, `$` an end, `<` and `>` the first word of the neighbours, `@` the place.
+    Numbers are all one word, `#`. `^` marks a beginning, `$` an end, `<` and `>` the first word of the neighbours, `@`
+    the place.
     """
     tokens = [["#" if token[0].isdigit() else token for token in _TOKEN.findall(text.lower())] for text in sentences]
     count = len(tokens)
@@ -115,21 +116,23 @@ def features(sentences: Sequence[str]) -> list[set[str]]:
 def allowed_roles(article: Article, spans: Iterable[tuple[int, int]]) -> Mask:
     """Return which roles each sentence may have, (sentences, 5): by its section, or by a label in the running text."""
     text = article.abstract_text
-    ends, roles, offset = [], [], 0
+    ends: list[int] = []
+    roles = []
+    offset = 0
     for section in article.abstract:
         if section.text:
             offset += len(section.text) + 1
             ends.append(offset)
             roles.append(roles_of_section(section))
     allowed = []
-    section, before, printed = 0, 0, None
+    number, before, printed = 0, 0, None
     for start, end in spans:
-        while start >= ends[section]:
-            section, printed = section + 1, None
+        while start >= ends[number]:
+            number, printed = number + 1, None
         label = _PRINTED_LABEL.search(text[before:start])
         if label is not None:
             printed = roles_of_label(label[1]) or printed
-        here = printed if printed is not None and roles[section] == ALL_ROLES else roles[section]
+        here = printed if printed is not None and roles[number] == ALL_ROLES else roles[number]
         allowed.append([role in here for role in ROLES])
         before = end
     return np.array(allowed, dtype=bool).reshape(-1, len(ROLES))
@@ -156,9 +159,7 @@ def marginals(scores: Sequence[Floats], allowed: Sequence[Mask], model: RoleMode
     backward[:, -1] = model.end
     for place in range(shape[1] - 2, -1, -1):
         ahead = (emissions[:, place + 1] + backward[:, place + 1])[:, None, :]
-        backward[:, place] = np.where(
-            inside[:, place + 1, None], _log_sum(model.transitions + ahead, 2), model.end
-        )
+        backward[:, place] = np.where(inside[:, place + 1, None], _log_sum(model.transitions + ahead, 2), model.end)
     joint = forward + backward
     joint -= joint.max(axis=2, keepdims=True)
     probabilities = np.exp(joint)
@@ -170,8 +171,3 @@ def _log_sum(values: Floats, axis: int) -> Floats:
     highest = values.max(axis=axis, keepdims=True)
     total: Floats = np.log(np.exp(values - highest).sum(axis=axis)) + highest.squeeze(axis)
     return total
-
-
-def role_of(probabilities: Floats) -> Role:
-    """Return the most probable role, of (5,) probabilities."""
-    return ROLES[int(probabilities.argmax())]

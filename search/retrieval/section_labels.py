@@ -48,7 +48,7 @@ _RELEVANCE = re.compile(r"(?:clinical|conclusions? and (?:clinical )?) ?relevanc
 
 
 def roles_of_section(section: AbstractSection) -> frozenset[Role]:
-    """Return the roles a section's sentences may have: one by NLM's category, several for a label like `BACKGROUND/AIMS`.
+    """Return the roles of a section's sentences: one by NLM's category, several for a label like `BACKGROUND/AIMS`.
 
     All five where neither the category nor the printed label says.
     """

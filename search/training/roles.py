@@ -11,24 +11,25 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from search.article import AbstractSection, Article
+from search.article import Article
 from search.formats.open import open_source
-from search.retrieval.roles import RoleModel, features, marginals
+from search.retrieval.roles import RoleModel, feature_scores, features, marginals
 from search.retrieval.section_labels import ALL_ROLES, LABEL_WORDS, ROLES, Role, roles_of_label, roles_of_section
 from search.retrieval.sentences import sentence_spans
 
-__all__ = ["Abstract", "RoleReport", "read_abstracts", "train_roles"]
+__all__ = ["Abstract", "RoleReport", "part_of", "read_abstracts", "report_lines", "train_roles"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-#: A feature must be in so many sentences; the penalty on squared weights; steps of L-BFGS. Chosen on the development part.
+#: A feature must be in so many sentences; the penalty on squared weights; steps of L-BFGS. Chosen on the development
+#: part.
 _LEAST = 8
 _PENALTY = 30.0
 _STEPS = 60
@@ -36,15 +37,16 @@ _STEPS = 60
 #: So many of 100 abstracts are held out, and so many more are the development part.
 _HELD_OUT, _DEVELOPMENT = 12, 8
 
-_MODIFIERS = """ABSTRACT DATA EVIDENCE KEY MAIN PRIMARY PRINCIPAL RESEARCH REVIEW REVIEWERS AUTHORS STUDY TRIAL EXPERIMENTAL
-    CLINICAL CASE FUNDING LIMITATIONS REGISTRATION RELEVANCE SUMMARY STRENGTHS LEVEL NUMBER"""
-_WORD = "|".join(sorted([*LABEL_WORDS, *_MODIFIERS.lower().split()], key=len, reverse=True))
+_MODIFIERS = """abstract data evidence key main primary principal research review reviewers authors study trial
+    experimental clinical case funding limitations registration relevance summary strengths level number"""
+_WORD = "|".join(sorted([*LABEL_WORDS, *_MODIFIERS.split()], key=len, reverse=True))
 _JOINT = r"(?:,? (?:and|of|or|&) |, ?|/| ?& ?|-| )"
 #: Labels in running text: before a colon, or in capitals or as a title before the next sentence.
 _BEFORE = r"(?:^|(?<=[.?!)\]%\n:;])\s*|\n)"
 _LABEL = re.compile(
-    rf"{_BEFORE}(?:(?P<a>[A-Z][A-Z/&,'() -]{{2,60}}[A-Z)]|[A-Z][a-z]+(?:[ /][A-Za-z&]+){{0,5}}(?:\(s\))?)\s*:\s*|"
-    rf"(?P<b>(?:{_WORD.upper()})(?:{_JOINT.upper().replace('?:', '?:')}(?:{_WORD.upper()}))*)(?=[\s:])[\s:]+|"
+    rf"{_BEFORE}(?:"
+    r"(?P<a>[A-Z][A-Z/&,'() -]{2,60}[A-Z)]|[A-Z][a-z]+(?:[ /][A-Za-z&]+){0,5}(?:\(s\))?)\s*:\s*|"
+    rf"(?P<b>(?:{_WORD.upper()})(?:{_JOINT.upper()}(?:{_WORD.upper()}))*)(?=[\s:])[\s:]+|"
     rf"(?P<c>(?:Abstract )?(?:{_WORD.title()})(?:{_JOINT}(?i:{_WORD}))*)[. ]\s*(?=[A-Z0-9]))"
 )
 #: A section of more sentences of aim, or of background, is one whose end was not seen.
@@ -141,7 +143,7 @@ def _abstract(source: str, sections: _Sections) -> Abstract | None:
             if end - start > 2:
                 sentences.append(text[start:end])
                 allowed.append(roles)
-    counts = Counter(next(iter(roles)) for roles in allowed if len(roles) == 1)
+    counts = Counter[str](next(iter(roles)) for roles in allowed if len(roles) == 1)
     if not 4 <= len(sentences) <= 40 or any(counts[role] > most for role, most in _MOST.items()):
         return None
     return Abstract(source, re.sub(r"\W+", "", " ".join(sentences).lower())[:150], sentences, allowed)
@@ -176,7 +178,7 @@ def train_roles(
     scores = {part: _measured(some, model) for part, some in sorted(parts.items()) if part != "train"}
     return RoleReport(
         abstracts={part: len(some) for part, some in sorted(parts.items())},
-        features=len(model.index),
+        features=len(model.rows),
         bytes=(folder / "weights.npz").stat().st_size,
         accuracy={part: accuracy for part, (accuracy, _, _) in scores.items()},
         f1={part: f1 for part, (_, f1, _) in scores.items()},
@@ -255,7 +257,7 @@ def _rounded(model: RoleModel) -> RoleModel:
     """Return the model as it is stored: features that weigh nothing left out, weights in float16."""
     weights = model.weights.astype(np.float16)
     kept = np.flatnonzero(np.abs(weights).max(axis=1) > 0.01)
-    names = list(model.index)
+    names = list(model.rows)
     index = {names[row]: place for place, row in enumerate(kept.tolist())}
     chain = [part.astype(np.float16).astype(np.float64) for part in (model.transitions, model.start, model.end)]
     return RoleModel(index, weights[kept].astype(np.float32), *chain)
@@ -265,23 +267,20 @@ def _write(model: RoleModel, path: Path) -> None:
     chain = np.concatenate([model.transitions, model.start[None], model.end[None]])
     np.savez_compressed(
         path,
-        features=np.frombuffer("\n".join(model.index).encode(), dtype=np.uint8),
+        features=np.frombuffer("\n".join(model.rows).encode(), dtype=np.uint8),
         weights=model.weights.astype(np.float16),
         chain=chain.astype(np.float16),
     )
 
 
 def _measured(abstracts: Sequence[Abstract], model: RoleModel) -> tuple[float, dict[str, float], int]:
-    scores: list[Floats] = []
-    for abstract in abstracts:
-        rows = [[model.index[name] for name in names if name in model.index] for names in features(abstract.sentences)]
-        scores.append(np.array([model.weights[row].sum(axis=0, dtype=np.float64) for row in rows]))
+    scores = [feature_scores(abstract.sentences, model) for abstract in abstracts]
     free = [np.ones_like(chain, dtype=bool) for chain in scores]
     predicted = np.concatenate([found.argmax(axis=1) for found in marginals(scores, free, model)])
     allowed = np.concatenate([_mask(abstract) for abstract in abstracts])
     one = allowed.sum(axis=1) == 1
     truth, predicted = allowed[one].argmax(axis=1), predicted[one]
-    f1 = {}
+    f1: dict[str, float] = {}
     for number, role in enumerate(ROLES):
         both = int(((truth == number) & (predicted == number)).sum())
         f1[role] = 2 * both / max(1, int((truth == number).sum() + (predicted == number).sum()))
@@ -293,8 +292,7 @@ def report_lines(report: RoleReport) -> list[str]:
     lines = ["| part | abstracts | sentences | accuracy | " + " | ".join(f"F1 {role}" for role in ROLES) + " |"]
     lines.append("|---|---|---|---|" + "---|" * len(ROLES))
     for part, accuracy in report.accuracy.items():
-        scores: list[Any] = [f"{report.f1[part][role]:.3f}" for role in ROLES]
-        lines.append(
-            f"| {part} | {report.abstracts[part]:,} | {report.sentences[part]:,} | {accuracy:.3f} | {' | '.join(scores)} |"
-        )
+        numbers = [f"{report.abstracts[part]:,}", f"{report.sentences[part]:,}", f"{accuracy:.3f}"]
+        numbers += [f"{report.f1[part][role]:.3f}" for role in ROLES]
+        lines.append(f"| {part} | {' | '.join(numbers)} |")
     return lines

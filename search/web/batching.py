@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from search.config import ModelConfig
 from search.models.encoder import Encoder, Kind
+from search.models.kept_vectors import KeptVectors
 from search.models.tokens import Text
 
 __all__ = ["MOST_AT_ONCE", "KeepingEncoder", "QuestionBatcher"]
@@ -21,63 +21,29 @@ __all__ = ["MOST_AT_ONCE", "KeepingEncoder", "QuestionBatcher"]
 #: Questions of one batch. More wait for the next: the first of them should not wait for all of them.
 MOST_AT_ONCE = 32
 
-#: Texts whose vectors are kept: questions, and the sentences of abstracts that evidence was looked for in. That is
-#: about fifty pages of results with evidence.
-_KEPT = 5_000
+#: Questions whose vectors are kept.
+_KEPT = 2_000
 
 
 class KeepingEncoder(Encoder):
-    """An encoder that keeps the vectors of the questions and sentences it encoded last; safe in several threads.
-
-    All the memory for them is taken with the first, and the texts themselves are not kept.
-    """
+    """An encoder that keeps the vectors of the questions it encoded last; safe in several threads."""
 
     def __init__(self, model: str | ModelConfig, *, precision: str = "auto", keep: int = _KEPT) -> None:
         super().__init__(model, precision=precision)
-        self._rows: OrderedDict[bytes, int] = OrderedDict()
-        self._vectors: npt.NDArray[np.float32] | None = None
-        self._keep = keep
-        self._kept_lock = threading.Lock()
-        self.texts_encoded = 0
+        self._questions = KeptVectors(partial(super().encode, kind="query"), keep)
+        self._documents_encoded = 0
+
+    @property
+    def texts_encoded(self) -> int:
+        """How many texts were encoded: questions that were not kept, and documents."""
+        return self._questions.texts_encoded + self._documents_encoded
 
     def encode(self, texts: Sequence[Text], kind: Kind = "document") -> npt.NDArray[np.float32]:
-        """Return the vectors of the texts, from memory where they are kept; see `Encoder.encode`."""
-        if not texts:
-            return super().encode(texts, kind)
-        found = self._find(texts, kind)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        if missing:
-            new = dict(zip(missing, super().encode(missing, kind), strict=True))
-            self._remember(new, kind)
-            found.update(new)
-        return np.stack([found[text] for text in texts])
-
-    def _find(self, texts: Sequence[Text], kind: Kind) -> dict[Text, npt.NDArray[np.float32]]:
-        found = {}
-        with self._kept_lock:
-            for text in dict.fromkeys(texts):
-                row = self._rows.get(key := _key(text, kind))
-                if row is not None and self._vectors is not None:
-                    self._rows.move_to_end(key)
-                    found[text] = self._vectors[row].copy()
-        return found
-
-    def _remember(self, vectors: dict[Text, npt.NDArray[np.float32]], kind: Kind) -> None:
-        with self._kept_lock:
-            self.texts_encoded += len(vectors)
-            for text, vector in vectors.items():
-                if self._vectors is None:
-                    # Written to, not only asked for: the system gives memory when it is first written to.
-                    self._vectors = np.full((self._keep, len(vector)), np.nan, np.float32)
-                row = self._rows.pop(key := _key(text, kind), None)
-                if row is None:
-                    row = len(self._rows) if len(self._rows) < self._keep else self._rows.popitem(last=False)[1]
-                self._rows[key] = row
-                self._vectors[row] = vector
-
-
-def _key(text: Text, kind: Kind) -> bytes:
-    return hashlib.blake2b(f"{kind} {text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        """Return the vectors of the texts, those of questions from memory where they are kept; see `Encoder.encode`."""
+        if kind == "query" and texts:
+            return self._questions(texts)
+        self._documents_encoded += len(texts)
+        return super().encode(texts, kind)
 
 
 class QuestionBatcher:

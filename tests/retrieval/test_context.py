@@ -12,7 +12,9 @@ from search.retrieval.hit import Hit
 def hit(rank, *sentences, **fields):
     text = " ".join(sentences)
     evidence = [
-        EvidenceSentence(sentence, text.index(sentence), text.index(sentence) + len(sentence), 1 - place / 10)
+        EvidenceSentence(
+            sentence, text.index(sentence), text.index(sentence) + len(sentence), 1 - place / 10, "results"
+        )
         for place, sentence in enumerate(sentences)
     ]
     return Hit(rank=rank, score=0.5, article=article(rank, f"Title {rank}.", text, **fields), evidence=tuple(evidence))
@@ -27,8 +29,8 @@ def test_passages_are_numbered_and_sentences_in_the_order_of_the_abstract():
     nearest_last = Hit(rank=1, score=0.5, article=nearest_last.article, evidence=nearest_last.evidence[::-1])
     found = context_of("q", [nearest_last, hit(2, "Another.")], 1000)
     assert found.text == (
-        "[1] Title 1. PMID: 1. https://pubmed.ncbi.nlm.nih.gov/1/\nFirst said. ... Then said.\n\n"
-        "[2] Title 2. PMID: 2. https://pubmed.ncbi.nlm.nih.gov/2/\nAnother."
+        "[1] Title 1. PMID: 1. https://pubmed.ncbi.nlm.nih.gov/1/\nResults: First said. ... Results: Then said.\n\n"
+        "[2] Title 2. PMID: 2. https://pubmed.ncbi.nlm.nih.gov/2/\nResults: Another."
     )
     assert [(source.number, source.pmid) for source in found.sources] == [(1, 1), (2, 2)]
     assert found.tokens >= tokens_of(found.text)
@@ -42,7 +44,7 @@ def test_the_budget_is_kept_and_the_nearest_sentences_stay(tokens):
     ]
     found = context_of("q", hits, tokens)
     assert tokens_of(found.text) <= found.tokens <= tokens
-    assert all(source.sentences[0] == "Short and near." for source in found.sources)
+    assert all(source.sentences[0].text == "Short and near." for source in found.sources)
     assert len(found.sources) == {1: 0, 30: 1, 50: 1, 80: 2, 120: 3}[tokens]
 
 

@@ -15,6 +15,7 @@ from search.article import Correction, PartialDate, PublicationType
 from search.config import Config
 from search.errors import QueryError
 from search.retrieval.engine import Engine, reranked
+from search.retrieval.evidence import UNRELATED
 from search.retrieval.filters import Filters
 from search.retrieval.fusion import fuse
 from search.retrieval.request import SearchOptions
@@ -236,7 +237,7 @@ def test_a_question_is_encoded_once_and_sentences_as_documents(address, reader, 
     assert [part.text for part in hits[0].evidence] == ["The drug aspirin prevents bowel cancer."]
     assert kinds.calls == [
         ("query", ["aspirin"]),
-        ("document", ["The drug aspirin prevents bowel cancer.", "Nothing else was ever seen."]),
+        ("document", [*UNRELATED, "The drug aspirin prevents bowel cancer."]),
     ]
 
 
@@ -246,7 +247,7 @@ def test_offset_leaves_out_the_first_and_keeps_their_ranks(address, reader, enco
     kinds = KindsEncoder()
     rest = search(reader, kinds, "aspirin", 2, offset=3, evidence=1)
     assert rest == hits[3:5] and [hit.rank for hit in rest] == [4, 5]
-    assert len(kinds.calls[1][1]) == 1
+    assert len(kinds.calls[1][1]) == len(UNRELATED) + 1
 
 
 @pytest.mark.parametrize("given", [{"results": 3, "mode": "hybrid"}, {"results": 4, "mode": "lexical"}])

@@ -4,79 +4,144 @@ import numpy as np
 import pytest
 
 from search.article import AbstractSection, Article
-from search.retrieval.evidence import EvidenceSentence, evidence_for_all, evidence_sentences
+from search.retrieval.evidence import UNRELATED, EvidenceSentence, evidence_for_all
 
 WORDS = ("aspirin", "stroke", "rats")
 
 
 class CountingEncoder:
-    """Counts three words and makes the counts a vector of unit length; remembers what it was asked."""
+    """Counts three words and makes the counts a vector of unit length; what has none of them is a right angle away."""
 
     def __init__(self):
         self.calls = []
 
     def __call__(self, texts):
-        self.calls.append(texts)
-        counts = np.array([[text.lower().count(word) for word in WORDS] for text in texts], dtype=np.float32) + 1e-6
+        self.calls.append([text for text in texts if text not in UNRELATED])
+        counts = np.array([[*(text.lower().count(word) for word in WORDS), 0.2] for text in texts], dtype=np.float32)
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
-QUESTION = np.array([0.8, 0.6, 0.0], dtype=np.float32)
+QUESTION = "does aspirin prevent stroke?"
+VECTOR = np.array([0.8, 0.6, 0.0, 0.0], dtype=np.float32)
 
 ARTICLE = Article(
     pmid=1,
     abstract=(
-        AbstractSection("Little is known about rats.", "BACKGROUND"),
-        AbstractSection("We gave aspirin to all. Aspirin prevented stroke in rats.", "METHODS"),
-        AbstractSection("Aspirin prevents stroke and stroke. Yes.", "CONCLUSIONS"),
+        AbstractSection("Aspirin is thought to prevent stroke.", "BACKGROUND", "BACKGROUND"),
+        AbstractSection("To see whether aspirin prevents stroke.", "AIM", "OBJECTIVE"),
+        AbstractSection("We gave 300 mg of aspirin to 80 rats. Strokes were counted.", "METHODS", "METHODS"),
+        AbstractSection("Nine rats had strokes, none with aspirin, no other rats.", "RESULTS", "RESULTS"),
+        AbstractSection("Aspirin kept rats from stroke. Yes.", "CONCLUSIONS", "CONCLUSIONS"),
     ),
 )
 
 
-def test_the_nearest_sentences_come_with_places_and_cosines():
+def evidence(article, n=2, question=QUESTION, vector=VECTOR, encode=None):
+    return evidence_for_all([article], question, vector, encode or CountingEncoder(), n)[0]
+
+
+def structured(*sections):
+    return Article(pmid=2, abstract=tuple(AbstractSection(text, category, category) for category, text in sections))
+
+
+def test_conclusions_and_results_come_before_what_is_nearer():
     encode = CountingEncoder()
-    found = evidence_sentences(ARTICLE, QUESTION, encode)
-    assert [sentence.text for sentence in found] == [
-        "Aspirin prevents stroke and stroke.",
-        "Aspirin prevented stroke in rats.",
+    found = evidence(ARTICLE, encode=encode)
+    assert [(part.role, part.text) for part in found] == [
+        ("conclusions", "Aspirin kept rats from stroke."),
+        ("results", "Nine rats had strokes, none with aspirin, no other rats."),
     ]
-    assert [sentence.score for sentence in found] == pytest.approx([2 / 5**0.5, 1.4 / 3**0.5], abs=1e-5)
-    for sentence in found:
-        assert ARTICLE.abstract_text[sentence.start : sentence.end] == sentence.text
-    assert len(encode.calls) == 1
+    nearest = encode(["Aspirin is thought to prevent stroke."]) @ VECTOR
+    assert [part.score for part in found] == pytest.approx([1.4 / 3.04**0.5, 1.4 / 6.04**0.5], abs=1e-5)
+    assert nearest[0] > found[0].score > found[1].score
+    for part in found:
+        assert ARTICLE.abstract_text[part.start : part.end] == part.text
+        assert part.section == part.role.capitalize()
 
 
-def test_more_than_there_are_gives_all_in_order():
-    found = evidence_sentences(ARTICLE, QUESTION, CountingEncoder(), n=99)
-    assert len(found) == 4  # "Yes." is too short to be evidence
-    assert found == sorted(found, key=lambda sentence: -sentence.score)
+def test_an_aim_is_never_evidence_nor_is_what_others_believe():
+    article = structured(
+        ("BACKGROUND", "Aspirin may prevent stroke, it was suggested. Aspirin is given after stroke."),
+        ("OBJECTIVE", "To see whether aspirin prevents stroke."),
+    )
+    assert [part.text for part in evidence(article, n=9)] == ["Aspirin is given after stroke."]
+
+
+def test_a_sentence_that_announces_or_asks_for_more_research_gives_way():
+    article = structured(
+        (
+            "CONCLUSIONS",
+            "Further studies of aspirin in stroke are needed. Aspirin lowered the number of strokes in rats.",
+        )
+    )
+    assert evidence(article, n=1)[0].text == "Aspirin lowered the number of strokes in rats."
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("what dose of aspirin was given?", "We gave 300 mg of aspirin to 80 rats."),
+        ("how many patients were randomised to aspirin?", "Of 412 patients 210 were randomised to aspirin."),
+        ("how old were the patients on aspirin?", "The mean age of those on aspirin was 61."),
+        ("how long was the follow-up after aspirin?", "Follow-up after aspirin was 24 months."),
+        ("what was the primary outcome of aspirin?", "Stroke was the primary outcome for aspirin."),
+    ],
+)
+def test_a_question_about_a_detail_finds_the_sentence_that_has_it(question, text):
+    article = structured(
+        ("METHODS", f"Aspirin was given to half. {text} Aspirin was stopped later."),
+        ("CONCLUSIONS", "Aspirin prevents aspirin and stroke."),
+    )
+    assert evidence(article, 1, question)[0].text == text
+    assert evidence(article, 1)[0].text == "Aspirin prevents aspirin and stroke."
+
+
+def test_few_sentences_are_encoded_and_all_at_once():
+    other = structured(("RESULTS", "Rats were given aspirin. " * 3 + "Strokes were rare with aspirin."))
+    encode = CountingEncoder()
+    found = evidence_for_all([ARTICLE, Article(pmid=5), other], QUESTION, VECTOR, encode, 1)
+    assert len(encode.calls) == 1 and len(encode.calls[0]) == len(set(encode.calls[0])) <= 4
+    assert found == [evidence(article, 1) for article in (ARTICLE, Article(pmid=5), other)]
+    assert found[1] == []
+
+
+def test_more_than_there_are_gives_all_that_can_answer():
+    # Not the aim nor what is thought of aspirin; "Yes." and "Strokes were counted." are too short.
+    assert [part.role for part in evidence(ARTICLE, n=99)] == ["conclusions", "results", "methods"]
 
 
 def test_short_sentences_serve_where_there_are_no_others():
-    article = Article(pmid=2, abstract=(AbstractSection("Rats. Stroke."),))
-    found = evidence_sentences(article, QUESTION, CountingEncoder(), n=1)
-    assert found == [EvidenceSentence("Stroke.", 6, 13, pytest.approx(0.6, abs=1e-5))]
+    article = Article(pmid=2, abstract=(AbstractSection("Rats. Stroke.", category="RESULTS"),))
+    (found,) = evidence(article, n=1)
+    assert found == EvidenceSentence("Stroke.", 6, 13, pytest.approx(0.6 / 1.04**0.5, abs=1e-5), "results")
+
+
+def test_nothing_is_shown_where_the_nearest_is_far():
+    article = structured(("CONCLUSIONS", "Rats rats rats are kept in cages with one aspirin."))
+    assert evidence(article) == []
+    nearer = structured(("CONCLUSIONS", "Rats are kept in cages with one aspirin."))
+    assert len(evidence(nearer)) == 1
+
+
+def test_how_far_is_far_depends_on_the_model():
+    def crowded(texts):
+        """Put all texts near to each other, as some models do."""
+        vectors = CountingEncoder()(texts) + np.array([2, 1.5, 0, 0], dtype=np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    article = structured(("CONCLUSIONS", "Rats are kept in cages. Cages were cleaned each day."))
+    assert crowded(["Rats are kept in cages."])[0] @ VECTOR > 0.9
+    assert evidence(article, encode=crowded) == []
 
 
 def test_no_abstract_no_evidence_and_no_encoding():
     encode = CountingEncoder()
-    assert evidence_sentences(Article(pmid=3, title="Aspirin"), QUESTION, encode) == []
-    assert evidence_for_all([], QUESTION, encode) == []
-    assert evidence_sentences(ARTICLE, QUESTION, encode, n=0) == []
+    assert evidence(Article(pmid=3, title="Aspirin"), encode=encode) == []
+    assert evidence_for_all([], QUESTION, VECTOR, encode) == []
+    assert evidence(ARTICLE, n=0, encode=encode) == []
     assert encode.calls == []
 
 
-def test_all_hits_are_encoded_at_once_and_equal_one_by_one():
-    other = Article(pmid=4, abstract=(AbstractSection("Rats were given aspirin. We gave aspirin to all."),))
-    empty = Article(pmid=5)
-    encode = CountingEncoder()
-    found = evidence_for_all([ARTICLE, empty, other], QUESTION, encode)
-    assert len(encode.calls) == 1 and len(encode.calls[0]) == len(set(encode.calls[0]))
-    assert found == [evidence_sentences(article, QUESTION, CountingEncoder()) for article in (ARTICLE, empty, other)]
-    assert found[1] == []
-
-
-def test_equal_scores_keep_the_order_of_the_text():
-    article = Article(pmid=6, abstract=(AbstractSection("Now aspirin is first. Then aspirin is second."),))
-    found = evidence_sentences(article, QUESTION, CountingEncoder())
-    assert [sentence.text for sentence in found] == ["Now aspirin is first.", "Then aspirin is second."]
+def test_equal_sentences_keep_the_order_of_the_text():
+    article = structured(("RESULTS", "Now aspirin is first here. Now aspirin is then here."))
+    assert [part.text[-11:] for part in evidence(article)] == ["first here.", " then here."]

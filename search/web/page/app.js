@@ -117,7 +117,7 @@ async function showEvidenceOf(asked, items, signal) {
   const byPmid = new Map(items.map((item) => [item.hit.pmid, item]));
   try {
     for (let start = 0; start < items.length; start += EVIDENCE_AT_ONCE) {
-      const part = { ...asked, offset: asked.offset + start, limit: Math.min(EVIDENCE_AT_ONCE, items.length - start), evidence: 2 };
+      const part = { ...asked, offset: asked.offset + start, limit: Math.min(EVIDENCE_AT_ONCE, items.length - start), evidence: 1 };
       for (const hit of await post("api/search", part, signal)) {
         const item = byPmid.get(hit.pmid);
         if (item) showEvidence(item, hit.evidence);

@@ -59,7 +59,8 @@ export function showEvidence(item, evidence) {
   if (!evidence?.length) return;
   const snippet = item.querySelector(".snippet");
   snippet.classList.add("evidence");
-  snippet.replaceChildren(h("q", {}, evidence[0].text));
+  const { role, text } = evidence[0];
+  snippet.replaceChildren(h("span", { class: "role" }, `${role[0].toUpperCase()}${role.slice(1)}: `), h("q", {}, text));
   const details = item.querySelector(".details");
   if (!details.hidden) details.replaceChildren(...detailsOf(item.hit));
 }
