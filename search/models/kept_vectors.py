@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ class KeptVectors:
     dimensions), and the texts themselves are not kept. `texts_encoded` counts the texts that were not found.
     """
 
-    def __init__(self, encode: Callable[[list[Text]], Vectors], most: int) -> None:
+    def __init__(self, encode: Callable[[list[Any]], Vectors], most: int) -> None:
         self._encode = encode
         self._most = most
         self._rows: OrderedDict[bytes, int] = OrderedDict()

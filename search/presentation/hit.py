@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A sentence that says what was found; offsets count in the abstract's sections joined by spaces, without labels."""
+    """A sentence that says what was found; offsets count in the abstract's sections joined by spaces."""
 
     text: str
     start: int

@@ -18,7 +18,7 @@ from search.article import Article
 from search.retrieval.roles import role_probabilities
 from search.retrieval.section_labels import ROLES, Role
 from search.retrieval.sentences import abstract_sentences
-from search.storage.folder.tantivy_index import words
+from search.storage.bm25 import words
 
 __all__ = ["UNRELATED", "EvidenceSentence", "evidence_for_all"]
 

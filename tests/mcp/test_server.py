@@ -54,7 +54,10 @@ def test_search_gives_what_the_index_finds_with_evidence_and_how_to_cite(index):
     hits = index.search(ASPIRIN, 3, mode="hybrid", filters=Filters(year_from=2000), evidence=2)
     found = answer.structured_content["results"]
     assert [(entry["pmid"], entry["score"]) for entry in found] == [(hit.pmid, round(hit.score, 4)) for hit in hits]
-    assert [entry["evidence"] for entry in found] == [[part.text for part in hit.evidence] for hit in hits]
+    assert [entry["evidence"] for entry in found] == [
+        [f"{part.role.capitalize()}: {part.text}" for part in hit.evidence] for hit in hits
+    ]
+    assert found[0]["evidence"][0].startswith("Conclusions: ")
     assert [entry["cite"] for entry in found] == [citation(hit.article) for hit in hits]
     assert all("not a real study" in entry["warnings"] for entry in found)
 
