@@ -35,9 +35,8 @@ def strategy(text: str, folder: str | None, config_file: Path | None, style: str
     The last line is the result. Put it in order with `search query QUESTION --strategy @FILE`, and write it with
     `search export --strategy @FILE --all`.
     """
-    import msgspec
-
     from search.cli.output import plain, print_json, print_strategy
+    from search.retrieval.strategy import StrategyAnswer
 
     if Path(text).suffix in (".txt", ".strategy") and Path(text).is_file():
         text = StrategyText().convert(f"@{text}", None, None)
@@ -45,8 +44,7 @@ def strategy(text: str, folder: str | None, config_file: Path | None, style: str
         found = index.strategy(text)
         report = _report(index, found) if style == "report" else ""
     if style == "json":
-        record = msgspec.to_builtins(found)
-        print_json({"count": found.count, "translation": found.translation, **record}, indent=2)
+        print_json(StrategyAnswer.of(found), indent=2)
     elif style == "pmids":
         click.echo("".join(f"{pmid}\n" for pmid in found.pmids), nl=False)
     elif style == "report":

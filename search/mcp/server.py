@@ -27,6 +27,8 @@ from search.presentation.notices import notice_labels
 from search.retrieval.filters import Filters, filters_from_dict
 from search.retrieval.hit import Hit
 from search.retrieval.request import Mode
+from search.retrieval.strategy import StrategyAnswer
+from search.retrieval.strategy.strategy_parser import MAX_LENGTH
 from search.time_limit import time_limit
 from search.web.guard import Guard
 from search.web.metrics import Metrics
@@ -51,7 +53,8 @@ FilterObject = Annotated[
     dict[str, Any] | None,
     Field(
         description="What articles must be: year_from, year_to, date_from, date_to, journals, mesh, publication_types, "
-        "languages, has_abstract, free_full_text, not_retracted, pmids, not_pmids."
+        "languages, has_abstract, free_full_text, not_retracted, pmids, not_pmids, "
+        "and strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
     ),
 ]
 
@@ -78,6 +81,15 @@ class Tools:
             return self.index.search(question, limit, mode=mode, filters=asked, evidence=2)
 
         return {"results": [_result(hit) for hit in await self._run(work)]}
+
+    async def strategy(
+        self,
+        strategy: Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, description="The search, or its lines.")],
+        limit: Annotated[int, Field(ge=0, le=1000, description="How many PMIDs to return.")] = 100,
+    ) -> dict[str, Any]:
+        """Run a search in PubMed's query language: exact counts by line, search details, notes and PMIDs."""
+        result = await self._run(partial(self.index.strategy, strategy))
+        return dict(msgspec.to_builtins(StrategyAnswer.of(result, limit)))
 
     async def similar(
         self,
@@ -136,6 +148,7 @@ def make_server(index: Index) -> MCPServer[Any]:
     )
     for tool, title in (
         (tools.search, "Search the medical literature"),
+        (tools.strategy, "Run a PubMed strategy"),
         (tools.similar, "Find similar articles"),
         (tools.get_article, "Read an article"),
     ):

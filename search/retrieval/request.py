@@ -13,6 +13,7 @@ from search.errors import QueryError
 from search.messages import explained
 from search.retrieval.context import Retracted
 from search.retrieval.filters import And, Filters, filters_from_dict
+from search.retrieval.strategy.strategy_parser import MAX_LENGTH
 from search.retrieval.tags import parse_question
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SearchOptions",
     "SearchRequest",
     "SimilarRequest",
+    "StrategyRequest",
     "check_limit",
     "check_question",
     "questions_of",
@@ -184,6 +186,13 @@ class SavedRequest(_Filtered, frozen=True):
 
     question: QuestionText
     limit: Count | None = None
+
+
+class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A search in PubMed's query language, and how many of its PMIDs to send: as `search strategy --format json`."""
+
+    strategy: Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH, description="One search, or numbered lines.")]
+    limit: Annotated[int, Meta(ge=0, le=1_000_000, description="How many PMIDs to send.")] = 10_000
 
 
 def questions_of(request: msgspec.Struct) -> list[str]:

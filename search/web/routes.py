@@ -25,9 +25,11 @@ from search.retrieval.request import (
     SavedRequest,
     SearchRequest,
     SimilarRequest,
+    StrategyRequest,
     read_request,
 )
 from search.retrieval.saved_searches import SavedSearch
+from search.retrieval.strategy import StrategyAnswer
 from search.web.application import Application
 from search.web.guard import token_refusal
 from search.web.models import AsStruct
@@ -105,6 +107,15 @@ async def search_by_address(
 async def batch(request: Request, shared: Shared, body: Annotated[BatchRequest, AsStruct(), Body()]) -> Response:
     """Return the hits of each question, encoded as one batch, as `search query --queries FILE` prints them."""
     return await shared.answer(request, lambda: shared.service.batch(body), body, slow=True)
+
+
+@router.post("/api/strategy", summary="Run a strategy", response_model=Annotated[StrategyAnswer, AsStruct()])
+async def strategy(request: Request, shared: Shared, body: Annotated[StrategyRequest, AsStruct(), Body()]) -> Response:
+    """Return what a search in PubMed's query language selects, with exact counts by line.
+
+    The same text as `filters.strategy` of another request selects the articles that its question puts in order.
+    """
+    return await shared.answer(request, lambda: shared.service.strategy(body), body, slow=True)
 
 
 @router.post("/api/similar", summary="Find more like these", response_model=HITS)

@@ -30,9 +30,11 @@ from search.retrieval.request import (
     SearchOptions,
     SearchRequest,
     SimilarRequest,
+    StrategyRequest,
     questions_of,
 )
 from search.retrieval.saved_searches import methods
+from search.retrieval.strategy import StrategyAnswer
 from search.web.batching import KeepingEncoder
 from search.web.guard import is_open
 
@@ -106,6 +108,10 @@ class Service:
         self._last(request.limit, request.offset)
         answers = self.index.engine.search(request.questions, request)
         return as_json(search_records(request.questions, answers, explain=request.explain))
+
+    def strategy(self, request: StrategyRequest) -> bytes:
+        """Return what a strategy selects as `search strategy --format json` prints it."""
+        return as_json(StrategyAnswer.of(self.index.strategy(request.strategy), request.limit))
 
     def similar(self, request: SimilarRequest) -> bytes:
         """Return the articles like some others as `search similar --format json` prints them."""

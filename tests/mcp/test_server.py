@@ -41,7 +41,7 @@ def ask(server, *calls):
 
 def test_the_tools_only_read(index):
     tools, _ = ask(make_server(index))
-    assert {tool.name for tool in tools} == {"search", "similar", "get_article"}
+    assert {tool.name for tool in tools} == {"search", "strategy", "similar", "get_article"}
     assert all(tool.annotations.read_only_hint and tool.description for tool in tools)
     assert all("self" not in tool.input_schema["properties"] for tool in tools)
 
@@ -60,6 +60,19 @@ def test_search_gives_what_the_index_finds_with_evidence_and_how_to_cite(index):
     assert found[0]["evidence"][0].startswith("Conclusions: ")
     assert [entry["cite"] for entry in found] == [citation(hit.article) for hit in hits]
     assert all("not a real study" in entry["warnings"] for entry in found)
+
+
+def test_a_strategy_is_run_and_restricts_a_search(index):
+    strategy = "blood[tiab] AND pressure[tiab]"
+    calls = [("strategy", {"strategy": strategy, "limit": 2})]
+    calls.append(("search", {"question": "salt", "limit": 20, "filters": {"strategy": strategy}}))
+    calls.append(("strategy", {"strategy": "blood[xx]"}))
+    _, (run, search, wrong) = ask(make_server(index), *calls)
+    found = index.strategy(strategy)
+    assert run.structured_content["count"] == found.count > 2
+    assert run.structured_content["pmids"] == list(found.pmids[:2])
+    assert {hit["pmid"] for hit in search.structured_content["results"]} <= set(found.pmids)
+    assert "no field [xx]" in wrong.content[0].text
 
 
 def test_similar_and_get_article(index):

@@ -50,9 +50,16 @@ def send_what_is_described(client):
 
 def test_every_route_is_described(client):
     document = client.get("/openapi.json").json()
-    assert {"/api/search", "/api/similar", "/api/facets", "/api/export", "/api/batch", "/health", "/metrics"} <= set(
-        document["paths"]
-    )
+    assert {
+        "/api/search",
+        "/api/strategy",
+        "/api/similar",
+        "/api/facets",
+        "/api/export",
+        "/api/batch",
+        "/health",
+        "/metrics",
+    } <= set(document["paths"])
     text = json.dumps(document)
     for name in set(re.findall(r'"#/components/schemas/(\w+)"', text)):
         assert name in document["components"]["schemas"]

@@ -217,3 +217,17 @@ def test_searches_are_kept_and_asked_again(demo):
         assert f"Question: {ASPIRIN}" in told and told.count("Run on") == 2
         assert client.post("/api/saved/none/new", headers=known).status_code == 404
         assert client.put("/api/saved/-bad", json=body, headers=known).status_code == 400
+
+
+def test_a_strategy_by_itself_and_as_a_filter(client):
+    strategy = "1. blood[tiab]\n2. #1 AND pressure[tiab]"
+    found = client.post("/api/strategy", json={"strategy": strategy, "limit": 3}).json()
+    assert (found["translation"], [line["number"] for line in found["lines"]]) == (
+        '#1 AND "pressure"[Title/Abstract]',
+        [1, 2],
+    )
+    assert found["count"] == found["lines"][1]["count"] > 3 == len(found["pmids"])
+    body = {"question": "salt", "limit": 50, "fold": False, "filters": {"strategy": strategy}}
+    assert len(client.post("/api/search", json=body).json()) == found["count"]
+    refused = client.post("/api/strategy", json={"strategy": "blood[xx]"})
+    assert (refused.status_code, "no field [xx]" in refused.text) == (400, True)

@@ -30,7 +30,7 @@ from search.storage.article_tokens import key_of, tokens_of, zone_values
 from search.storage.rows import Pmids
 from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, TokenQuery, holds
 
-__all__ = ["LineResult", "StrategyEvaluation", "StrategyResult", "is_near", "selects"]
+__all__ = ["LineResult", "StrategyAnswer", "StrategyEvaluation", "StrategyResult", "is_near", "selects"]
 
 _READ_AT_ONCE = 1_000
 
@@ -71,6 +71,21 @@ class StrategyResult(msgspec.Struct, frozen=True):
     def translation(self) -> str:
         """The search details of the last line, whose articles it selects."""
         return self.lines[-1].translation
+
+
+class StrategyAnswer(msgspec.Struct, frozen=True):
+    """A result as JSON: the count, the search details, the lines, the notes, and PMIDs, ascending, up to a limit."""
+
+    count: int
+    translation: str
+    lines: tuple[LineResult, ...]
+    notes: tuple[str, ...]
+    pmids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, result: StrategyResult, limit: int | None = None) -> StrategyAnswer:
+        """Return the answer with up to `limit` PMIDs, ascending."""
+        return cls(result.count, result.translation, result.lines, result.notes, result.pmids[:limit])
 
 
 class OneArticle:
