@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 
 from search.article import TEXT_RULE, AbstractSection, Article
+from search.config import ModelConfig
 from search.storage import backend
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.sqlite_writer import StoreWriter
@@ -17,7 +18,9 @@ class WordEncoder:
     """Texts that share words are near each other: each word is a fixed random vector, a text their sum."""
 
     dimension = 32
-    fingerprint = "words"
+    name = fingerprint = "words"
+    settings = ModelConfig(name="words")
+    notes = ()
 
     def __init__(self):
         self.encoded = []
