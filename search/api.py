@@ -15,11 +15,12 @@ import msgspec
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config, ModelConfig
 from search.errors import IndexFolderError, IndexMismatchError, QueryError
-from search.retrieval.engine import Engine, hits_of, nearest
+from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit
 from search.retrieval.mesh_tree import MeshTree
+from search.retrieval.ranking import nearest
 from search.retrieval.request import Mode, SearchOptions, check_question
 from search.retrieval.saved_searches import SavedSearch, read_saved, write_saved
 from search.retrieval.strategy import StrategyResult

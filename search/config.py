@@ -128,6 +128,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
     mesh_tree: str | None = None
     rerank: str | None = None
+    feedback: bool = True
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
     serve: ServeConfig = ServeConfig()

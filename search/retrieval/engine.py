@@ -24,10 +24,10 @@ from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
-from search.retrieval.fusion import fuse
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.mesh_tree import MeshTree
-from search.retrieval.request import Mode, Question, SearchOptions, check_limit, check_question, read_question
+from search.retrieval.ranking import Ranker, Ranking
+from search.retrieval.request import Mode, Question, SearchOptions, check_limit, read_question
 from search.retrieval.saved_searches import Run
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.storage.backend import Reader, Selection, View
@@ -38,10 +38,7 @@ from search.time_limit import check_time
 if TYPE_CHECKING:
     from search.models.encoder import Kind
 
-__all__ = ["FUSION_DEPTH", "RERANKED", "Encode", "Engine", "Ranking", "Score", "folded", "hits_of", "nearest", "rank"]
-
-#: So many candidates of each list are fused at the least.
-FUSION_DEPTH = 200
+__all__ = ["RERANKED", "Encode", "Engine", "Score", "folded", "hits_of", "reranked"]
 
 #: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
@@ -60,17 +57,6 @@ Encode: TypeAlias = "Callable[[Sequence[str], Kind], Vectors]"
 
 #: A question and n texts to n float32 scores, the higher the better.
 Score = Callable[[str, list[str]], Vectors]
-
-
-class Ranking(msgspec.Struct, frozen=True):
-    """The PMIDs of an answer, best first, with their scores; the articles are not read yet."""
-
-    pmids: list[int]
-    scores: list[float]
-    cosines: dict[int, float] = {}
-    bm25: dict[int, float] = {}
-    semantic_ranks: dict[int, int] = {}
-    lexical_ranks: dict[int, int] = {}
 
 
 class Engine:
@@ -185,7 +171,9 @@ class Engine:
             check_time()
             allowed = self.allowed(view, filters, since)
             texts = [question.text for question in group]
-            rankings += rank(view, texts, vectors, limit, mode=self._mode(options), allowed=allowed)
+            feedback = self.config.feedback if options.feedback is None else options.feedback
+            ranker = Ranker(view, limit, mode=self._mode(options), allowed=allowed, feedback=feedback)
+            rankings += ranker.rank(texts, vectors)
         answers = hits_of(view, rankings)
         return [folded(hits)[:depth] for hits in answers] if options.fold else answers
 
@@ -243,81 +231,6 @@ def _condition(filters: Filters, since: int | None, pmids: list[int] | None, sql
     return all_of(conditions)
 
 
-# Ranking -------------------------------------------------------------------------------------------------------------
-
-
-def rank(
-    view: View,
-    questions: Sequence[str],
-    vectors: Mapping[str, Vectors],
-    limit: int,
-    *,
-    mode: Mode = "semantic",
-    allowed: Selection | None = None,
-) -> list[Ranking]:
-    """Return the ranking of each question; for one without a word, the newest articles that are allowed.
-
-    `vectors` holds the vector of each question, (dimension,) float32 of unit length; the lexical mode needs none.
-    `allowed` restricts the search to a selection; whatever it is, the true best `limit` of them are returned.
-    """
-    texts = list(dict.fromkeys(text for text in questions if text))
-    if not texts:
-        by_text: dict[str, Ranking] = {}
-    elif mode == "lexical":
-        by_text = {text: _lexical(view, text, limit, allowed) for text in texts}
-    else:
-        rows = np.stack([vectors[text] for text in texts])
-        depth = limit if mode == "semantic" else max(limit, FUSION_DEPTH)
-        by_text = dict(zip(texts, nearest(view, rows, depth, allowed=allowed), strict=True))
-        if mode == "hybrid":
-            by_text = {
-                text: _hybrid(view, text, vectors[text], limit, ranking, _lexical(view, text, depth, allowed))
-                for text, ranking in by_text.items()
-            }
-    return [by_text[text] if text else _newest(view, allowed, limit) for text in questions]
-
-
-def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Selection | None = None) -> list[Ranking]:
-    """Return the articles nearest to each vector, by cosine. `vectors` is (n, dimension) float32 with unit rows."""
-    rankings = []
-    for pmids, scores in view.nearest(vectors, check_limit(limit), allowed=allowed):
-        order, values = pmids.tolist(), scores.tolist()
-        cosines = dict(zip(order, values, strict=True))
-        rankings.append(Ranking(order, values, cosines=cosines, semantic_ranks=_ranks(order)))
-    return rankings
-
-
-def _lexical(view: View, question: str, limit: int, allowed: Selection | None) -> Ranking:
-    pmids, scores = view.bm25(question, limit, allowed=allowed)
-    order, values = pmids.tolist(), scores.tolist()
-    return Ranking(order, values, bm25=dict(zip(order, values, strict=True)), lexical_ranks=_ranks(order))
-
-
-def _hybrid(view: View, question: str, vector: Vectors, limit: int, semantic: Ranking, lexical: Ranking) -> Ranking:
-    """Fuse two rankings; each article of either gets its exact cosine and its BM25."""
-    cosines, bm25 = dict(semantic.cosines), dict(lexical.bm25)
-    pmids, rows = view.store.vectors(bm25.keys() - cosines.keys())
-    cosines.update(zip(pmids.tolist(), (rows @ vector).tolist(), strict=True))
-    # An article that has no vector yet is ranked by its words alone.
-    cosines.update({pmid: 0.0 for pmid in bm25 if pmid not in cosines})
-    bm25.update(view.bm25_scores(question, np.array(sorted(cosines.keys() - bm25.keys()), np.int64)))
-    # Equal scores come in the order of the cosines: the newest PMID first.
-    fused = fuse({pmid: cosines[pmid] for pmid in sorted(cosines, reverse=True)}, bm25)[:limit]
-    order, scores = [pmid for pmid, _ in fused], [score for _, score in fused]
-    return Ranking(order, scores, cosines, bm25, semantic.semantic_ranks, lexical.lexical_ranks)
-
-
-def _newest(view: View, allowed: Selection | None, limit: int) -> Ranking:
-    if allowed is None:
-        check_question("")
-    pmids = view.newest(allowed, limit)
-    return Ranking(pmids, [0.0] * len(pmids))
-
-
-def _ranks(pmids: list[int]) -> dict[int, int]:
-    return {pmid: rank for rank, pmid in enumerate(pmids, start=1)}
-
-
 # Hits ----------------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +252,8 @@ def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
                 bm25=ranking.bm25.get(pmid),
                 semantic_rank=ranking.semantic_ranks.get(pmid),
                 lexical_rank=ranking.lexical_ranks.get(pmid),
+                asked_cosine=ranking.asked_cosines.get(pmid),
+                added_words=ranking.added_words,
             )
             for rank, (pmid, score) in enumerate(zip(ranking.pmids, ranking.scores, strict=True), start=1)
         ]

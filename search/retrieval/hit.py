@@ -33,6 +33,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     bm25: float | None = None
     semantic_rank: int | None = None
     lexical_rank: int | None = None
+    asked_cosine: float | None = None
+    added_words: tuple[str, ...] = ()
     evidence: tuple[EvidenceSentence, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
 

@@ -47,7 +47,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How a question is to be answered; `None` stands for the `results` and the `mode` of the configuration.
 
     `offset` of the first hits are left out, `evidence` is the number of sentences each hit comes with, and `fold` shows
-    duplicates once.
+    duplicates once. `feedback` lets the question learn from its first answers; `None` is the configuration's.
     """
 
     limit: Annotated[int, Meta(ge=1, description="How many results; the default is the configuration's `results`.")] | (
@@ -58,6 +58,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     filters: Filters = Filters()
     evidence: Annotated[int, Meta(ge=0, le=10, description="How many evidence sentences each hit comes with.")] = 0
     fold: bool = True
+    feedback: bool | None = None
 
 
 class Question(msgspec.Struct, frozen=True):

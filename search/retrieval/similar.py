@@ -8,7 +8,7 @@ import numpy as np
 
 from search.errors import QueryError
 from search.models.vectors import normalize
-from search.retrieval.engine import Ranking, nearest
+from search.retrieval.ranking import Ranking, nearest
 from search.storage.backend import Selection, View
 from search.storage.rows import Vectors
 

@@ -7,7 +7,7 @@ articles and vectors are in a `Store`, and the view searches them. A writer has 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from search.config import Config, PostgresConfig
 from search.errors import ConfigError
+from search.storage.bm25 import Terms
 from search.storage.conditions import Condition, Conditions
 from search.storage.manifest import Manifest
 from search.storage.nlm_ledger import NlmLedger, NlmState
@@ -121,12 +122,16 @@ class View(Protocol):
         """
         ...
 
-    def bm25(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
-        """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
+    def bm25(self, terms: Terms, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
+        """Return the PMIDs with the highest BM25 for some terms, and these scores, best first."""
         ...
 
-    def bm25_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
+    def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles for some terms; one that has none of them is left out."""
+        ...
+
+    def idf(self, words: Iterable[str]) -> dict[str, float]:
+        """Return the inverse document frequency, in titles and abstracts, of words as they are indexed."""
         ...
 
 

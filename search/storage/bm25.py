@@ -7,12 +7,47 @@ documents of a training run) is scored with the formula of this module, which gi
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from search.article import Article
 
-__all__ = ["K1", "MOST_WORDS", "B", "analyzer", "idf", "length_norm", "lexical_text", "matched_words", "words"]
+__all__ = [
+    "FIELDS",
+    "K1",
+    "MOST_WORDS",
+    "B",
+    "Terms",
+    "analyzer",
+    "field_texts",
+    "field_words",
+    "idf",
+    "length_norm",
+    "lexical_text",
+    "matched_words",
+    "question_terms",
+    "question_words",
+    "words",
+]
+
+#: The fields of an article, and what a word found in each counts: `text` holds the title too.
+FIELDS = {"text": 1.0, "title": 0.2, "mesh": 0.3}
+
+#: What is looked for: the weight of each word in each field, by (field, word as it is indexed).
+Terms: TypeAlias = Mapping[tuple[str, str], float]
+
+#: Words that only ask, and the small words that tantivy's list of stop words lacks. They are left out of questions.
+_ASKING_TEXT = """
+about above after again all am any are because been before being below between both can could did do does doing done
+down during each few from further had has have having here how just may me might more most must my off once only other
+our out over own same shall should so some such than that their them themselves then there these they this those
+through to too under until up us very was we were what when where whether which while who whom whose why would you
+your
+"""
+_ASKING = frozenset(_ASKING_TEXT.split())
 
 #: tantivy's constants: how soon more of a word counts no more, and how much the length of a text matters.
 K1, B = 1.2, 0.75
@@ -22,11 +57,20 @@ MOST_WORDS = 512
 
 
 def lexical_text(article: Article) -> str:
-    """Return the text of an article that words are looked up in."""
-    parts = [article.title, article.abstract_text]
-    parts += [heading.descriptor for heading in article.mesh_headings]
-    parts += [keyword.text for keyword in article.keywords]
+    """Return the text of an article that words are looked up in: title, abstract and keywords."""
+    parts = [article.title, article.abstract_text, *(keyword.text for keyword in article.keywords)]
     return " ".join(part for part in parts if part)
+
+
+def field_texts(article: Article) -> dict[str, str]:
+    """Return the text of each field of an article."""
+    headings = " ".join(heading.descriptor for heading in article.mesh_headings)
+    return {"text": lexical_text(article), "title": article.title, "mesh": headings}
+
+
+def field_words(article: Article) -> dict[str, Counter[str]]:
+    """Return how often each word is in each field of an article."""
+    return {field: Counter(words(text)) for field, text in field_texts(article).items()}
 
 
 @cache
@@ -52,10 +96,34 @@ def words(text: str) -> list[str]:
     return indexed
 
 
+def question_words(question: str) -> list[str]:
+    """Return the words of a question as they are indexed, without those that only ask, at most MOST_WORDS of them.
+
+    An abbreviation in capitals (WHO) is kept. Where nothing else is left, all words are.
+
+    >>> question_words("What does aspirin do to patients who have asthma?")
+    ['aspirin', 'patient', 'asthma']
+    """
+    shouting = question.isupper()
+
+    def asks(match: re.Match[str]) -> str:
+        word = match.group()
+        asking = word.lower() in _ASKING and (shouting or not word.isupper())
+        return " " if asking else word
+
+    return (words(re.sub(r"\w+", asks, question)) or words(question))[:MOST_WORDS]
+
+
+def question_terms(question: str) -> Terms:
+    """Return what is looked for to answer a question: each of its words, in each field."""
+    counts = Counter(question_words(question))
+    return {(field, word): weight * times for field, weight in FIELDS.items() for word, times in counts.items()}
+
+
 def matched_words(question: str, article: Article) -> list[str]:
     """Return the words of a question, as they are indexed, that an article has too, in the order of the question."""
-    held = set(words(lexical_text(article)))
-    return [word for word in dict.fromkeys(words(question)) if word in held]
+    held = set().union(*field_words(article).values())
+    return [word for word in dict.fromkeys(question_words(question)) if word in held]
 
 
 def idf(documents: int, holding: int) -> float:

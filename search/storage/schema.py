@@ -121,7 +121,7 @@ CREATE TABLE article_terms (
 #: `changes` tells whether a transaction whose connection broke at the last moment was committed.
 #: The dimension and type of `vector` are set when an index is made; merging makes the HNSW index.
 #: Names of terms and journals are found by hash indexes, which take names of any length.
-#: `words.tokens` is the length of an article in words, `length` the same as BM25 counts it
+#: `words.tokens` is how many words each field of an article has, `lengths` the same as BM25 counts it
 #: (`packing.rounded_length`). Words lie in their row: a search reads them once for each of its words.
 #: `tokens` are those of `search.storage.article_tokens`: words with their places, exact values without.
 #: `word_counts` says how many articles have a word, as of the last merge.
@@ -158,8 +158,8 @@ CREATE INDEX terms_ui ON terms USING hash (ui);
 CREATE TABLE words (
     pmid bigint PRIMARY KEY,
     change bigint NOT NULL,
-    tokens integer NOT NULL,
-    length integer NOT NULL,
+    tokens integer[] NOT NULL,
+    lengths integer[] NOT NULL,
     words tsvector NOT NULL
 );
 ALTER TABLE words ALTER words SET STORAGE EXTERNAL;

@@ -56,7 +56,7 @@ _CHILD = textwrap.dedent("""
             reader = IndexReader(folder)
             with reader.view() as view:
                 view.nearest(WordEncoder().encode(["word7 text"]), 3)
-                view.bm25("word7 text", 3)
+                view.bm25(question_terms("word7 text"), 3)
             reader.close()
             told += bool(problems)
         except SearchError:

@@ -10,7 +10,7 @@ from helpers import WordEncoder, article, put, words_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import search.retrieval.engine as engine_module
+import search.retrieval.ranking as ranking_module
 from search.article import Correction, PartialDate, PublicationType
 from search.config import Config
 from search.errors import QueryError
@@ -20,6 +20,7 @@ from search.retrieval.filters import Filters
 from search.retrieval.fusion import fuse
 from search.retrieval.request import SearchOptions
 from search.storage import backend
+from search.storage.bm25 import question_terms
 
 WORDS = ["aspirin", "heart", "bowel", "cancer", "sleep", "zebra", "kidney", "stroke", "children", "trial"]
 
@@ -38,7 +39,9 @@ def reader(address):
 
 
 def search(reader, encoder, question, limit=10, mode="semantic", filters=None, fold=False, **options):
-    options = SearchOptions(limit=limit, mode=mode, filters=filters or Filters(), fold=fold, **options)
+    """Search without feedback, which `test_feedback` is about."""
+    given = {"feedback": False, **options}
+    options = SearchOptions(limit=limit, mode=mode, filters=filters or Filters(), fold=fold, **given)
     return Engine(reader(), encoder.encode).search([question], options)[0]
 
 
@@ -47,7 +50,7 @@ def everything(reader, encoder, text):
     with reader().view() as view:
         pmids, vectors = view.store.vectors(view.store.pmids().tolist())
         cosines = dict(zip(pmids.tolist(), (vectors @ encoder.encode([text])[0]).tolist(), strict=True))
-        return cosines, view.bm25_scores(text, pmids), view.store.get_many(pmids.tolist())
+        return cosines, view.bm25_scores(question_terms(text), pmids), view.store.get_many(pmids.tolist())
 
 
 def fused_candidates(cosines, bm25, passing, depth):
@@ -71,7 +74,7 @@ def fused_candidates(cosines, bm25, passing, depth):
 def test_the_true_best_are_found_under_any_filter(
     new_index, encoder, monkeypatch, data, many, question, merged, mode, depth
 ):
-    monkeypatch.setattr(engine_module, "FUSION_DEPTH", depth)
+    monkeypatch.setattr(ranking_module, "FUSION_DEPTH", depth)
     address = new_index()
     backend.create(address, words_manifest(encoder, vectors="float32"))
     articles = [
@@ -98,7 +101,7 @@ def test_the_true_best_are_found_under_any_filter(
 
 
 def test_candidates_of_one_list_get_their_score_in_the_other(address, reader, encoder, monkeypatch):
-    monkeypatch.setattr(engine_module, "FUSION_DEPTH", 3)
+    monkeypatch.setattr(ranking_module, "FUSION_DEPTH", 3)
     random = np.random.default_rng(1)
     texts = [" ".join(random.choice(WORDS, random.integers(2, 12))) + f" only{n}" for n in range(120)]
     put(address, encoder, *[article(n, text) for n, text in enumerate(texts, start=1)], merge=True)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from helpers import article, put
 
+from search.article import MeshHeading
 from search.storage import backend
-from search.storage.bm25 import lexical_text
+from search.storage.bm25 import FIELDS, field_texts, question_terms
 from search.training.bm25 import BM25
 
 ARTICLES = [
@@ -13,7 +14,7 @@ ARTICLES = [
     article(2, "Statins lower the cholesterol of adults", "And not of children."),
     article(3, "Strokes, STROKES and statins"),
     article(4, "On pneumonoultramicroscopicsilicovolcanoconiosis", "A word of more than forty letters."),
-    article(5, "Nothing of the kind"),
+    article(5, "Nothing of the kind", mesh_headings=(MeshHeading("Stroke"),)),
 ]
 QUESTIONS = ["stroke statin", "the aspirin of the patients", "sjogren", "statins statins cholesterol", "zebra kidneys",
              "pneumonoultramicroscopicsilicovolcanoconiosis trials"]  # fmt: skip
@@ -22,14 +23,19 @@ QUESTIONS = ["stroke statin", "the aspirin of the patients", "sjogren", "statins
 @pytest.mark.parametrize("merged", [0, len(ARTICLES)], ids=["unmerged", "merged"])
 def test_bm25_is_the_same_everywhere(address, encoder, merged):
     put(address, encoder, *ARTICLES, merge=bool(merged))
-    scores = BM25([lexical_text(item) for item in ARTICLES]).score_all(QUESTIONS)
+    fields = [field_texts(item) for item in ARTICLES]
+    scores = sum(
+        weight * BM25([texts[field] for texts in fields]).score_all(QUESTIONS)
+        for field, weight in FIELDS.items()
+        if any(texts[field] for texts in fields)
+    )
     reader = backend.open_reader(address)
     with reader.view() as view:
         for question, row in zip(QUESTIONS, scores, strict=True):
             expected = {pmid: pytest.approx(score, rel=1e-5) for pmid, score in enumerate(row.tolist(), 1) if score}
-            pmids, found = view.words_nearest(question, 10)
+            pmids, found = view.words_nearest(question_terms(question), 10)
             assert dict(zip(pmids.tolist(), found.tolist(), strict=True)) == expected
-            assert view.words_scores(question, np.arange(1, 6)) == expected
+            assert view.words_scores(question_terms(question), np.arange(1, 6)) == expected
     reader.close()
     # Only the words of one question are in no article.
     assert [bool(row.any()) for row in scores] == [True, True, True, True, False, True]

@@ -10,6 +10,7 @@ from search.config import Config
 from search.errors import IndexFolderError
 from search.storage import backend
 from search.storage import copy as copying
+from search.storage.bm25 import question_terms
 from search.storage.nlm_ledger import NlmFileEntry
 from search.storage.rows import prepare
 
@@ -96,9 +97,14 @@ def test_everything_comes_along(addresses, encoder):
             vector = encoder.encode([question])
             (pmids, cosines), (same, close) = first.nearest(vector, 20)[0], second.nearest(vector, 20)[0]
             assert pmids.tolist() == same.tolist() and np.allclose(cosines, close, atol=1e-6)
-            (pmids, scores), (same, close) = first.bm25(question, 20), second.bm25(question, 20)
+            (pmids, scores), (same, close) = (
+                first.bm25(question_terms(question), 20),
+                second.bm25(question_terms(question), 20),
+            )
             assert len(scores) == len(close) and np.allclose(scores, close, rtol=1e-3)
-            assert first.bm25_scores(question, same) == pytest.approx(second.bm25_scores(question, same), rel=1e-3)
+            assert first.bm25_scores(question_terms(question), same) == pytest.approx(
+                second.bm25_scores(question_terms(question), same), rel=1e-3
+            )
     one.close()
     other.close()
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
+from search.storage.bm25 import Terms
 from search.storage.conditions import Condition, Conditions
 from search.storage.folder.faiss_index import TIES, VectorIndex
 from search.storage.folder.folder_manifest import DATABASE, MANIFEST, FolderManifest, LexicalPart, read_manifest
@@ -152,38 +153,43 @@ class View:
         """Return up to `limit` PMIDs of a selection, those of the latest date of publication first."""
         return self.store.newest(selection.pmids(self.store), limit)
 
-    def bm25(self, question: str, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
-        """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
-        scores = self.waiting.words(self.store).scores(question)
+    def bm25(self, terms: Terms, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
+        """Return the PMIDs with the highest BM25 for some terms, and these scores, best first."""
+        scores = self.waiting.words(self.store).scores(terms)
         if allowed is not None and scores:
             passing = allowed.passing(np.array(list(scores), np.int64), self.store)
             scores = {pmid: scores[pmid] for pmid in passing.tolist()}
         if self.lexical is not None:
-            merged, values = self._bm25_merged(self.lexical, question, limit, allowed)
+            merged, values = self._bm25_merged(self.lexical, terms, limit, allowed)
             scores.update(zip(merged.tolist(), values.tolist(), strict=True))
         best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))[:limit]
         return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
 
     def _bm25_merged(
-        self, lexical: LexicalIndex, question: str, limit: int, allowed: Selection | None
+        self, lexical: LexicalIndex, terms: Terms, limit: int, allowed: Selection | None
     ) -> tuple[Pmids, Vectors]:
         """Return PMIDs and scores of what tantivy has: of its very best what passes, if that is enough."""
         outdated = self.waiting.changed_words(self.store)
         if allowed is not None and not allowed.is_listed and limit <= _PROBED // 2:
-            pmids, scores = lexical.search(question, _PROBED, excluded=outdated)
+            pmids, scores = lexical.search(terms, _PROBED, excluded=outdated)
             keep = np.isin(pmids, allowed.passing(pmids, self.store))
             if keep.sum() >= limit or len(pmids) < _PROBED:
                 return pmids[keep], scores[keep]
         listed = None if allowed is None else allowed.pmids(self.store)
-        return lexical.search(question, limit, allowed=listed, excluded=outdated)
+        return lexical.search(terms, limit, allowed=listed, excluded=outdated)
 
-    def bm25_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
+    def idf(self, words: Iterable[str]) -> dict[str, float]:
+        """Return the inverse document frequency, in titles and abstracts, of words as they are indexed."""
+        found = self.waiting.words(self.store).idf([("text", word) for word in words])
+        return {word: value for (_, word), value in found.items()}
+
+    def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles for some terms; one that has none of them is left out."""
         scored = np.unique(pmids)
-        scores = self.waiting.words(self.store).scores(question, scored)
+        scores = self.waiting.words(self.store).scores(terms, scored)
         if self.lexical is not None:
             merged = np.setdiff1d(scored, self.waiting.changed_words(self.store))
-            scores.update(self.lexical.scores(question, merged))
+            scores.update(self.lexical.scores(terms, merged))
         return scores
 
     def nearest(self, queries: Vectors, limit: int, *, allowed: Selection | None = None) -> list[tuple[Pmids, Vectors]]:

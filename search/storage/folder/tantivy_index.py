@@ -1,4 +1,4 @@
-"""tantivy: BM25 over title, abstract, MeSH headings and keywords, with English stemming.
+"""tantivy: BM25 over the text, the title and the MeSH headings of articles, with English stemming.
 
 A generation is a folder that is never changed once the manifest names it. The next one begins with hard links to its
 segments, which tantivy never writes again, so a merge costs what has changed and not what is there.
@@ -20,7 +20,7 @@ import numpy as np
 
 from search.article import Article
 from search.errors import IndexCorruptError
-from search.storage.bm25 import K1, MOST_WORDS, analyzer, idf, length_norm, lexical_text, words
+from search.storage.bm25 import FIELDS, K1, Terms, analyzer, field_texts, field_words, idf, length_norm
 from search.storage.folder.tantivy_tokens import (
     TantivyTokens,
     add_token_fields,
@@ -49,7 +49,8 @@ def _schema() -> Any:
     builder = tantivy.SchemaBuilder()
     # Not an unsigned field: tantivy-py 0.27 does not find its terms when it deletes by them.
     builder.add_integer_field("pmid", indexed=True, fast=True)
-    builder.add_text_field("text", tokenizer_name="medical", index_option="freq")
+    for field in FIELDS:
+        builder.add_text_field(field, tokenizer_name="medical", index_option="freq")
     add_token_fields(builder)
     return builder.build()
 
@@ -93,14 +94,14 @@ class LexicalIndex:
             return int(self._searcher.num_docs)
 
     def search(
-        self, question: str, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None
+        self, terms: Terms, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None
     ) -> tuple[Pmids, Vectors]:
-        """Return the PMIDs with the highest BM25 and these scores, (n,) each, best first.
+        """Return the PMIDs with the highest BM25 for some terms and these scores, (n,) each, best first.
 
         `allowed` (sorted) restricts the search to some PMIDs, `excluded` (sorted) leaves some out. Equal scores are in
-        order of PMID, the newest first. The question is only words: no syntax of tantivy's has a meaning in it.
+        order of PMID, the newest first.
         """
-        query = self._query(question)
+        query = _query(terms)
         if query is None or not self.count:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         if allowed is not None and len(allowed) <= _TERM_SET_LIMIT:
@@ -113,9 +114,9 @@ class LexicalIndex:
         best = np.lexsort((-pmids, -scores))[:limit]
         return pmids[best], scores[best]
 
-    def scores(self, question: str, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles; one that shares no word with the question is left out."""
-        query = self._query(question)
+    def scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles; one that has none of the terms is left out."""
+        query = _query(terms)
         if query is None or not len(pmids):
             return {}
         found, scores = self._top(_restricted(query, pmids), len(pmids))
@@ -126,12 +127,10 @@ class LexicalIndex:
         nothing: Pmids = np.empty(0, np.int64)
         return TantivyTokens(_schema(), [(self._index, outdated), (unmerged, nothing)], self._reporting_damage)
 
-    def idf(self, found: Iterable[str], beyond: int = 0) -> dict[str, float]:
-        """Return the inverse document frequency of words, `beyond` being documents that are counted besides."""
-        total = self.count + beyond
+    def holding(self, terms: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return how many articles have each term; changed ones are counted until tantivy merges its segments."""
         with self._reporting_damage():
-            frequency = {word: int(self._searcher.doc_freq("text", word)) for word in found}
-        return {word: idf(total, number) if number < total else 0.0 for word, number in frequency.items()}
+            return {(field, word): int(self._searcher.doc_freq(field, word)) for field, word in terms}
 
     def _until(self, query: Any, limit: int, allowed: Pmids | None, excluded: Pmids | None) -> tuple[Pmids, Vectors]:
         """Take more and more until enough of them may be shown, or there are no more."""
@@ -152,19 +151,18 @@ class LexicalIndex:
         pmids = np.array(found, np.int64)
         return pmids, np.array([score for score, _ in hits], np.float32)
 
-    def _query(self, question: str) -> Any:
-        import tantivy
 
-        counted = Counter(words(question)[:MOST_WORDS])
-        if not counted:
-            return None
-        clauses = []
-        for word, times in counted.items():
-            query = tantivy.Query.term_query(_schema(), "text", word, index_option="freq")
-            clauses.append(
-                (tantivy.Occur.Should, tantivy.Query.boost_query(query, float(times)) if times > 1 else query)
-            )
-        return tantivy.Query.boolean_query(clauses)
+def _query(terms: Terms) -> Any:
+    """Return tantivy's query for any of some terms; None for none. No syntax has a meaning in a word."""
+    import tantivy
+
+    if not terms:
+        return None
+    clauses = []
+    for (field, word), weight in terms.items():
+        query = tantivy.Query.term_query(_schema(), field, word, index_option="freq")
+        clauses.append((tantivy.Occur.Should, query if weight == 1 else tantivy.Query.boost_query(query, weight)))
+    return tantivy.Query.boolean_query(clauses)
 
 
 def _restricted(query: Any, pmids: Pmids) -> Any:
@@ -190,35 +188,46 @@ class UnmergedLexical:
 
     def __init__(self, articles: Iterable[Article], base: LexicalIndex | None) -> None:
         self._base = base
-        self._counts = {article.pmid: Counter(words(lexical_text(article))) for article in articles}
-        self._lengths = {pmid: sum(counts.values()) for pmid, counts in self._counts.items()}
-        self._mean = sum(self._lengths.values()) / max(len(self._lengths), 1)
-        self._own = Counter(word for counts in self._counts.values() for word in counts)
+        self._counts = {article.pmid: field_words(article) for article in articles}
+        self._lengths = {
+            pmid: {field: sum(counts.values()) for field, counts in fields.items()}
+            for pmid, fields in self._counts.items()
+        }
+        self._means = {
+            field: sum(lengths[field] for lengths in self._lengths.values()) / max(len(self._lengths), 1)
+            for field in FIELDS
+        }
+        self._holding = Counter(
+            (field, word) for fields in self._counts.values() for field, counts in fields.items() for word in counts
+        )
 
-    def scores(self, question: str, allowed: Pmids | None = None) -> dict[int, float]:
-        """Return the BM25 of each unmerged article that shares a word with the question."""
-        asked = Counter(words(question)[:MOST_WORDS])
-        weights = self._weights(asked)
+    def scores(self, terms: Terms, allowed: Pmids | None = None) -> dict[int, float]:
+        """Return the BM25 of each unmerged article that has one of the terms."""
+        weights = self.idf(terms)
         keep = None if allowed is None else set(allowed.tolist())
-        found = {}
-        for pmid, counts in self._counts.items():
+        scored = {}
+        for pmid, fields in self._counts.items():
             if keep is not None and pmid not in keep:
                 continue
-            norm = length_norm(self._lengths[pmid], self._mean)
+            lengths = self._lengths[pmid]
+            norms = {field: length_norm(lengths[field], self._means[field]) for field in fields}
             score = sum(
-                times * weights[word] * counts[word] * (1 + K1) / (counts[word] + norm)
-                for word, times in asked.items()
-                if word in counts
+                weight * weights[field, word] * fields[field][word] * (1 + K1) / (fields[field][word] + norms[field])
+                for (field, word), weight in terms.items()
+                if word in fields[field]
             )
             if score > 0:
-                found[pmid] = score
-        return found
+                scored[pmid] = score
+        return scored
 
-    def _weights(self, asked: Iterable[str]) -> dict[str, float]:
-        if self._base is not None and self._base.count > len(self._counts):
-            return self._base.idf(asked, len(self._counts))
-        total = len(self._counts)
-        return {word: idf(total, self._own[word]) for word in asked}
+    def idf(self, terms: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
+        """Return the inverse document frequency of terms in the whole index."""
+        total, holding = len(self._counts), dict[tuple[str, str], int](self._holding)
+        if self._base is not None and self._base.count > total:
+            holding = self._base.holding(terms)
+            total += self._base.count
+        # Deleted articles are counted until tantivy merges, so there may be more of them than articles.
+        return {term: idf(total, min(holding.get(term, 0), total)) for term in terms}
 
 
 def unmerged_tokens(articles: Iterable[Article]) -> Any:
@@ -264,7 +273,8 @@ class LexicalWriter:
         for article in articles:
             document = tantivy.Document()
             document.add_integer("pmid", article.pmid)
-            document.add_text("text", lexical_text(article))
+            for field, text in field_texts(article).items():
+                document.add_text(field, text)
             add_tokens(document, article)
             self._writer.add_document(document)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
 
+from search.storage.bm25 import Terms
 from search.storage.conditions import Condition, Conditions
 from search.storage.manifest import Manifest
 from search.storage.postgres.packing import vector_text
@@ -190,15 +191,19 @@ class PgView:
 
     # Words -----------------------------------------------------------------------------------------------------------
 
-    def bm25(self, question: str, limit: int, *, allowed: PgSelection | None = None) -> tuple[Pmids, Vectors]:
-        """Return the PMIDs with the highest BM25 for the words of a question, and these scores, best first."""
+    def bm25(self, terms: Terms, limit: int, *, allowed: PgSelection | None = None) -> tuple[Pmids, Vectors]:
+        """Return the PMIDs with the highest BM25 for some terms, and these scores, best first."""
         if allowed is None:
-            return self._words.nearest(question, limit)
-        return self._words.nearest(question, limit, allowed.condition, few=self._are_few(allowed, limit))
+            return self._words.nearest(terms, limit)
+        return self._words.nearest(terms, limit, allowed.condition, few=self._are_few(allowed, limit))
 
-    def bm25_scores(self, question: str, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles for a question; one that shares no word with it is left out."""
-        return self._words.scores(question, pmids.tolist())
+    def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
+        """Return the BM25 of some articles for some terms; one that has none of them is left out."""
+        return self._words.scores(terms, pmids.tolist())
+
+    def idf(self, words: Iterable[str]) -> dict[str, float]:
+        """Return the inverse document frequency, in titles and abstracts, of words as they are indexed."""
+        return {word: value for (_, word), value in self._words.idf([("text", word) for word in words]).items()}
 
     @cached_property
     def _counted(self) -> WordStatistics:

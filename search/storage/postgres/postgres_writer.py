@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -14,10 +13,11 @@ from search.article import Article
 from search.config import PostgresConfig
 from search.errors import StoreError
 from search.storage.article_tokens import tokens_of
-from search.storage.bm25 import lexical_text, words
+from search.storage.bm25 import FIELDS, field_words
 from search.storage.manifest import Manifest
 from search.storage.postgres.address import PgAddress
 from search.storage.postgres.packing import TYPES, pack_vectors, pack_words, rounded_length
+from search.storage.postgres.postgres_bm25 import lexeme
 from search.storage.postgres.postgres_connection import connect, patiently, refusals
 from search.storage.postgres.postgres_store import PgStoreReader, storable
 from search.storage.postgres.postgres_tokens import pack_tokens
@@ -44,7 +44,7 @@ _COLUMNS = {
     "free_full_text": "bool", "retracted": "bool", "stale": "bool", "text_hash": "bytea", "record_hash": "bytea",
     "terms": "int4[]", "major": "int4[]",
 }  # fmt: skip
-_WORD_COLUMNS = {"pmid": "int8", "change": "int8", "tokens": "int4", "length": "int4", "words": "bytea"}
+_WORD_COLUMNS = {"pmid": "int8", "change": "int8", "tokens": "int4[]", "lengths": "int4[]", "words": "bytea"}
 
 
 class PgStoreWriter(PgStoreReader, WritableStore):
@@ -280,10 +280,11 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         self._journals.clear()
 
 
-def _words(article: Article, change: int) -> tuple[int, int, int, int, bytes]:
-    counts = Counter(words(lexical_text(article)))
-    length = counts.total()
-    return article.pmid, change, length, rounded_length(length), pack_words(counts)
+def _words(article: Article, change: int) -> tuple[int, int, list[int], list[int], bytes]:
+    fields = field_words(article)
+    tokens = [fields[field].total() for field in FIELDS]
+    counts = {lexeme(field, word): times for field in FIELDS for word, times in fields[field].items()}
+    return article.pmid, change, tokens, [rounded_length(number) for number in tokens], pack_words(counts)
 
 
 def _key(term: Term) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import psycopg
 from search.config import PostgresConfig
 from search.errors import ConfigError
 from search.storage.postgres.address import PgAddress
-from search.storage.postgres.postgres_bm25 import WordStatistics
+from search.storage.postgres.postgres_bm25 import TOKEN_SUMS, WordStatistics
 from search.storage.postgres.postgres_connection import Connection, connect, refusals
 from search.storage.postgres.postgres_writer import PgStoreWriter
 
@@ -78,7 +78,7 @@ class SearchIndexes:
 
         def work(change: int) -> None:
             query = self._store.query
-            number, tokens = query("SELECT count(*), coalesce(sum(tokens), 0)::bigint FROM words")[0]
+            number, *tokens = query(f"SELECT count(*), {TOKEN_SUMS} FROM words")[0]
             (added,) = query("SELECT count(*) FROM words WHERE change > %s", [known.change])[0]
             since = known.change
             if rebuild or not known.change or known.articles + added > 1.05 * number + 100:
@@ -90,9 +90,10 @@ class SearchIndexes:
                 "SET articles = word_counts.articles + excluded.articles"
             )
             if since:
-                (more,) = query("SELECT coalesce(sum(tokens), 0)::bigint FROM words WHERE change > %s", [since])[0]
-                number, tokens = known.articles + added, known.tokens + more
-            counted = WordStatistics(change=change, articles=number, tokens=tokens)
+                more = query(f"SELECT {TOKEN_SUMS} FROM words WHERE change > %s", [since])[0]
+                number = known.articles + added
+                tokens = [before + new for before, new in zip(known.tokens, more, strict=True)]
+            counted = WordStatistics(change=change, articles=number, tokens=tuple(tokens))
             self._store.put_setting("words", msgspec.json.encode(counted).decode())
             manifest = self._store.manifest()
             self._store.put_manifest(msgspec.structs.replace(manifest, generation=manifest.generation + 1))

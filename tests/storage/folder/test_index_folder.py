@@ -10,6 +10,7 @@ from helpers import article, put
 
 from search.errors import IndexCorruptError, IndexFolderError, IndexLockedError
 from search.files import sealed
+from search.storage.bm25 import question_terms
 from search.storage.conditions import Condition
 from search.storage.folder import faiss_index as ann_module
 from search.storage.folder.folder_manifest import read_manifest, write_manifest
@@ -184,8 +185,8 @@ def test_a_filter_is_listed_only_where_looking_at_the_nearest_is_not_enough(fold
         found, scores = view.nearest(encoder.encode([words(33)]), 12, allowed=selection)[0]
         assert selection.is_listed == (every == 400)
         selection = view.select(lambda conditions: Condition(f"a.pmid % {every} = 1"))
-        by_words, _ = view.bm25(words(33), 3, allowed=selection)
-        by_list = view.bm25(words(33), 3, allowed=listed(view, passing))[0]
+        by_words, _ = view.bm25(question_terms(words(33)), 3, allowed=selection)
+        by_list = view.bm25(question_terms(words(33)), 3, allowed=listed(view, passing))[0]
     reader.close()
     expected, cosines = brute_force(folder, encoder, words(33), 12, passing)
     assert found.tolist() == expected

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 from helpers import article, put
 
+from search.storage.bm25 import question_terms
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_verify import verify
 from search.storage.folder.folder_writer import IndexWriter
@@ -43,7 +44,7 @@ def test_any_flipped_byte_of_a_derived_file_is_found_and_repaired(whole, encoder
     reader = IndexReader(whole)
     with reader.view() as view:
         assert view.nearest(encoder.encode(["word33 text"]), 1)[0][0].tolist() == [33]
-        assert view.bm25("word33", 1)[0].tolist() == [33]
+        assert view.bm25(question_terms("word33"), 1)[0].tolist() == [33]
     reader.close()
 
 

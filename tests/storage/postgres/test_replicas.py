@@ -11,6 +11,7 @@ from search.config import Config, PostgresConfig
 from search.errors import StoreError
 from search.ingest import pipeline as ingest
 from search.storage import backend
+from search.storage.bm25 import question_terms
 
 ARTICLES = [article(number, f"text {number}") for number in range(1, 41)]
 
@@ -33,7 +34,7 @@ def answers(address, encoder):
     with reader.view() as view:
         found = [
             view.nearest(encoder.encode(["text 7"]), 3)[0][0].tolist(),
-            view.bm25("text 7", 3)[0].tolist(),
+            view.bm25(question_terms("text 7"), 3)[0].tolist(),
         ]
         ((standby,),) = view.store.rows("SELECT pg_is_in_recovery()")
     reader.close()

@@ -16,6 +16,7 @@ from search.config import Config, PostgresConfig
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters
 from search.storage import backend
+from search.storage.bm25 import question_terms
 from search.storage.bm25 import words as words_of
 from search.storage.postgres import postgres_view as view
 from search.storage.postgres import search_indexes as structures
@@ -159,11 +160,13 @@ def test_bm25_is_tantivys(address, folder, encoder, many, merged):
     with ours.view() as one, theirs.view() as other:
         for question in ("common word1 w5 w3 only77", "word2 word2 common", "nowhere", "common", words(5)):
             for limit in (1, 10, 1000):
-                found, expected = one.bm25(question, limit), other.bm25(question, limit)
+                found, expected = one.bm25(question_terms(question), limit), other.bm25(question_terms(question), limit)
                 assert found[0].tolist() == expected[0].tolist(), question
                 assert np.allclose(found[1], expected[1], rtol=1e-5)
         some = np.array([3, 77, 200, 5000])
-        assert one.bm25_scores("common w5", some) == pytest.approx(other.bm25_scores("common w5", some), rel=1e-5)
+        assert one.bm25_scores(question_terms("common w5"), some) == pytest.approx(
+            other.bm25_scores(question_terms("common w5"), some), rel=1e-5
+        )
     ours.close()
     theirs.close()
 
@@ -179,8 +182,8 @@ def test_leaving_common_words_out_at_first_loses_nothing(shared_index, asked, li
     with shared_index.view() as shown:
         condition = condition_of(filters, shown.store.conditions)
         passing = shown.store.select_pmids(condition)
-        scores = shown.bm25_scores(question, passing)
-        found = shown.bm25(question, limit, allowed=shown.select(partial(condition_of, filters)))
+        scores = shown.bm25_scores(question_terms(question), passing)
+        found = shown.bm25(question_terms(question), limit, allowed=shown.select(partial(condition_of, filters)))
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))[:limit]
     assert found[0].tolist() == [pmid for pmid, _ in best]
     assert found[1] == pytest.approx([score for _, score in best], rel=1e-6)

@@ -1,0 +1,158 @@
+"""Rank articles for questions: candidates of a first stage, exact scores of the best, and one round of feedback.
+
+Whatever found a candidate, its place and its score are those of its exact cosine (with BM25 in hybrid mode).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from search.retrieval.feedback import ANSWERS, learn
+from search.retrieval.fusion import fuse
+from search.retrieval.query import Query, query_of
+from search.retrieval.request import Mode, check_limit, check_question
+from search.storage.backend import Selection, View
+from search.storage.bm25 import question_terms
+from search.storage.rows import Vectors
+
+__all__ = ["FUSION_DEPTH", "Ranker", "Ranking", "nearest"]
+
+#: So many candidates of each list are fused at the least.
+FUSION_DEPTH = 200
+
+
+class Ranking(msgspec.Struct, frozen=True):
+    """The PMIDs of an answer, best first, with their scores; the articles are not read yet.
+
+    `asked_cosines` are those with the question as it was asked, where feedback has moved it, and `added_words` what
+    feedback has added to its words.
+    """
+
+    pmids: list[int]
+    scores: list[float]
+    cosines: dict[int, float] = {}
+    bm25: dict[int, float] = {}
+    semantic_ranks: dict[int, int] = {}
+    lexical_ranks: dict[int, int] = {}
+    asked_cosines: dict[int, float] = {}
+    added_words: tuple[str, ...] = ()
+
+
+class Ranker:
+    """Ranks the articles of a view for questions, in one mode; `allowed` restricts it to a selection.
+
+    Whatever the selection is, the true best `limit` articles of it are returned. `feedback` lets a question learn from
+    its first answers, except in lexical mode.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        limit: int,
+        *,
+        mode: Mode = "semantic",
+        allowed: Selection | None = None,
+        feedback: bool = True,
+    ) -> None:
+        self._view = view
+        self._limit = check_limit(limit)
+        self._mode = mode
+        self._allowed = allowed
+        self._feedback = feedback and mode != "lexical"
+
+    def rank(self, questions: Sequence[str], vectors: Mapping[str, Vectors]) -> list[Ranking]:
+        """Return the ranking of each question; for one without a word, the newest articles that are allowed.
+
+        `vectors` holds the vector of each question, (dimension,) float32 of unit length; lexical mode needs none.
+        """
+        texts = list(dict.fromkeys(text for text in questions if text))
+        if self._mode == "lexical":
+            by_text = {text: self._lexical(text) for text in texts}
+        else:
+            queries = [query_of(text, vectors[text]) for text in texts]
+            if self._feedback:
+                queries = self._taught(queries)
+            by_text = dict(zip(texts, self._ranked(queries), strict=True))
+        return [by_text[text] if text else self._newest() for text in questions]
+
+    def _lexical(self, text: str) -> Ranking:
+        pmids, scores = self._view.bm25(question_terms(text), self._limit, allowed=self._allowed)
+        order, values = pmids.tolist(), scores.tolist()
+        return Ranking(order, values, bm25=dict(zip(order, values, strict=True)), lexical_ranks=_ranks(order))
+
+    def _newest(self) -> Ranking:
+        if self._allowed is None:
+            check_question("")
+        pmids = self._view.newest(self._allowed, self._limit)
+        return Ranking(pmids, [0.0] * len(pmids))
+
+    def _taught(self, queries: list[Query]) -> list[Query]:
+        """Return the questions after feedback from their hybrid rankings, whatever the mode."""
+        taught = []
+        for query, ranking in zip(queries, self._hybrid(queries, FUSION_DEPTH, ANSWERS), strict=True):
+            best = list(zip(ranking.pmids, ranking.scores, strict=True))
+            pmids, rows = self._view.store.vectors(ranking.pmids)
+            taught.append(learn(self._view, query, best, dict(zip(pmids.tolist(), rows, strict=True))))
+        return taught
+
+    def _ranked(self, queries: list[Query]) -> list[Ranking]:
+        if not queries:
+            return []
+        if self._mode == "hybrid":
+            rankings = self._hybrid(queries, max(self._limit, FUSION_DEPTH), self._limit)
+        else:
+            vectors = np.stack([query.vector for query in queries])
+            rankings = nearest(self._view, vectors, self._limit, allowed=self._allowed)
+        return [self._with_asked(query, ranking) for query, ranking in zip(queries, rankings, strict=True)]
+
+    def _with_asked(self, query: Query, ranking: Ranking) -> Ranking:
+        """Note what feedback did: the cosines with the question as it was asked, and the words it added."""
+        if query.asked is None:
+            return ranking
+        pmids, rows = self._view.store.vectors(ranking.pmids)
+        cosines = dict(zip(pmids.tolist(), (rows @ query.asked).tolist(), strict=True))
+        return msgspec.structs.replace(ranking, asked_cosines=cosines, added_words=query.added_words)
+
+    def _hybrid(self, queries: list[Query], depth: int, limit: int) -> list[Ranking]:
+        """Fuse, for each question, `depth` articles by meaning and as many by words, each with both of its scores."""
+        if not queries:
+            return []
+        semantic = nearest(self._view, np.stack([query.vector for query in queries]), depth, allowed=self._allowed)
+        return [self._fused(query, found, depth, limit) for query, found in zip(queries, semantic, strict=True)]
+
+    def _fused(self, query: Query, semantic: Ranking, depth: int, limit: int) -> Ranking:
+        order, scores = self._view.bm25(query.terms, depth, allowed=self._allowed)
+        cosines, bm25 = dict(semantic.cosines), dict(zip(order.tolist(), scores.tolist(), strict=True))
+        pmids, rows = self._view.store.vectors(bm25.keys() - cosines.keys())
+        cosines.update(zip(pmids.tolist(), (rows @ query.vector).tolist(), strict=True))
+        # An article that has no vector yet is ranked by its words alone.
+        cosines.update({pmid: 0.0 for pmid in bm25 if pmid not in cosines})
+        bm25.update(self._view.bm25_scores(query.terms, np.array(sorted(cosines.keys() - bm25.keys()), np.int64)))
+        # Equal scores come in the order of the cosines: the newest PMID first.
+        in_order = {pmid: cosines[pmid] for pmid in sorted(cosines, reverse=True)}
+        fused = fuse(in_order, bm25, weight=query.weight)[:limit]
+        return Ranking(
+            [pmid for pmid, _ in fused],
+            [score for _, score in fused],
+            cosines,
+            bm25,
+            semantic.semantic_ranks,
+            _ranks(order.tolist()),
+        )
+
+
+def nearest(view: View, vectors: Vectors, limit: int, *, allowed: Selection | None = None) -> list[Ranking]:
+    """Return the articles nearest to each vector, by cosine. `vectors` is (n, dimension) float32 with unit rows."""
+    rankings = []
+    for pmids, scores in view.nearest(vectors, check_limit(limit), allowed=allowed):
+        order, values = pmids.tolist(), scores.tolist()
+        cosines = dict(zip(order, values, strict=True))
+        rankings.append(Ranking(order, values, cosines=cosines, semantic_ranks=_ranks(order)))
+    return rankings
+
+
+def _ranks(pmids: list[int]) -> dict[int, int]:
+    return {pmid: rank for rank, pmid in enumerate(pmids, start=1)}
