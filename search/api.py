@@ -378,6 +378,7 @@ class Index:
         strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
+        feedback: bool | None = None,
     ) -> list[Hit]: ...
     @overload
     def search(
@@ -390,6 +391,7 @@ class Index:
         strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
+        feedback: bool | None = None,
     ) -> list[list[Hit]]: ...
     def search(
         self,
@@ -401,6 +403,7 @@ class Index:
         strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
+        feedback: bool | None = None,
     ) -> list[Hit] | list[list[Hit]]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
@@ -409,12 +412,14 @@ class Index:
         `hybrid` by both (`search.retrieval.fusion`). If the config has `rerank`, that cross-encoder reorders the first
         100, and its score is the hits'. `filters` and PubMed field tags inside a question restrict the search before
         the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest articles that
-        pass. `strategy` is a search in PubMed's query language that selects the articles (as `Filters.strategy`
-        does); the question orders them, and an empty one gives the newest first. `evidence` is the number of sentences
-        of each abstract, those nearest to the question, that come with a hit. `fold` shows duplicates (same DOI, or
-        same title and year) once, with the others as `Hit.duplicates`.
-        Several questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or
-        `limit` is below 1.
+        pass. `strategy` is a search in PubMed's query language that selects the articles (as `Filters.strategy` does);
+        the question orders them, and an empty one gives the newest first. `evidence` is the number of sentences of each
+        abstract, those nearest to the question, that come with a hit. `fold` shows duplicates (same DOI, or same title
+        and year) once, with the others as `Hit.duplicates`. With `feedback` (the default is the config's) the question
+        learns from its first answers before it is answered: the best ten of the hybrid ranking move its vector and lend
+        it words, and cosines are with the moved question; see `Hit.asked_cosine` and `Hit.added_words`. Several
+        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
+        is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
@@ -428,7 +433,7 @@ class Index:
         """
         if strategy is not None:
             filters = msgspec.structs.replace(filters or Filters(), strategy=strategy)
-        options = _options(limit, mode, filters, evidence=evidence, fold=fold)
+        options = _options(limit, mode, filters, evidence=evidence, fold=fold, feedback=feedback)
         questions = [question] if isinstance(question, str) else question
         answers = self.engine.search(questions, options)
         return answers[0] if isinstance(question, str) else answers
@@ -479,6 +484,7 @@ class Index:
         filters: Filters | None = None,
         evidence: int = 0,
         fold: bool = True,
+        feedback: bool | None = None,
     ) -> list[Hit]:
         """Run a search and keep it under a name, with what is needed to say how it was made.
 
@@ -496,9 +502,12 @@ class Index:
             question=question,
             mode=mode or self.config.mode,
             limit=self._limit(limit),
+            feedback=self.config.feedback if feedback is None else feedback,
             filters=filters or Filters(),
         )
-        options = _options(saved.limit, saved.mode, saved.filters, evidence=evidence, fold=fold)
+        options = _options(
+            saved.limit, saved.mode, saved.filters, evidence=evidence, fold=fold, feedback=saved.feedback
+        )
         hits, run = self.engine.run(question, options)
         write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(run,)))
         return hits
@@ -514,7 +523,8 @@ class Index:
         """
         saved = read_saved(self._reader.saved, name)
         since = saved.runs[-1].change if saved.runs else 0
-        hits, run = self.engine.run(saved.question, _options(saved.limit, saved.mode, saved.filters), since=since)
+        options = _options(saved.limit, saved.mode, saved.filters, feedback=saved.feedback)
+        hits, run = self.engine.run(saved.question, options, since=since)
         write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
         return hits
 
@@ -878,9 +888,16 @@ class Index:
 
 
 def _options(
-    limit: int | None, mode: Mode | None, filters: Filters | None, *, evidence: int = 0, fold: bool = True
+    limit: int | None,
+    mode: Mode | None,
+    filters: Filters | None,
+    *,
+    evidence: int = 0,
+    fold: bool = True,
+    feedback: bool | None = None,
 ) -> SearchOptions:
-    return SearchOptions(limit=limit, mode=mode, filters=filters or Filters(), evidence=evidence, fold=fold)
+    filters = filters or Filters()
+    return SearchOptions(limit=limit, mode=mode, filters=filters, evidence=evidence, fold=fold, feedback=feedback)
 
 
 def _load_encoder(model: str | ModelConfig, config: Config) -> Encoder:

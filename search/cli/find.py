@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -44,6 +44,9 @@ mode_option = click.option(
 )
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
 @click.option("--no-fold", is_flag=True, help="Show duplicates (same DOI, or same title and year) each for itself.")
+@click.option(
+    "--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers."
+)
 @click.option("--save", metavar="NAME", help="Keep the search under a name; `search new NAME` tells what is new.")
 @format_option
 @filter_options
@@ -57,6 +60,7 @@ def query(
     evidence: int,
     explain: bool,
     no_fold: bool,
+    no_feedback: bool,
     save: str | None,
     style: str,
     filters: Filters,
@@ -76,13 +80,12 @@ def query(
     if save and len(questions) > 1:
         raise click.UsageError("--save keeps one question")
     with open_index(config_file, folder) as index:
-        fold = not no_fold
+        options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_fold}
+        options["feedback"] = False if no_feedback else None
         if save:
-            answers = [
-                index.save_search(save, questions[0], limit, mode=mode, filters=filters, evidence=evidence, fold=fold)
-            ]
+            answers = [index.save_search(save, questions[0], limit, **options)]
         else:
-            answers = index.search(questions, limit, mode=mode, filters=filters, evidence=evidence, fold=fold)
+            answers = index.search(questions, limit, **options)
     print_searches(questions, answers, style, explain=explain)
 
 

@@ -132,9 +132,12 @@ def _title(hit: Hit, explained: Explanation | None) -> Text:
         text.append(f"\nalso PMID {other.pmid}: {other.reason}", style="yellow")
     if explained:
         words = ", ".join(explained.matched_words) or "none"
-        values = {name: value for name, value in msgspec.structs.asdict(explained).items() if name != "matched_words"}
-        numbers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items() if value)
+        values = msgspec.structs.asdict(explained).items()
+        shown = ((name.replace("_", " "), value) for name, value in values if isinstance(value, int | float))
+        numbers = ", ".join(f"{name} {value:g}" for name, value in shown if value)
         text.append(f"\n{numbers}; words in common: {plain(words)}", style="cyan")
+        if explained.added_words:
+            text.append(f"; added by feedback: {plain(', '.join(explained.added_words))}", style="cyan")
     text.append(f"\n{hit.article.url}", style=f"dim link {hit.article.url}")
     return text
 

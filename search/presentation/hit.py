@@ -45,7 +45,11 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why a hit has its rank: cosine, BM25, its rank in each list, and the words it shares with the question."""
+    """Why a hit has its rank: cosine, BM25, its rank in each list, and the words it shares with the question.
+
+    After feedback `cosine` is with the question as its first answers have moved it, `asked_cosine` with the question as
+    it was asked, and `added_words` are what the answers added to its words.
+    """
 
     cosine: float | None
     bm25: float | None
@@ -53,6 +57,8 @@ class Explanation(msgspec.Struct, frozen=True):
     lexical_rank: int | None
     matched_words: list[str]
     fused: float | None
+    asked_cosine: float | None
+    added_words: list[str]
 
 
 class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +159,8 @@ def explanation(question: str, hit: Hit) -> Explanation:
         lexical_rank=hit.lexical_rank,
         matched_words=matched_words(question, hit.article),
         fused=_rounded(hit.score) if hit.cosine is not None and hit.bm25 is not None else None,
+        asked_cosine=_rounded(hit.asked_cosine),
+        added_words=list(hit.added_words),
     )
 
 

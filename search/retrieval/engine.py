@@ -98,7 +98,8 @@ class Engine:
             answers = self._first_stage(view, [read], vectors, options, since)
             allowed = self.allowed(view, read.filters)
             passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
-            run = Run.of(view, passing, len(answers[0][: self._last(options)]))
+            hits = answers[0][: self._last(options)]
+            run = Run.of(view, passing, len(hits), hits[0].added_words if hits else ())
         return self._second_stage([read], vectors, answers, options)[0], run
 
     def questions_to_encode(self, questions: Sequence[str], options: SearchOptions) -> list[str]:
@@ -171,8 +172,7 @@ class Engine:
             check_time()
             allowed = self.allowed(view, filters, since)
             texts = [question.text for question in group]
-            feedback = self.config.feedback if options.feedback is None else options.feedback
-            ranker = Ranker(view, limit, mode=self._mode(options), allowed=allowed, feedback=feedback)
+            ranker = Ranker(view, limit, mode=self._mode(options), allowed=allowed, feedback=self._feedback(options))
             rankings += ranker.rank(texts, vectors)
         answers = hits_of(view, rankings)
         return [folded(hits)[:depth] for hits in answers] if options.fold else answers
@@ -209,6 +209,9 @@ class Engine:
 
     def _mode(self, options: SearchOptions) -> Mode:
         return options.mode or self.config.mode
+
+    def _feedback(self, options: SearchOptions) -> bool:
+        return self.config.feedback if options.feedback is None else options.feedback
 
     def _last(self, options: SearchOptions) -> int:
         """Return the rank of the last hit that is shown."""

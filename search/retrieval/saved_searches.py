@@ -21,7 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One time a search was run: when, on what, and how many articles there were, passed the filters and were new."""
+    """One time a search was run: when, on what, and how many articles there were, passed the filters and were new.
+
+    `added_words` are those that feedback added to the question, which depend on what the index held.
+    """
 
     time: str
     change: int
@@ -32,9 +35,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     articles: int
     passing: int
     new: int
+    added_words: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, view: View, passing: int, new: int) -> Run:
+    def of(cls, view: View, passing: int, new: int, added_words: tuple[str, ...] = ()) -> Run:
         """Note the state of the index that a search saw."""
         return cls(
             time=utc_now(),
@@ -46,6 +50,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             articles=view.store.counts()["articles"],
             passing=passing,
             new=new,
+            added_words=added_words,
         )
 
 
@@ -56,6 +61,7 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     mode: Mode
     limit: int
+    feedback: bool = False
     filters: Filters = Filters()
     runs: tuple[Run, ...] = ()
 
@@ -84,6 +90,7 @@ def methods(saved: SavedSearch) -> str:
     lines = [
         f"Question: {saved.question}",
         f"Ranking: {saved.mode}, the first {saved.limit} results",
+        f"Feedback: {'on' if saved.feedback else 'off'}",
         f"Filters: {msgspec.json.encode(saved.filters).decode() if not saved.filters.is_empty else 'none'}",
     ]
     for run in saved.runs:
@@ -91,6 +98,7 @@ def methods(saved: SavedSearch) -> str:
             f"Run on {run.time}: {run.articles:,} articles in the index (change {run.change}, generation "
             f"{run.generation}), {run.passing:,} passed the filters, {run.new:,} new; model {run.model} "
             f"({run.fingerprint}), text rule {run.text_rule}"
+            + (f"; words added by feedback: {', '.join(run.added_words)}" if run.added_words else "")
         )
     return "\n".join(lines)
 

@@ -33,9 +33,9 @@ def test_bm25_is_the_same_everywhere(address, encoder, merged):
     with reader.view() as view:
         for question, row in zip(QUESTIONS, scores, strict=True):
             expected = {pmid: pytest.approx(score, rel=1e-5) for pmid, score in enumerate(row.tolist(), 1) if score}
-            pmids, found = view.words_nearest(question_terms(question), 10)
+            pmids, found = view.bm25(question_terms(question), 10)
             assert dict(zip(pmids.tolist(), found.tolist(), strict=True)) == expected
-            assert view.words_scores(question_terms(question), np.arange(1, 6)) == expected
+            assert view.bm25_scores(question_terms(question), np.arange(1, 6)) == expected
     reader.close()
     # Only the words of one question are in no article.
     assert [bool(row.any()) for row in scores] == [True, True, True, True, False, True]
