@@ -44,9 +44,7 @@ mode_option = click.option(
 )
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
 @click.option("--no-fold", is_flag=True, help="Show duplicates (same DOI, or same title and year) each for itself.")
-@click.option(
-    "--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers."
-)
+@click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
 @click.option("--save", metavar="NAME", help="Keep the search under a name; `search new NAME` tells what is new.")
 @format_option
 @filter_options
