@@ -26,7 +26,9 @@ __all__ = [
     "Book",
     "Correction",
     "Deletion",
+    "GeneralNote",
     "Grant",
+    "HistoryDate",
     "Journal",
     "Keyword",
     "MeshHeading",
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 #: Name and version of the rule that `embedding_text` follows. Written into every index.
-TEXT_RULE = "title-abstract-1"
+TEXT_RULE = "title-abstract-2"
 
 #: PMIDs of the records that were written for this project. They are not real studies.
 SAMPLE_PMIDS = range(990_000_001, 991_000_000)
@@ -65,6 +67,7 @@ TRIAL_REGISTRIES = frozenset(
 NOTICE_KINDS = (
     "RetractionIn",
     "RetractedandRepublishedIn",
+    "PartialRetractionIn",
     "ExpressionOfConcernIn",
     "CorrectedandRepublishedIn",
     "ErratumIn",
@@ -128,6 +131,8 @@ class Journal(_Part, frozen=True):
     issn_linking: str | None = None
     nlm_id: str | None = None
     country: str | None = None
+    #: Which of its editions `issn` is of: `Print`, `Electronic` or `Undetermined`.
+    issn_type: str | None = None
 
     @property
     def name(self) -> str:
@@ -212,10 +217,25 @@ class Substance(_Part, frozen=True):
 
 
 class AccessionNumber(_Part, frozen=True):
-    """A number in a databank: a clinical trial registry, a sequence or structure bank."""
+    """A number in a databank (trial registry, sequence or structure bank); empty if only the bank is named."""
 
     databank: str
-    number: str
+    number: str = ""
+
+
+class HistoryDate(_Part, frozen=True):
+    """A day in the history of a record (`received`, `accepted`, `entrez`, ...), with the time if one is given."""
+
+    status: str
+    day: date
+    time: str | None = None
+
+
+class GeneralNote(_Part, frozen=True):
+    """A note about the record, and which organisation wrote it."""
+
+    text: str
+    owner: str | None = None
 
 
 class ArticleId(_Part, frozen=True):
@@ -271,8 +291,12 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     volume: str | None = None
     issue: str | None = None
     pages: str | None = None
+    #: The place of an article that has no pages, such as `e80092` or `9966`: NLM's ELocationID of the type `pii`.
+    article_number: str | None = None
     publication_date: PartialDate = PartialDate()
     electronic_date: PartialDate | None = None
+    #: How the journal publishes (`PubModel`): `Print`, `Electronic`, `Print-Electronic`, `Electronic-eCollection`, ...
+    publication_model: str | None = None
     languages: tuple[str, ...] = ()
     authors: tuple[Author, ...] = ()
     authors_complete: bool = True
@@ -282,6 +306,13 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     keywords: tuple[Keyword, ...] = ()
     publication_types: tuple[PublicationType, ...] = ()
     substances: tuple[Substance, ...] = ()
+    gene_symbols: tuple[str, ...] = ()
+    #: The people that an article is about: of obituaries and biographies.
+    personal_name_subjects: tuple[Author, ...] = ()
+    space_flight_missions: tuple[str, ...] = ()
+    citation_subsets: tuple[str, ...] = ()
+    general_notes: tuple[GeneralNote, ...] = ()
+    number_of_references: int | None = None
     doi: str | None = None
     pmcid: str | None = None
     other_ids: tuple[ArticleId, ...] = ()
@@ -294,6 +325,7 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     revised: date | None = None
     status: str | None = None
     publication_status: str | None = None
+    history: tuple[HistoryDate, ...] = ()
 
     @property
     def abstract_text(self) -> str:
@@ -308,11 +340,26 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
         )
 
     @property
+    def location(self) -> str:
+        """Where in its volume an article is: its pages, or else its article number; empty if neither is known."""
+        return self.pages or self.article_number or ""
+
+    @property
+    def citation_date(self) -> PartialDate:
+        """The date that heads a citation: the issue's, or the electronic one where the journal publishes so first."""
+        electronic = self.electronic_date
+        if electronic is None or electronic.year is None:
+            return self.publication_date
+        if self.publication_date.year is None and not self.publication_date.medline_date:
+            return electronic
+        return electronic if (self.publication_model or "").startswith("Electronic") else self.publication_date
+
+    @property
     def year(self) -> int | None:
-        """The year of publication; that of the electronic date where the issue's is not known."""
-        if self.publication_date.year is None and self.electronic_date is not None:
+        """The year of publication, as in a citation; that of the electronic date where the issue's is not known."""
+        if self.citation_date.year is None and self.electronic_date is not None:
             return self.electronic_date.year
-        return self.publication_date.year
+        return self.citation_date.year
 
     @property
     def journal_name(self) -> str:
@@ -350,13 +397,16 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     @property
     def trial_numbers(self) -> tuple[str, ...]:
         """Numbers of the clinical trials that the article reports, e.g. `NCT01234567`."""
-        return tuple(entry.number for entry in self.accession_numbers if entry.databank in TRIAL_REGISTRIES)
+        return tuple(
+            entry.number for entry in self.accession_numbers if entry.number and entry.databank in TRIAL_REGISTRIES
+        )
 
 
 class Deletion(_Part, frozen=True):
-    """NLM has withdrawn the record with this PMID."""
+    """NLM has withdrawn the record with this PMID: the given version and older ones, or all (None)."""
 
     pmid: int
+    version: int | None = None
 
 
 def embedding_text(article: Article) -> str:

@@ -15,7 +15,7 @@ __all__ = [
     "MONTHS",
     "UNSAFE",
     "clean",
-    "date_span",
+    "date_spans",
     "escaped",
     "folded_words",
     "journal_key",
@@ -122,50 +122,57 @@ def journal_keys(article: Article) -> frozenset[str]:
     return frozenset(key for key in (journal_key(name) for name in names if name) if key)
 
 
-def date_span(article: Article) -> tuple[int, int] | None:
-    """Return the first and the last day (yyyymmdd) on which an article can have appeared; None if nothing is known.
+def date_spans(article: Article) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first and last day (yyyymmdd) on which the issue and the electronic version can have appeared.
 
-    The date of the issue counts, that of the electronic publication only where the issue's is not known. Seasons are
-    read as the whole year, since they differ between the hemispheres.
+    (0, 0) is an unknown date; where the issue's is unknown, the electronic one stands for it.
     """
-    span = _span(article.publication_date)
-    if span is None and article.electronic_date is not None:
-        span = _span(article.electronic_date)
-    return span
+    electronic = _span(article.electronic_date) if article.electronic_date is not None else (0, 0)
+    issue = _span(article.publication_date)
+    return issue if issue[0] else electronic, electronic
 
 
-def _span(day: PartialDate) -> tuple[int, int] | None:
-    if day.medline_date:
-        span = _medline_span(day.medline_date)
-        if span is not None:
-            return span
-    if day.year is None:
-        return None
-    first, last = day.year * 10_000 + 101, day.year * 10_000 + 1231
-    if day.month:
-        first, last = day.year * 10_000 + day.month * 100 + 1, day.year * 10_000 + day.month * 100 + 31
-        if day.day:
-            first = last = day.year * 10_000 + day.month * 100 + day.day
-    return first, last
+def _span(day: PartialDate) -> tuple[int, int]:
+    text = day.medline_date or (f"{day.year} {day.season}" if day.season and day.year else "")
+    span = _free_span(text) if text else (0, 0)
+    if span[0] or day.year is None:
+        return span
+    year = day.year * 10_000
+    if day.month and day.day:
+        return year + day.month * 100 + day.day, year + day.month * 100 + day.day
+    return (year + day.month * 100 + 1, year + day.month * 100 + 31) if day.month else (year + 101, year + 1231)
 
 
-_MEDLINE_PART = re.compile(rf"(?<!\d)((?:1[5-9]|20)\d\d)(?!\d)|\b({'|'.join(MONTHS)})", re.IGNORECASE)
+#: The months that a word stands for; seasons are quarters, as in PubMed's dates.
+_MONTH_SPANS = {
+    **{name.lower(): (number, number) for number, name in enumerate(MONTHS, start=1)},
+    "winter": (1, 3), "spring": (4, 6), "summer": (7, 9), "fall": (10, 12), "autumn": (10, 12),
+}  # fmt: skip
+_DATE_PART = re.compile(rf"(?<!\d)((?:1[5-9]|20)\d\d)(?!\d)|\b({'|'.join(_MONTH_SPANS)})", re.IGNORECASE)
 
 
-def _medline_span(text: str) -> tuple[int, int] | None:
-    """Return the span of a MedlineDate: `2015 Oct-Dec`, `1998 Dec-1999 Jan`, `1978-1979`, `2000 Spring`."""
-    dates: list[list[int]] = []
-    for match in _MEDLINE_PART.finditer(text):
+def _free_span(text: str) -> tuple[int, int]:
+    """Return the span of a free date: `2015 Oct-Dec`, `1998 Dec-1999 Jan`, `2000 Dec-Jan`, `2007 (c2006)`."""
+    years: list[int] = []
+    months: list[list[tuple[int, int]]] = []
+    early: list[tuple[int, int]] = []
+    for match in _DATE_PART.finditer(text):
         if match[1]:
-            dates.append([int(match[1])])
-        elif dates:
-            dates[-1].append(MONTHS.index(match[2].title()) + 1)
-    if not dates:
-        return None
-    (first_year, *first_months), (last_year, *last_months) = dates[0], dates[-1]
-    first_month, last_month = (first_months or [1])[0], (last_months or [12])[-1]
-    first, last = first_year * 10_000 + first_month * 100 + 1, last_year * 10_000 + last_month * 100 + 31
-    return (first, last) if first <= last else (min(first_year, last_year) * 10_000 + 101, max(first, last))
+            years.append(int(match[1]))
+            months.append(early if len(years) == 1 else [])
+        else:
+            (months[-1] if months else early).append(_MONTH_SPANS[match[2].lower()])
+    if not years:
+        return 0, 0
+    start = months[0][0][0] if months[0] else 1
+    end = months[-1][-1][1] if months[-1] else 12
+    first, last = years[0] * 10_000 + start * 100 + 1, years[-1] * 10_000 + end * 100 + 31
+    if first <= last:
+        return first, last
+    if len(years) == 1:
+        # December to January: into the next year.
+        return first, last + 10_000
+    return min(years) * 10_000 + 101, max(years) * 10_000 + 1231
 
 
 # NLM's code, then whatever else is understood: ISO 639-1, ISO 639-2/T where it differs, the English name.

@@ -14,7 +14,9 @@ from search.article import (
     Author,
     Book,
     Correction,
+    GeneralNote,
     Grant,
+    HistoryDate,
     Journal,
     Keyword,
     MeshHeading,
@@ -45,12 +47,15 @@ TRICKY = Article(
         "8765-4321",
         "0042",
         "England",
+        "Print",
     ),
     volume="12 Suppl 1",
     issue="3 Pt 2",
     pages="S123-9",
+    article_number="e77",
     publication_date=PartialDate(2004, 3, 17),
     electronic_date=PartialDate(2003, 12, 23),
+    publication_model="Print-Electronic",
     languages=("eng", "ger"),
     authors=(
         Author(
@@ -76,10 +81,16 @@ TRICKY = Article(
     keywords=(Keyword("β-blocker", True, "NOTNLM"), Keyword("cost, effectiveness", False, "NOTNLM")),
     publication_types=(PublicationType("Journal Article"), PublicationType("Research Support, Non-U.S. Gov't")),
     substances=(Substance("Oxygen", "D010100", "S88TT14065"), Substance("Placebos")),
+    gene_symbols=("p53", "ras"),
+    personal_name_subjects=(Author("Curie", "Marie", "M"), Author("Doe", "John", "J", "Sr")),
+    space_flight_missions=("Flight Experiment; STS-40; short duration",),
+    citation_subsets=("IM", "S"),
+    general_notes=(GeneralNote("KIE Bib: ethics; 20 refs."),),
+    number_of_references=42,
     doi="10.1002/(SICI)1097-0258(19980815/30)17:15/16<1661::AID-SIM968>3.0.CO;2-2_x",
     pmcid="PMC1234567",
-    other_ids=(ArticleId("pii", "S0140-6736(04)1"), ArticleId("mid", "NIHMS123")),
-    accession_numbers=(AccessionNumber("ClinicalTrials.gov", "NCT01234567"),),
+    other_ids=(ArticleId("pii", "e77"), ArticleId("pii", "S0140-6736(04)1"), ArticleId("mid", "NIHMS123")),
+    accession_numbers=(AccessionNumber("ClinicalTrials.gov", "NCT01234567"), AccessionNumber("GENBANK")),
     grants=(Grant("R01 HL1", "HL", "NHLBI NIH HHS", "United States"),),
     corrections=(
         Correction("ErratumIn", "J Odd Ends. 2004;13:1", 111),
@@ -92,6 +103,12 @@ TRICKY = Article(
     revised=date(2010, 1, 2),
     status="MEDLINE",
     publication_status="ppublish",
+    history=(
+        HistoryDate("received", date(2003, 5, 6)),
+        HistoryDate("entrez", date(2004, 3, 20), "05:30"),
+        HistoryDate("pubmed", date(2004, 3, 21), "06:00"),
+        HistoryDate("medline", date(2004, 5, 2), "05:00"),
+    ),
 )
 
 UNBALANCED = Article(pmid=7, title='}An {odd{ title}, with "quotes" and a backslash\\', journal=Journal("J Braces"))

@@ -64,6 +64,8 @@ small_articles = st.builds(
     publication_date=st.builds(
         PartialDate, st.none() | _years, st.none() | st.integers(1, 12), st.none() | st.integers(1, 28)
     ),
+    electronic_date=st.none()
+    | st.builds(PartialDate, st.none() | _years, st.none() | st.integers(1, 12), st.none() | st.integers(1, 28)),
     languages=st.lists(st.sampled_from(["eng", "fre"]), max_size=2).map(tuple),
     mesh_headings=st.lists(
         st.builds(MeshHeading, _names, st.none() | _names, st.booleans(), st.lists(_qualifiers, max_size=2).map(tuple)),

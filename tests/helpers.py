@@ -6,7 +6,6 @@ from datetime import date
 import numpy as np
 
 from search.article import TEXT_RULE, AbstractSection, Article
-from search.config import ModelConfig
 from search.storage import backend
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.sqlite_writer import StoreWriter
@@ -18,9 +17,7 @@ class WordEncoder:
     """Texts that share words are near each other: each word is a fixed random vector, a text their sum."""
 
     dimension = 32
-    name = fingerprint = "words"
-    settings = ModelConfig(name="words")
-    notes = ()
+    fingerprint = "words"
 
     def __init__(self):
         self.encoded = []
@@ -77,7 +74,8 @@ def put(address, encoder, *articles, merge=False):
 
 
 _COLUMNS = (
-    "pmid, version, revised, sequence, date_first, date_last, has_abstract, free_full_text, retracted, stale, "
+    "pmid, version, revised, sequence, date_first, date_last, electronic_first, electronic_last, has_abstract, "
+    "free_full_text, retracted, stale, "
     "text_hash, record_hash"
 )
 _TERMS = {

@@ -20,7 +20,7 @@ def records_of(path):
     for element in [root] if root.tag in ("MedlineCitation", "PubmedArticle") else root:
         if element.tag == "DeleteCitation":
             for pmid in element.findall("PMID"):
-                yield "deletion", int(pmid.text)
+                yield "deletion", (int(pmid.text), int(pmid.get("Version")) if pmid.get("Version") else None)
         else:
             yield "article", article_of(element)
 
@@ -153,6 +153,7 @@ def article_of(element):
             "title": text(article, "Journal/Title"),
             "iso_abbreviation": text(article, "Journal/ISOAbbreviation"),
             "issn": text(article, "Journal/ISSN"),
+            "issn_type": article.find("Journal/ISSN").get("IssnType") if text(article, "Journal/ISSN") else None,
             "medline_abbreviation": text(citation, "MedlineJournalInfo/MedlineTA"),
             "nlm_id": text(citation, "MedlineJournalInfo/NlmUniqueID"),
             "issn_linking": text(citation, "MedlineJournalInfo/ISSNLinking"),
@@ -161,6 +162,36 @@ def article_of(element):
         "volume": text(article, "Journal/JournalIssue/Volume"),
         "issue": text(article, "Journal/JournalIssue/Issue"),
         "pages": text(article, "Pagination/MedlinePgn"),
+        "article_number": next(
+            (all_text(e) for e in article.findall("ELocationID[@EIdType='pii']") if e.get("ValidYN") != "N"), None
+        ),
+        "publication_model": article.get("PubModel"),
+        "number_of_references": int(text(citation, "NumberOfReferences") or 0) or None,
+        "citation_subsets": texts(citation, "CitationSubset"),
+        "gene_symbols": texts(citation, "GeneSymbolList/GeneSymbol"),
+        "personal_name_subjects": [
+            {
+                "last_name": text(name, "LastName"),
+                "fore_name": text(name, "ForeName"),
+                "initials": text(name, "Initials"),
+                "suffix": text(name, "Suffix"),
+            }
+            for name in citation.findall("PersonalNameSubjectList/PersonalNameSubject")
+        ],
+        "space_flight_missions": texts(citation, "SpaceFlightMission"),
+        "general_notes": [
+            {"text": all_text(note), "owner": note.get("Owner")} for note in citation.findall("GeneralNote")
+        ],
+        "history": [
+            {
+                "status": entry.get("PubStatus"),
+                "day": day(entry),
+                "time": f"{int(entry.findtext('Hour') or 0):02d}:{int(entry.findtext('Minute') or 0):02d}"
+                if int(entry.findtext("Hour") or 0) or int(entry.findtext("Minute") or 0)
+                else None,
+            }
+            for entry in data.findall("History/PubMedPubDate")
+        ],
         "publication_date": partial(article.find("Journal/JournalIssue/PubDate")),
         "electronic_date": partial(article.find("ArticleDate")),
         "languages": texts(article, "Language"),
@@ -231,7 +262,7 @@ def links(citation, article, data):
         "accession_numbers": [
             {"databank": text(bank, "DataBankName"), "number": all_text(number)}
             for bank in article.findall("DataBankList/DataBank")
-            for number in bank.findall("AccessionNumberList/AccessionNumber")
+            for number in bank.findall("AccessionNumberList/AccessionNumber") or [None]
         ],
         "grants": [
             {

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from search.article import Article, Author
 from search.formats.citation_fields import (
     abstract_line,
+    bare_title,
     expand_pages,
     given_name,
     keyword_term,
@@ -79,7 +80,7 @@ def _fields(article: Article) -> Iterator[tuple[str, str]]:
     yield "author", _names(article.authors, complete=article.authors_complete)
     # A second pair of braces keeps the capitals: PubMed's titles are already in sentence case.
     title = article.title or (article.book.title if article.book is not None else "")
-    yield "title", _group(_braced(title))
+    yield "title", _group(_braced(bare_title(title)))
     yield "origtitle", _braced(article.vernacular_title)
     yield from _where(article)
     yield from _when(article)
@@ -113,17 +114,15 @@ def _where(article: Article) -> Iterator[tuple[str, str]]:
         yield "isbn", _braced(", ".join(book.isbns))
     yield "volume", _braced(article.volume)
     yield "number", _braced(article.issue)
-    pages, expanded = clean(article.pages), expand_pages(article.pages)
+    pages, expanded = clean(article.location), expand_pages(article.location)
     yield "pages", _group(escape(re.sub("-+", "-", expanded)).replace("-", "--"))
     if pages != expanded:
         yield "medlinepagination", _braced(pages)
 
 
 def _when(article: Article) -> Iterator[tuple[str, str]]:
-    date = article.publication_date
-    if date.year is None and not date.medline_date and article.electronic_date is not None:
-        date = article.electronic_date
-    yield "year", _group(f"{date.year:04d}") if date.year is not None else ""
+    date = article.citation_date
+    yield "year", _group(f"{article.year:04d}") if article.year is not None else ""
     if date.month and not date.medline_date:
         # Without braces: bibliography styles define jan to dec and print them in the document's language.
         yield "month", MONTHS[date.month - 1].lower()

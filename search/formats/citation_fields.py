@@ -15,6 +15,7 @@ from search.normalize import clean
 
 __all__ = [
     "abstract_line",
+    "bare_title",
     "expand_pages",
     "given_name",
     "keyword_term",
@@ -23,6 +24,7 @@ __all__ = [
     "season_or_months",
 ]
 
+_OWN_STOP = re.compile(r"(?:\.\.|\b[A-Z]\.[A-Z]\.|\b(?:etc|al|Jr|Sr|Inc|Ltd|Co|vs|no|spp?)\.)$")
 _RANGE = re.compile(r"([A-Za-z]*)(\d+)\s*[-\u2010-\u2013]\s*([A-Za-z]*)(\d+)")
 _RANGE_IN_LIST = re.compile(rf"(?<![\w.-]){_RANGE.pattern}(?![\w-])")
 
@@ -33,6 +35,12 @@ def given_name(author: Author) -> str:
         return clean(author.fore_name)
     initials = clean(author.initials)
     return " ".join(initials) if re.fullmatch(r"[A-Z]{2,4}", initials) else initials
+
+
+def bare_title(title: str | None) -> str:
+    """Return a title without the full stop that NLM ends each with; an abbreviation or an ellipsis keeps its own."""
+    text = clean(title)
+    return text[:-1] if text.endswith(".") and not _OWN_STOP.search(text) else text
 
 
 def abstract_line(article: Article) -> str:

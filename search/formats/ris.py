@@ -1,8 +1,8 @@
 """RIS, which nearly every reference manager and review tool reads.
 
 Tags as EndNote and Zotero understand them: the PMID is the accession number (AN), the PMCID goes to C2, and what has no
-tag of its own (the pages as MEDLINE wrote them, the linking ISSN, trial numbers) goes to the research notes (RN). A
-value is one line, for RIS has no way to escape a line break.
+tag of its own (numbers in databanks) goes to C1: Zotero makes a note of each item from RN. A value is one line, for RIS
+has no way to escape a line break.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from search.article import Article, Author, PartialDate
 from search.formats.citation_fields import (
     abstract_line,
+    bare_title,
     given_name,
     keyword_term,
     mesh_term,
@@ -55,9 +56,9 @@ def _fields(article: Article) -> Iterator[tuple[str, str]]:
     yield "TY", kind
     yield from (("AU", _name(author)) for author in article.authors)
     if kind == "BOOK" and article.book is not None:
-        yield "TI", clean(article.book.title)
+        yield "TI", bare_title(article.book.title)
     else:
-        yield "TI", clean(article.title)
+        yield "TI", bare_title(article.title)
     yield "TT", clean(article.vernacular_title)
     yield from _where(article, kind)
     yield from _when(article)
@@ -72,7 +73,7 @@ def _fields(article: Article) -> Iterator[tuple[str, str]]:
     yield "UR", article.url
     yield "M3", _joined(kind.name for kind in article.publication_types)
     yield "AD", _joined(dict.fromkeys(place for author in article.authors for place in author.affiliations))
-    yield "RN", _joined(_remarks(article))
+    yield "C1", _joined(f"{entry.databank}: {entry.number}" for entry in article.accession_numbers if entry.number)
     yield from (("N1", str(notice)) for notice in notices_of(article))
 
 
@@ -82,6 +83,9 @@ def _where(article: Article, kind: str) -> Iterator[tuple[str, str]]:
         yield "T2", clean(journal.name)
         yield "J2", clean(journal.abbreviation)
         yield "SN", clean(journal.issn or journal.issn_linking)
+        if article.electronic_date is not None and article.citation_date is not article.electronic_date:
+            # EndNote's field for the date of the electronic version.
+            yield "ET", clean(str(article.electronic_date))
     else:
         if kind == "CHAP":
             yield "T2", clean(book.title)
@@ -94,17 +98,14 @@ def _where(article: Article, kind: str) -> Iterator[tuple[str, str]]:
         yield "SN", " ".join(clean(isbn) for isbn in book.isbns)
     yield "VL", clean(article.volume)
     yield "IS", clean(article.issue)
-    first, last = page_range(article.pages)
+    first, last = page_range(article.location)
     yield "SP", first
     yield "EP", last
 
 
 def _when(article: Article) -> Iterator[tuple[str, str]]:
-    date = article.publication_date
-    if date.year is None and not date.medline_date and article.electronic_date is not None:
-        date = article.electronic_date
-    yield "PY", f"{date.year:04d}" if date.year is not None else ""
-    yield "DA", _date(date)
+    yield "PY", f"{article.year:04d}" if article.year is not None else ""
+    yield "DA", _date(article.citation_date)
 
 
 def _date(date: PartialDate) -> str:
@@ -118,27 +119,16 @@ def _date(date: PartialDate) -> str:
 
 def _name(author: Author) -> str:
     """Return `van der Berg, Jan, Jr`; a group ends with a comma, by which EndNote and Zotero know it for one."""
-    group = clean(author.collective_name)
+    # RIS parts a name at its commas, so a comma inside a part would make another name of it.
+    group = clean((author.collective_name or "").replace(",", " "))
     if group:
         return f"{group},"
-    # RIS parts a name at its commas, so a comma inside a part would make another name of it.
     last, given, suffix = (
         clean(part.replace(",", " ")) for part in (author.last_name or "", given_name(author), author.suffix or "")
     )
     if suffix and not given:
         last, suffix = f"{last} {suffix}".strip(), ""
     return ", ".join(part for part in (last, given, suffix) if part)
-
-
-def _remarks(article: Article) -> Iterator[str]:
-    pages, (first, last) = clean(article.pages), page_range(article.pages)
-    if pages != (f"{first}-{last}" if last else first):
-        yield f"MEDLINE pagination: {pages}"
-    if article.journal.issn and article.journal.issn_linking not in (None, article.journal.issn):
-        yield f"Linking ISSN: {article.journal.issn_linking}"
-    if article.electronic_date is not None:
-        yield f"Published electronically: {article.electronic_date}"
-    yield from (f"{entry.databank}: {entry.number}" for entry in article.accession_numbers)
 
 
 def _joined(values: Iterable[str]) -> str:

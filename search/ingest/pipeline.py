@@ -98,7 +98,7 @@ class IngestReport(msgspec.Struct):
 class _Encoded(NamedTuple):
     """A batch that is encoded and not written yet."""
 
-    records: list[ArticleRow | Outside | int]
+    records: list[ArticleRow | Outside | Deletion]
     sequence: int | None
     plan: Plan
     vectors: Vectors | None
@@ -189,9 +189,9 @@ class Pipeline:
         if refused is not None:
             raise InvalidRecordError(f"{refused.where}: {refused.reason}; what came before it is kept")
 
-    def _accepted(self, batch: list[Prepared]) -> tuple[list[ArticleRow | Outside | int], Rejection | None]:
+    def _accepted(self, batch: list[Prepared]) -> tuple[list[ArticleRow | Outside | Deletion], Rejection | None]:
         """Return what of a batch is to be stored; a strict run ends at a rejection, which is returned."""
-        records: list[ArticleRow | Outside | int] = []
+        records: list[ArticleRow | Outside | Deletion] = []
         ignored = self._ignored(batch)
         for record in batch:
             self.report.read += 1
@@ -201,7 +201,7 @@ class Pipeline:
                     return records, record
             elif isinstance(record, Deletion):
                 self.report.deletions += 1
-                records.append(record.pmid)
+                records.append(record)
             elif isinstance(record, ArticleRow):
                 records.append(record)
             elif record.pmid in ignored:
@@ -218,7 +218,7 @@ class Pipeline:
         inside = {record.pmid for record in batch if isinstance(record, ArticleRow)}
         return outside - inside - self._writer.store.existing(outside)
 
-    def _plan(self, records: list[ArticleRow | Outside | int], sequence: int | None) -> Plan:
+    def _plan(self, records: list[ArticleRow | Outside | Deletion], sequence: int | None) -> Plan:
         part = self._part is not None
         return self._writer.store.plan(records, sequence=sequence, restore=self._restore, part=part)
 

@@ -6,7 +6,7 @@ from search.article import Article, PartialDate
 from search.normalize import MONTHS
 from search.presentation.notices import notice_labels
 
-__all__ = ["author_names", "citation", "date_text", "issue", "source"]
+__all__ = ["author_names", "citation", "date_text", "issue", "other_date", "source"]
 
 #: The authors named in a citation before `et al`.
 _CITED_AUTHORS = 6
@@ -35,10 +35,22 @@ def author_names(article: Article, most: int = _CITED_AUTHORS) -> str:
 
 def issue(article: Article) -> str:
     """Return the issue and the pages: `2006 Jan 10;7(1):123-9`; empty if nothing is known."""
-    date = date_text(article.publication_date) or date_text(article.electronic_date or PartialDate())
+    date = date_text(article.citation_date)
     volume = f"{article.volume or ''}{f'({article.issue})' if article.issue else ''}"
     separator = ";" if date and volume else ""
-    return f"{date}{separator}{volume}{f':{article.pages}' if article.pages else ''}"
+    return f"{date}{separator}{volume}{f':{article.location}' if article.location else ''}"
+
+
+def other_date(article: Article) -> str:
+    """Return the second date of a citation: `Epub 2003 Dec 23.`, `Print 2021 Feb.`, `eCollection 2020.`."""
+    electronic = article.electronic_date
+    if electronic is None or not date_text(electronic):
+        return ""
+    if article.citation_date is not electronic:
+        return f"Epub {date_text(electronic)}."
+    date, model = date_text(article.publication_date), article.publication_model
+    name = {"Electronic-Print": "Print", "Electronic-eCollection": "eCollection"}.get(model or "")
+    return f"{name} {date}." if name and date else ""
 
 
 def source(article: Article) -> str:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from search.article import NOTICE_KINDS, Article
 from search.normalize import clean
 
-__all__ = ["NOTICES", "Notice", "NoticeKind", "Severity", "notice_labels", "notices_of"]
+__all__ = ["NOTICES", "SAMPLE", "Notice", "NoticeKind", "Severity", "notice_labels", "notices_of"]
 
 #: How a notice is shown: `danger` (the article must not be relied on), `warning`, `info`.
 Severity = Literal["danger", "warning", "info"]
@@ -27,6 +27,7 @@ NOTICES: dict[str, NoticeKind] = dict(
         (
             NoticeKind("retracted", "danger"),
             NoticeKind("retracted and republished", "danger"),
+            NoticeKind("partially retracted", "warning"),
             NoticeKind("expression of concern", "warning"),
             NoticeKind("corrected and republished", "warning"),
             NoticeKind("erratum", "info"),
@@ -60,7 +61,7 @@ def notices_of(article: Article) -> list[Notice]:
         notices.append(Notice(*NOTICES["RetractionIn"]))
     for correction in corrections:
         notices.append(Notice(*NOTICES[correction.kind], clean(correction.citation), correction.pmid))
-    return [*notices, _SAMPLE] if article.is_sample else notices
+    return [*notices, SAMPLE] if article.is_sample else notices
 
 
 def notice_labels(article: Article) -> list[str]:
@@ -68,4 +69,5 @@ def notice_labels(article: Article) -> list[str]:
     return list(dict.fromkeys(notice.label for notice in notices_of(article)))
 
 
-_SAMPLE = Notice("not a real study", "info", "this record was written to show how the software works.")
+#: The notice of an invented record.
+SAMPLE = Notice("not a real study", "info", "this record was written to show how the software works.")

@@ -23,7 +23,7 @@ def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> 
     first, last = filters.date_bounds
     conditions = [*_flags(filters, sql), *_names(filters, sql)]
     if (first, last) != (0, 99_991_231):
-        conditions.append(sql.dates(first, last))
+        conditions.append(sql.dates(first, last, late=not filters.is_single_date))
     if filters.added_since is not None:
         conditions.append(sql.added_since(int(filters.added_since.strftime("%Y%m%d"))))
     if filters.pmids is not None:

@@ -7,6 +7,7 @@ by any of them. What needs AND, OR and NOT beyond that goes into `expression`, w
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 from search.article import MAX_PMID, Article, MeshHeading
 from search.errors import QueryError
 from search.messages import explained
-from search.normalize import date_span, journal_key, journal_keys, language_code, name_key, yyyymmdd
+from search.normalize import date_spans, journal_key, journal_keys, language_code, name_key, yyyymmdd
 from search.retrieval.strategy import parse_strategy, selects
 
 __all__ = [
@@ -67,8 +68,10 @@ class MeshTerm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What an article must be to be in the answer; nothing set lets every article pass.
 
-    - `year_from`, `year_to`, `date_from`, `date_to` (all inclusive): an article passes if its date, as precise as its
-      record gives it, can lie in the range. One with only a year passes each range that overlaps the year.
+    - `year_from`, `year_to`, `date_from`, `date_to` (all inclusive): an article passes if the date of its issue or of
+      its electronic version, as precise as its record gives it, can lie in the range. One with only a year passes each
+      range that overlaps the year. A single day, month or year, by PubMed's rule, does not include articles whose
+      electronic date is after that of the issue.
     - `journals`: title, ISO or MEDLINE abbreviation, or ISSN. `languages`: NLM's codes or English names.
     - `mesh`: descriptors; `publication_types`: names or UIs.
     - `has_abstract`, `free_full_text` (has a PMCID), `not_retracted`.
@@ -127,6 +130,16 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         return max(firsts, default=0), min(lasts, default=99_991_231)
 
     @property
+    def is_single_date(self) -> bool:
+        """Whether the dates are those of one day, one month or one year."""
+        first, last = self.date_bounds
+        if first % 10_000 == 101 and last == first + 1130:
+            return True
+        if first % 100 == 1 and first // 100 == last // 100 and first > 0:
+            return bool(last % 100 >= calendar.monthrange(first // 10_000, first // 100 % 100)[1])
+        return first == last
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing is set, so that every article passes."""
         return self == Filters()
@@ -155,8 +168,12 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         first, last = self.date_bounds
         if (first, last) == (0, 99_991_231):
             return True
-        span = date_span(article)
-        return span is not None and span[0] <= last and span[1] >= first
+        issue, electronic = date_spans(article)
+        if issue[0] and issue[0] <= last and issue[1] >= first:
+            return True
+        # By PubMed's rule, a single date does not include what appeared electronically after its issue.
+        counts = electronic[0] and (electronic[0] <= issue[0] or not self.is_single_date)
+        return bool(counts) and electronic[0] <= last and electronic[1] >= first
 
     def _matches_subject(self, article: Article) -> bool:
         if self.journals and not journal_keys(article) & set(map(journal_key, self.journals)):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["ALL", "NONE", "Condition", "Conditions", "all_of", "any_of", "negated"]
+__all__ = ["DATES", "EARLY_DATES", "ALL", "NONE", "Condition", "Conditions", "all_of", "any_of", "negated"]
 
 #: Conditions that are joined in one row; SQLite takes no expression that is a thousand operators deep.
 _IN_A_ROW = 100
@@ -58,6 +58,15 @@ def _joined(operator: str, conditions: Sequence[Condition]) -> Condition:
     return Condition(operator.join(texts), tuple(value for condition in conditions for value in condition.parameters))
 
 
+_ISSUE = "a.date_first > 0 AND a.date_first <= {0} AND a.date_last >= {0}"
+_ELECTRONIC = "a.electronic_first > 0 AND a.electronic_first <= {0} AND a.electronic_last >= {0}"
+
+#: Articles by the date of the issue or of the electronic version, which in `EARLY_DATES` is not after the issue's.
+#: `{0}` is the mark of a parameter; the parameters are the last and the first day, twice.
+DATES = f"({_ISSUE} OR {_ELECTRONIC})"
+EARLY_DATES = f"({_ISSUE} OR {_ELECTRONIC} AND a.electronic_first <= a.date_first)"
+
+
 class Conditions(Protocol):
     """The conditions of a store; names are given as their keys (`search.normalize`)."""
 
@@ -65,8 +74,11 @@ class Conditions(Protocol):
     free_full_text: Condition
     retracted: Condition
 
-    def dates(self, first: int, last: int) -> Condition:
-        """Articles that can have appeared between two days (yyyymmdd), inclusive."""
+    def dates(self, first: int, last: int, *, late: bool) -> Condition:
+        """Articles whose issue or electronic version can have appeared between two days (yyyymmdd), inclusive.
+
+        An electronic date after the issue's counts only with `late`.
+        """
         ...
 
     def added_since(self, day: int) -> Condition:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from search.article import Deletion
 from search.storage.rows import ArticleRow, Outside
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ __all__ = ["LEFT_PART", "Held", "Plan", "PlanOutdatedError", "make_plan"]
 
 #: The sequence in the tombstone of an article that left the part of PubMed that is kept.
 LEFT_PART = -1
+
+#: What the year of a file counts in `sequence`.
+_YEAR = 100_000
 
 
 class PlanOutdatedError(Exception):
@@ -66,7 +70,7 @@ class Plan(msgspec.Struct):
 
 def make_plan(
     store: Store,
-    records: Iterable[ArticleRow | Outside | int],
+    records: Iterable[ArticleRow | Outside | Deletion],
     *,
     sequence: int | None = None,
     restore: bool = False,
@@ -81,7 +85,7 @@ def make_plan(
     plan.first = {pmid: (known.added, known.added_change) for pmid, known in held.items()}
     of_part = store.part_articles(pmids) if part else set()
     for record in batch:
-        if isinstance(record, int):
+        if isinstance(record, Deletion):
             _plan_deletion(plan, record, held, buried)
         elif isinstance(record, Outside) and (record.row.pmid not in held or record.row.pmid in of_part):
             _plan_outside(plan, record.row, held)
@@ -117,8 +121,12 @@ def _plan_outside(plan: Plan, row: ArticleRow, held: dict[int, Held]) -> None:
     plan.counts["left the part"] += 1
 
 
-def _plan_deletion(plan: Plan, pmid: int, held: dict[int, Held], buried: dict[int, int]) -> None:
+def _plan_deletion(plan: Plan, deletion: Deletion, held: dict[int, Held], buried: dict[int, int]) -> None:
+    pmid = deletion.pmid
     known = held.get(pmid)
+    if known and deletion.version is not None and known.version > deletion.version:
+        plan.counts["deletions of an older version"] += 1
+        return
     if known is None and pmid in buried and (buried[pmid] == 0 or buried[pmid] >= plan.sequence):
         plan.counts["deleted earlier"] += 1
         return
@@ -162,16 +170,19 @@ def _plan_article(plan: Plan, row: ArticleRow, held: dict[int, Held], buried: di
     held[row.pmid] = newcomer
 
 
-def _pmid_of(record: ArticleRow | Outside | int) -> int:
-    if isinstance(record, int):
-        return record
+def _pmid_of(record: ArticleRow | Outside | Deletion) -> int:
     return record.row.pmid if isinstance(record, Outside) else record.pmid
 
 
 def _supersedes(newcomer: Held, known: Held) -> bool:
     """Whether an article replaces the one of its PMID that is held."""
-    if (newcomer.version, newcomer.revised) != (known.version, known.revised):
-        return (newcomer.version, newcomer.revised) > (known.version, known.revised)
-    if newcomer.sequence and known.sequence:
+    if newcomer.version != known.version:
+        return newcomer.version > known.version
+    both = newcomer.sequence > 0 and known.sequence > 0
+    if both and newcomer.sequence // _YEAR == known.sequence // _YEAR:
+        # Which of NLM's files is the later one is told by their numbers and not by the days of revision.
         return newcomer.sequence >= known.sequence
-    return True
+    if newcomer.revised != known.revised:
+        # The last updates of a year may be later than the baseline of the next.
+        return newcomer.revised > known.revised
+    return not both or newcomer.sequence >= known.sequence

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from search.article import Article, embedding_text, from_json, text_hash, to_json
 from search.errors import StoreError
-from search.normalize import date_span, journal_keys, name_key, yyyymmdd
+from search.normalize import date_spans, journal_keys, name_key, yyyymmdd
 
 __all__ = [
     "CHECKED_COLUMNS",
@@ -58,7 +58,17 @@ class StoredRow(NamedTuple):
 
 
 #: Columns of `articles` that are made from the document.
-CHECKED_COLUMNS = ("version", "revised", "date_first", "date_last", "has_abstract", "free_full_text", "retracted")
+CHECKED_COLUMNS = (
+    "version",
+    "revised",
+    "date_first",
+    "date_last",
+    "electronic_first",
+    "electronic_last",
+    "has_abstract",
+    "free_full_text",
+    "retracted",
+)
 
 # Level 1 is within 5 % of level 6 on records of this size and takes a third of the time.
 _COMPRESSION_LEVEL = 1
@@ -82,6 +92,8 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     revised: int
     date_first: int
     date_last: int
+    electronic_first: int
+    electronic_last: int
     journal: str | None
     has_abstract: bool
     free_full_text: bool
@@ -119,13 +131,15 @@ def prepare(article: Article) -> ArticleRow:
     """Return the rows of an article; everything that costs time and needs no database is done here."""
     text = embedding_text(article)
     document = to_json(article)
-    date_first, date_last = date_span(article) or (0, 0)
+    (date_first, date_last), (electronic_first, electronic_last) = date_spans(article)
     return ArticleRow(
         pmid=article.pmid,
         version=article.version,
         revised=yyyymmdd(article.revised),
         date_first=date_first,
         date_last=date_last,
+        electronic_first=electronic_first,
+        electronic_last=electronic_last,
         journal="\n".join(sorted(journal_keys(article))) or None,
         has_abstract=bool(article.abstract_text.strip()),
         free_full_text=bool(article.pmcid),

@@ -6,7 +6,8 @@ SQLite and PostgreSQL share the tables of `_SHARED`; each has a few more of its 
   the row of `counter` holds the last number.
 - `sequence` is the place of NLM's file in NLM's order. 0: no file; in `tombstones`: deleted by hand. -1 in
   `tombstones`: the article only left the part of PubMed that the index keeps, and any source may bring it back.
-- `revised`, `added`, `date_first` and `date_last` are yyyymmdd, 0 if unknown.
+- `revised`, `added`, `date_first`, `date_last` (of the issue), `electronic_first` and `electronic_last` are yyyymmdd,
+  0 if unknown.
 - `journal` is the id of a row of `journals`, 0 for none; journals and terms are found by their keys
   (`search.normalize`), a qualifier is a term whose `parent` is the descriptor.
 - `stale`: the vector is missing or was made from another text. `text_hash` is that of the text that is embedded,
@@ -37,6 +38,8 @@ CREATE TABLE articles (
     added_change bigint NOT NULL,
     date_first integer NOT NULL,
     date_last integer NOT NULL,
+    electronic_first integer NOT NULL,
+    electronic_last integer NOT NULL,
     journal integer NOT NULL,
     has_abstract boolean NOT NULL,
     free_full_text boolean NOT NULL,
@@ -51,6 +54,7 @@ CREATE INDEX articles_added ON articles (added_change);
 CREATE INDEX articles_stale ON articles (pmid) WHERE stale;
 CREATE INDEX articles_journal ON articles (journal);
 CREATE INDEX articles_date ON articles (date_first, date_last);
+CREATE INDEX articles_electronic ON articles (electronic_first, electronic_last) WHERE electronic_first > 0;
 CREATE TABLE documents (pmid {key}, document {bytes} NOT NULL);
 CREATE TABLE tombstones (pmid {key}, change bigint NOT NULL, sequence integer NOT NULL);
 CREATE INDEX tombstones_change ON tombstones (change);

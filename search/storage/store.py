@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from search.article import Article
+from search.article import Article, Deletion
 from search.files import today, utc_now
 from search.storage.conditions import Condition, Conditions
 from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
@@ -233,18 +233,19 @@ class WritableStore(Store):
 
     def plan(
         self,
-        records: Iterable[ArticleRow | Outside | int],
+        records: Iterable[ArticleRow | Outside | Deletion],
         *,
         sequence: int | None = None,
         restore: bool = False,
         part: bool = False,
     ) -> Plan:
-        """Decide what a batch of records does: article rows, and PMIDs that are deleted.
+        """Decide what a batch of records does: article rows, and deletions.
 
         `sequence` is the place of the file in NLM's order. An article replaces another of its PMID if its version is
-        higher; then, if it was revised later; then, if its file comes later; where these do not tell, the newcomer
-        wins. A deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` tells that
-        only a part of PubMed is kept: what is new is noted as belonging to it.
+        higher; then, where both are from NLM's files of one year, if it comes later in their order; then, if it was
+        revised later; where these do not tell, the newcomer wins. A deletion of a version leaves a newer one alone. A
+        deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` tells that only a
+        part of PubMed is kept: what is new is noted as belonging to it.
         """
         basis = self.change() if self.SEVERAL_WRITERS else None
         plan = make_plan(self, records, sequence=sequence, restore=restore, part=part)

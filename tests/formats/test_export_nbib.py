@@ -3,11 +3,13 @@
 import unicodedata
 from collections import defaultdict
 
+import nbib
 import pytest
-from export_articles import CHAPTER, SAMPLE, TRICKY, articles
+from Bio import Medline
+from export_articles import ALL, CHAPTER, SAMPLE, TRICKY, articles
 from hypothesis import HealthCheck, given, settings
 
-from search.article import Article, Author, Correction, Keyword, PartialDate
+from search.article import Article, Author, Correction, Journal, Keyword, PartialDate
 from search.formats.medline.tags import CORRECTION_TAGS
 from search.formats.medline.write import render
 from search.normalize import clean
@@ -37,13 +39,13 @@ def test_a_tricky_article_comes_back_whole():
         "STAT": ["MEDLINE"],
         "DCOM": ["20040501"],
         "LR": ["20100102"],
-        "IS": ["1234-5678", "8765-4321 (Linking)"],
+        "IS": ["1234-5678 (Print)", "8765-4321 (Linking)"],
         "VI": ["12 Suppl 1"],
         "IP": ["3 Pt 2"],
         "DP": ["2004 Mar 17"],
         "TI": [TRICKY.title],
         "PG": ["S123-9"],
-        "LID": [f"{TRICKY.doi} [doi]"],
+        "LID": ["e77 [pii]", f"{TRICKY.doi} [doi]"],
         "AB": [clean(TRICKY.labelled_abstract)],
         "CI": ["© 2004 The Authors"],
         "OAB": ["Publisher: BUT: Résumé."],
@@ -59,7 +61,7 @@ def test_a_tricky_article_comes_back_whole():
             "Anderson, Others And",
             "Aristotle",
         ],
-        "AU": [str(author) for author in TRICKY.authors if author.last_name],
+        "AU": [*(str(author) for author in TRICKY.authors if author.last_name), "et al"],
         "AUID": ["ORCID: 0000-0001-2345-6789"],
         "AD": ["Dept; of A, Ghent"],
         "CN": ["World Health Organization and the {COVID}, 50% Group"],
@@ -67,7 +69,7 @@ def test_a_tricky_article_comes_back_whole():
         "IR": ["Doe J"],
         "IRAD": ["Ward 1"],
         "LA": ["eng", "ger"],
-        "SI": ["ClinicalTrials.gov/NCT01234567"],
+        "SI": ["ClinicalTrials.gov/NCT01234567", "GENBANK"],
         "GR": ["R01 HL1/HL/NHLBI NIH HHS/United States"],
         "PT": ["Journal Article", "Research Support, Non-U.S. Gov't"],
         "DEP": ["20031223"],
@@ -87,8 +89,24 @@ def test_a_tricky_article_comes_back_whole():
         "CON": ["Lancet. 2003;1:1 PMID: 333"],
         "PMC": ["PMC1234567"],
         "MID": ["NIHMS123"],
-        "CRDT": ["2004/03/20 00:00"],
-        "AID": ["S0140-6736(04)1 [pii]", f"{TRICKY.doi} [doi]"],
+        "CRDT": ["2004/03/20 05:30"],
+        "EDAT": ["2004/03/21 06:00"],
+        "MHDA": ["2004/05/02 05:00"],
+        "PHST": [
+            "2003/05/06 00:00 [received]",
+            "2004/03/20 05:30 [entrez]",
+            "2004/03/21 06:00 [pubmed]",
+            "2004/05/02 05:00 [medline]",
+        ],
+        "PUBM": ["Print-Electronic"],
+        "GS": ["p53", "ras"],
+        "FPS": ["Curie, Marie", "Doe, John Sr"],
+        "PS": ["Curie M", "Doe J Sr"],
+        "SFM": ["Flight Experiment; STS-40; short duration"],
+        "SB": ["IM", "S"],
+        "GN": ["KIE Bib: ethics; 20 refs."],
+        "RF": ["42"],
+        "AID": ["e77 [pii]", "S0140-6736(04)1 [pii]", f"{TRICKY.doi} [doi]"],
         "PST": ["ppublish"],
         "SO": [f"J Odd Ends. 2004 Mar 17;12 Suppl 1(3 Pt 2):S123-9. doi: {TRICKY.doi}. Epub 2003 Dec 23."],
     }
@@ -96,7 +114,7 @@ def test_a_tricky_article_comes_back_whole():
 
 def test_it_looks_like_pubmeds():
     text = render(TRICKY)
-    assert text.startswith("PMID- 12345678\nSTAT- MEDLINE\nDCOM- 20040501\nLR  - 20100102\nIS  - 1234-5678\n")
+    assert text.startswith("PMID- 12345678\nSTAT- MEDLINE\nDCOM- 20040501\nLR  - 20100102\nIS  - 1234-5678 (Print)\n")
     assert text.endswith(".\n\n") and "\n\n" not in text[:-2]
     # Doi and other words without a space are never broken, whatever their length.
     assert max(len(line) for line in text.split("\n") if " " in line[6:]) <= 88
@@ -132,6 +150,38 @@ def test_owners_of_keywords_are_named_where_they_change():
         pmid=1, keywords=(Keyword("a", owner="NOTNLM"), Keyword("b", owner="NOTNLM"), Keyword("c", owner="KIE"))
     )
     assert "\nOTO - NOTNLM\nOT  - a\nOT  - b\nOTO - KIE\nOT  - c\n" in render(article)
+
+
+def test_the_place_of_an_article_without_pages_is_written_as_pubmed_writes_it():
+    article = Article(
+        pmid=1,
+        title="T",
+        journal=Journal(medline_abbreviation="Int J Mol Sci"),
+        volume="25",
+        issue="18",
+        article_number="9966",
+        publication_date=PartialDate(2024, 9, 15),
+        electronic_date=PartialDate(2024, 9, 15),
+        publication_model="Electronic",
+        doi="10.3390/ijms25189966",
+    )
+    text = render(article)
+    assert "\nLID - 9966\nLID - 10.3390/ijms25189966 [doi]\n" in text and "PG  -" not in text
+    assert text.endswith("SO  - Int J Mol Sci. 2024 Sep 15;25(18):9966. doi: 10.3390/ijms25189966.\n\n")
+
+
+@pytest.mark.parametrize("article", ALL, ids=lambda article: str(article.pmid))
+def test_other_readers_read_it(article, tmp_path):
+    path = tmp_path / "a.nbib"
+    path.write_text(render(article), encoding="utf-8")
+    (record,) = nbib.read_file(str(path))
+    assert record["pubmed_id"] == article.pmid and record.get("title", "") == clean(article.title)
+    assert record.get("print_issn") == article.journal.issn and record.get("doi") == article.doi
+    with path.open(encoding="utf-8") as stream:
+        (theirs,) = Medline.parse(stream)
+    assert theirs["PMID"] == str(article.pmid) and theirs.get("AB", "") == clean(article.labelled_abstract)
+    assert theirs.get("GS", []) == list(article.gene_symbols)
+    assert theirs.get("SB", "") == " ".join(article.citation_subsets)
 
 
 def test_a_sample_record_says_so():

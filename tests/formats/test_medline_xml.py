@@ -254,6 +254,7 @@ def test_databanks_and_grants(tmp_path):
     assert article.accession_numbers == (
         AccessionNumber("ClinicalTrials.gov", "NCT1"),
         AccessionNumber("ClinicalTrials.gov", "NCT2"),
+        AccessionNumber("GENBANK"),
     )
     assert article.grants == (Grant("R01", agency="NCI"), Grant(None, "WT_", "Wellcome", "United Kingdom"))
 
@@ -300,7 +301,7 @@ def test_the_journal_and_the_rest(tmp_path):
         "<ISSNLinking>1-3</ISSNLinking></MedlineJournalInfo><CoiStatement>None.</CoiStatement>"
     )
     article = one(tmp_path, inner, info, "<PublicationStatus>ppublish</PublicationStatus>")
-    assert article.journal == Journal("The J", "J", "JJ", "1-2", "1-3", "8", "Italy")
+    assert article.journal == Journal("The J", "J", "JJ", "1-2", "1-3", "8", "Italy", "Print")
     assert (article.volume, article.issue, article.pages) == ("3", "4 Suppl", "5-9")
     assert article.languages == ("eng", "fre")
     assert (article.coi_statement, article.status, article.publication_status) == ("None.", "MEDLINE", "ppublish")

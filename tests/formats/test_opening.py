@@ -99,7 +99,7 @@ def test_deletions_come_in_order(tmp_path):
         '<PubmedArticleSet><DeleteCitation><PMID Version="1">5</PMID><PMID Version="1">6</PMID></DeleteCitation>'
         "</PubmedArticleSet>"
     )
-    assert list(open_source(path)) == [Deletion(5), Deletion(6)]
+    assert list(open_source(path)) == [Deletion(5, 1), Deletion(6, 1)]
 
 
 def test_it_is_known_how_much_of_a_file_has_been_read(tmp_path):

@@ -22,6 +22,7 @@ from search.article import (
 )
 from search.formats import export
 from search.formats.bibtex import citation_key
+from search.formats.citation_fields import bare_title
 from search.normalize import clean
 
 
@@ -54,7 +55,7 @@ def test_ris(articles):
     assert len(records) == len(articles) > 2_000
     for article, record in zip(articles, records, strict=True):
         assert record["accession_number"] == str(article.pmid)
-        assert record.get("title", "") == clean(article.title)
+        assert record.get("title", "") == bare_title(article.title)
         assert record.get("abstract", "") == clean(article.labelled_abstract)
         assert record.get("secondary_title", "") == clean(article.journal.title)
         assert record.get("keywords", []) == [clean(heading.descriptor) for heading in article.mesh_headings]
@@ -67,7 +68,7 @@ def test_bibtex(articles):
     assert [entry.key for entry in library.entries] == [citation_key(article) for article in articles]
     for article, entry in zip(articles, library.entries, strict=True):
         fields = {key: field.value for key, field in entry.fields_dict.items()}
-        assert unescaped(fields.get("title", "")[1:-1]) == clean(article.title)
+        assert unescaped(fields.get("title", "")[1:-1]) == bare_title(article.title)
         assert unescaped(fields.get("abstract", "")) == clean(article.labelled_abstract)
         assert unescaped(fields.get("journal", "")) == clean(article.journal.title)
         assert fields["pmid"] == str(article.pmid)

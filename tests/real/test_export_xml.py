@@ -11,7 +11,7 @@ from export_articles import unescaped
 
 from search.article import Article, from_json
 from search.formats import export
-from search.formats.citation_fields import expand_pages, given_name
+from search.formats.citation_fields import bare_title, expand_pages, given_name
 from search.formats.open import open_source
 from search.normalize import clean
 from search.presentation.notices import notices_of
@@ -44,14 +44,13 @@ def test_ris_loses_nothing(articles):
     for article, record in zip(articles, rispy.loads(written(articles, "ris")), strict=True):
         assert record["accession_number"] == str(article.pmid)
         if article.book is None:
-            assert record.get("title", "") == clean(article.title)
+            assert record.get("title", "") == bare_title(article.title)
         assert record.get("abstract", "") == clean(article.labelled_abstract)
         assert record.get("authors", []) == [ris_name(author) for author in article.authors if ris_name(author)]
         assert record.get("doi", "") == clean(article.doi)
         pages = [record[key] for key in ("start_page", "end_page") if key in record]
-        assert "-".join(pages) == expand_pages(article.pages)
-        if "-".join(pages) != clean(article.pages):
-            assert f"MEDLINE pagination: {clean(article.pages)}" in record["research_notes"]
+        assert "-".join(pages) == expand_pages(article.location)
+        assert "research_notes" not in record
         assert record.get("notes", []) == [str(notice) for notice in notices_of(article)]
         assert len(record.get("keywords", [])) == len(article.mesh_headings) + len(article.keywords)
 
@@ -64,11 +63,11 @@ def test_bibtex_loses_nothing(articles):
     for article, entry in zip(articles, library.entries, strict=True):
         fields = {key: field.value for key, field in entry.fields_dict.items()}
         title = article.title or (article.book.title if article.book is not None else "")
-        assert plain(fields.get("title", "")) == clean(title)
+        assert plain(fields.get("title", "")) == bare_title(title)
         assert plain(fields.get("abstract", "")) == clean(article.labelled_abstract)
         assert fields.get("doi", "") == clean(article.doi)
         assert plain(fields.get("note", "")) == " ".join(map(str, notices_of(article)))
-        assert fields.get("medlinepagination", fields.get("pages", "").replace("--", "-")) == clean(article.pages)
+        assert fields.get("medlinepagination", fields.get("pages", "").replace("--", "-")) == clean(article.location)
         people = [name for name in fields.get("author", []) if name.last != ["others"]]
         assert [bibtex_name(name) for name in people] == [
             (clean(author.collective_name or author.last_name), given_name(author), clean(author.suffix))
@@ -119,8 +118,24 @@ def said(article):
         "vernacular": article.vernacular_title,
         "abstract": clean(article.labelled_abstract),
         "copyright": article.copyright,
-        "journal": (journal.title, journal.medline_abbreviation, journal.issn, journal.issn_linking, journal.nlm_id),
-        "volume": (article.volume, article.issue, article.pages),
+        "journal": (
+            journal.title,
+            journal.medline_abbreviation,
+            journal.issn,
+            journal.issn_type,
+            journal.issn_linking,
+            journal.nlm_id,
+        ),
+        "volume": (article.volume, article.issue, article.pages, article.article_number),
+        "references": article.number_of_references,
+        "subsets": article.citation_subsets,
+        "genes": article.gene_symbols,
+        "subjects": [(a.last_name, a.fore_name, a.suffix) for a in article.personal_name_subjects],
+        "flights": article.space_flight_missions,
+        "notes": [note.text for note in article.general_notes],
+        "model": article.publication_model,
+        "history": article.history,
+        "complete": article.authors_complete,
         "dates": (
             article.publication_date,
             article.electronic_date,

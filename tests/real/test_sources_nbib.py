@@ -48,6 +48,7 @@ def test_a_record_with_one_affiliation_before_its_authors(found):
         issn="1467-5463",
         nlm_id="100912837",
         country="England",
+        issn_type="Print",
     )
     assert (article.volume, article.issue, article.pages) == ("3", "3", "296-302")
     assert article.publication_date == PartialDate(2002, 9)

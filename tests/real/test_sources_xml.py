@@ -34,7 +34,7 @@ def test_every_field_of_every_record_is_what_a_plain_reading_gives(paths):
         assert len(read) == len(expected), path
         for record, (kind, plain) in zip(read, expected, strict=True):
             if kind == "deletion":
-                assert record == Deletion(plain)
+                assert record == Deletion(*plain)
             else:
                 assert isinstance(record, Article), record
                 assert as_plain(record) == without_empty(plain), f"{path} {record.pmid}"

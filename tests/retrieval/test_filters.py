@@ -20,7 +20,7 @@ from search.article import (
     PublicationType,
 )
 from search.errors import QueryError
-from search.normalize import date_span
+from search.normalize import date_spans
 from search.retrieval.filters import (
     MAX_DEPTH,
     And,
@@ -115,26 +115,60 @@ def test_an_article_whose_day_of_adding_is_unknown_is_not_new():
 
 
 @pytest.mark.parametrize(
-    ("day", "electronic", "span"),
+    ("day", "span"),
     [
-        (PartialDate(2004), None, (20040101, 20041231)),
-        (PartialDate(2004, 2), None, (20040201, 20040231)),
-        (PartialDate(2004, 2, 9), None, (20040209, 20040209)),
-        (PartialDate(2004, season="Winter"), None, (20040101, 20041231)),
-        (PartialDate(2015, medline_date="2015 Oct-Dec"), None, (20151001, 20151231)),
-        (PartialDate(1998, medline_date="1998 Dec-1999 Jan"), None, (19981201, 19990131)),
-        (PartialDate(1978, medline_date="1978-1979"), None, (19780101, 19791231)),
-        (PartialDate(2000, medline_date="2000 Spring"), None, (20000101, 20001231)),
-        (PartialDate(2000, medline_date="2000 Dec 23-30"), None, (20001201, 20001231)),
-        (PartialDate(medline_date="1976-1977 Winter"), None, (19760101, 19771231)),
-        (PartialDate(2000, medline_date="?"), None, (20000101, 20001231)),
-        (PartialDate(), PartialDate(2003, 1, 5), (20030105, 20030105)),
-        (PartialDate(2004), PartialDate(2003, 1, 5), (20040101, 20041231)),
-        (PartialDate(), None, None),
+        (PartialDate(2004), (20040101, 20041231)),
+        (PartialDate(2004, 2), (20040201, 20040231)),
+        (PartialDate(2004, 2, 9), (20040209, 20040209)),
+        (PartialDate(2004, season="Winter"), (20040101, 20040331)),
+        (PartialDate(2004, season="Autumn"), (20041001, 20041231)),
+        (PartialDate(2004, season="Jan-Mar"), (20040101, 20040331)),
+        (PartialDate(2004, 1, medline_date="2004 Jan-Mar"), (20040101, 20040331)),
+        (PartialDate(2004, season="Christmas"), (20040101, 20041231)),
+        (PartialDate(2015, medline_date="2015 Oct-Dec"), (20151001, 20151231)),
+        (PartialDate(1998, medline_date="1998 Dec-1999 Jan"), (19981201, 19990131)),
+        (PartialDate(2000, medline_date="2000 Dec-Jan"), (20001201, 20010131)),
+        (PartialDate(2007, medline_date="2007 (c2006)"), (20060101, 20071231)),
+        (PartialDate(1978, medline_date="1978-1979"), (19780101, 19791231)),
+        (PartialDate(2000, medline_date="2000 Spring-Summer"), (20000401, 20000931)),
+        (PartialDate(2000, medline_date="2000 Dec 23-30"), (20001201, 20001231)),
+        (PartialDate(medline_date="1976-1977 Winter"), (19760101, 19770331)),
+        (PartialDate(medline_date="Fall 2000"), (20001001, 20001231)),
+        (PartialDate(2000, medline_date="?"), (20000101, 20001231)),
+        (PartialDate(), (0, 0)),
     ],
 )
-def test_dates_are_as_wide_as_they_are_vague(day, electronic, span):
-    assert date_span(Article(pmid=1, publication_date=day, electronic_date=electronic)) == span
+def test_dates_are_as_wide_as_they_are_vague(day, span):
+    assert date_spans(Article(pmid=1, publication_date=day)) == (span, (0, 0))
+    electronic = PartialDate(2003, 1, 5)
+    issue = span if span[0] else (20030105, 20030105)
+    assert date_spans(Article(pmid=1, publication_date=day, electronic_date=electronic)) == (
+        issue,
+        (20030105, 20030105),
+    )
+
+
+ONLINE_FIRST = Article(pmid=1, publication_date=PartialDate(2021, 1), electronic_date=PartialDate(2020, 10, 5))
+PRINT_FIRST = Article(pmid=2, publication_date=PartialDate(2020, 10), electronic_date=PartialDate(2021, 1, 5))
+
+
+@pytest.mark.parametrize(
+    ("filters", "passing"),
+    [
+        (Filters(year_from=2020, year_to=2020), {1, 2}),
+        (Filters(year_from=2021, year_to=2021), {1}),
+        (Filters(date_from=date(2020, 10, 1), date_to=date(2020, 10, 31)), {1, 2}),
+        (Filters(date_from=date(2021, 1, 5), date_to=date(2021, 1, 5)), {1}),
+        (Filters(date_from=date(2021, 1, 1), date_to=date(2021, 1, 31)), {1}),
+        (Filters(date_from=date(2021, 1, 1), date_to=date(2021, 1, 30)), {1, 2}),
+        (Filters(year_from=2021), {1, 2}),
+        (Filters(year_from=2021, year_to=2022), {1, 2}),
+        (Filters(year_from=2022), set()),
+        (Filters(year_to=2019), set()),
+    ],
+)
+def test_either_date_passes_by_pubmeds_rule(filters, passing):
+    assert {article.pmid for article in (ONLINE_FIRST, PRINT_FIRST) if filters.matches(article)} == passing
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from helpers import article, put, state, words_manifest
 
 from search.api import Index
-from search.article import MeshHeading, PublicationType
+from search.article import Deletion, MeshHeading, PublicationType
 from search.config import Config
 from search.errors import IndexFolderError
 from search.storage import backend
@@ -37,7 +37,7 @@ def fill(address, encoder):
     store = writer.store
     store.delete([9, 500])
     store.apply(store.plan([prepare(article(70, "of the part"))], sequence=2500003, part=True), encoder.encode(["a"]))
-    store.apply(store.plan([20, 777], sequence=2500004))
+    store.apply(store.plan([Deletion(20), Deletion(777)], sequence=2500004))
     store.apply(store.plan([prepare(article(80, "not encoded yet"))]))
     store.apply(store.plan([prepare(article(8, "text again", revised="2024-01-01"))]))
     store.begin_file("a.xml", "00")

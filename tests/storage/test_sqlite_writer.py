@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import article, state, wipe, words_manifest
 
-from search.article import MeshHeading, MeshQualifier, PublicationType
+from search.article import Deletion, MeshHeading, MeshQualifier, PublicationType
 from search.errors import StoreError
 from search.storage import backend
 from search.storage.folder.sqlite_reader import StoreReader
@@ -30,11 +30,31 @@ def sqlite_store(tmp_path, encoder):
 
 
 def put(store, *articles, sequence=None, encoder=None, restore=False):
-    records = [item if isinstance(item, int) else prepare(item) for item in articles]
+    records = [item if isinstance(item, Deletion) else prepare(item) for item in articles]
     plan = store.plan(records, sequence=sequence, restore=restore)
     vectors = encoder.encode([row.text for row in plan.to_encode]) if encoder else None
     store.apply(plan, vectors)
     return dict(plan.counts)
+
+
+def test_between_nlms_files_the_number_decides_and_within_one_the_place(store):
+    assert put(store, article(1, "first", revised="2026-02-10"), sequence=2601400) == {"added": 1}
+    assert put(store, article(1, "second", revised="2026-02-09"), sequence=2601401) == {"replaced": 1}
+    assert put(store, article(1, "older", revised="2026-03-01"), sequence=2601400) == {"older than what is held": 1}
+    assert put(store, article(1, "third"), article(1, "fourth"), sequence=2601402) == {"replaced": 2}
+    assert store.get(1).title == "fourth"
+
+
+def test_a_deletion_of_a_version_leaves_a_newer_one_alone(store):
+    put(store, article(1, "second", version=2), article(2, "only"), sequence=2601400)
+    deletions = [Deletion(1, 1), Deletion(2, 1), Deletion(3, 1)]
+    assert put(store, *deletions, sequence=2601401) == {
+        "deletions of an older version": 1,
+        "deleted": 1,
+        "deleted before they came": 1,
+    }
+    assert store.get(1).title == "second" and store.get(2) is None
+    assert put(store, Deletion(1, 2), sequence=2601402) == {"deleted": 1}
 
 
 def test_an_article_comes_back_as_it_was(store):
@@ -128,19 +148,19 @@ def test_a_deleted_article_stays_deleted(store, encoder):
 
 def test_a_deletion_by_a_file_of_nlm_yields_to_a_later_file_only(store):
     put(store, article(1, "a"), sequence=2600001)
-    put(store, 1, sequence=2600005)
+    put(store, Deletion(1), sequence=2600005)
     assert put(store, article(1, "older file"), sequence=2600004) == {"deleted earlier": 1}
     assert put(store, article(1, "no file"), sequence=None) == {"deleted earlier": 1}
     assert put(store, article(1, "later file"), sequence=2600006) == {"added": 1}
-    assert put(store, 1, sequence=2600005) == {"deletions older than the article": 1}
+    assert put(store, Deletion(1), sequence=2600005) == {"deletions older than the article": 1}
     assert store.get(1).title == "later file"
 
 
 def test_files_of_nlm_give_the_same_store_in_any_order(store, encoder):
     files = {
         2600001: [article(1, "one", revised="2026-01-01"), article(2, "two"), article(3, "three")],
-        2600002: [article(1, "one again", revised="2026-01-01"), article(4, "four", version=2), 2],
-        2600003: [article(4, "four", revised="2026-03-01"), article(5, "five"), 3, 6],
+        2600002: [article(1, "one again", revised="2026-01-01"), article(4, "four", version=2), Deletion(2)],
+        2600003: [article(4, "four", revised="2026-03-01"), article(5, "five"), Deletion(3), Deletion(6)],
     }
     states = []
     for order in itertools.permutations(files):
@@ -155,7 +175,7 @@ def test_files_of_nlm_give_the_same_store_in_any_order(store, encoder):
 def test_a_pmid_twice_in_one_batch(store):
     assert put(store, article(1, "first"), article(1, "second")) == {"added": 1, "replaced": 1}
     assert store.get(1).title == "second"
-    assert put(store, article(2, "kept"), 2) == {"added": 1, "deleted": 1}
+    assert put(store, article(2, "kept"), Deletion(2)) == {"added": 1, "deleted": 1}
     assert store.get(2) is None
 
 

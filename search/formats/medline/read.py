@@ -16,7 +16,9 @@ from search.article import (
     Author,
     Book,
     Correction,
+    GeneralNote,
     Grant,
+    HistoryDate,
     Journal,
     Keyword,
     MeshHeading,
@@ -38,6 +40,7 @@ from search.formats.identifiers import (
 )
 from search.formats.medline.tags import CORRECTION_KINDS
 from search.normalize import normalise_doi
+from search.presentation.notices import SAMPLE
 
 __all__ = ["INDENT", "MAX_RECORD", "RawRecord", "read_record"]
 
@@ -79,6 +82,7 @@ _ISSN = re.compile(r"(\S+)(?: \((\w+)\))?")
 _SEASON = re.compile(r"(?:winter|spring|summer|fall|autumn)", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4})(?: ([A-Za-z]+)(?: (\d{1,2}))?)?", re.ASCII)
 _DIGITS_DATE = re.compile(r"(\d{4})(?:[/-]?(\d\d)(?:[/-]?(\d\d))?)?(?!\d)", re.ASCII)
+_HISTORY_DATE = re.compile(r"(\d{4}/\d\d?/\d\d?)(?: (\d\d:\d\d))? \[([\w.-]+)\]", re.ASCII)
 _IDENTIFIER = re.compile(r"(.*\S)\s*\[([\w-]+)\]")
 _SUBSTANCE = re.compile(r"((?:EC )?\S+) \((.+)\)")
 _SUFFIX = re.compile(r"[JS]r\.?|\d(?:st|nd|rd|th)", re.IGNORECASE)
@@ -186,8 +190,10 @@ def _article(pmid: int, fields: _Fields) -> Article:
         volume=fields.first("VI"),
         issue=fields.first("IP"),
         pages=fields.first("PG"),
+        article_number=_article_number(fields),
         publication_date=_publication_date(fields.first("DP") or ""),
         electronic_date=_digits_date(fields.first("DEP") or fields.first("CTDT")),
+        publication_model=fields.first("PUBM"),
         languages=tuple(fields.all("LA")),
         authors=_people(fields, "FAU", "AU", "AD", "CN"),
         authors_complete=not any(_is_et_al(name) for name in fields.all("AU")),
@@ -197,6 +203,12 @@ def _article(pmid: int, fields: _Fields) -> Article:
         keywords=tuple(_keywords(fields)),
         publication_types=tuple(map(PublicationType, fields.all("PT"))),
         substances=tuple(map(_substance, fields.all("RN"))),
+        gene_symbols=tuple(fields.all("GS")),
+        personal_name_subjects=_people(fields, "FPS", "PS"),
+        space_flight_missions=tuple(fields.all("SFM")),
+        citation_subsets=tuple(fields.all("SB")),
+        general_notes=tuple(GeneralNote(text) for text in fields.all("GN") if text != str(SAMPLE)),
+        number_of_references=_number(fields.first("RF")),
         doi=doi,
         pmcid=pmcid,
         other_ids=other_ids,
@@ -210,17 +222,19 @@ def _article(pmid: int, fields: _Fields) -> Article:
         revised=_day(fields.first("LR") or fields.first("DRDT")),
         status=fields.first("STAT"),
         publication_status=fields.first("PST"),
+        history=tuple(_history(fields)),
     )
 
 
 def _journal(fields: _Fields, book: Book | None) -> Journal:
-    issn = issn_linking = None
+    issn = issn_type = issn_linking = None
     for value in fields.all("IS"):
         match = _ISSN.fullmatch(value)
         if match and match[2] == "Linking":
             issn_linking = issn_linking or match[1]
-        else:
-            issn = issn or (match[1] if match else value)
+        elif issn is None:
+            issn, issn_type = (match[1], match[2]) if match else (value, None)
+            issn_type = None if issn_type == "Undetermined" else issn_type
     return Journal(
         title=fields.first("JT"),
         medline_abbreviation=fields.first("TA"),
@@ -228,6 +242,7 @@ def _journal(fields: _Fields, book: Book | None) -> Journal:
         issn_linking=issn_linking,
         nlm_id=fields.first("JID"),
         country=None if book else fields.first("PL"),
+        issn_type=issn_type,
     )
 
 
@@ -416,11 +431,21 @@ def _identifiers(fields: _Fields) -> tuple[str | None, str | None, tuple[Article
     return doi, pmcid, tuple(others)
 
 
+def _article_number(fields: _Fields) -> str | None:
+    """Return the LID that is the place of an article: marked as `pii`, or, as PubMed writes it now, not at all."""
+    for text in fields.all("LID"):
+        match = _IDENTIFIER.fullmatch(text)
+        if match and match[2] == "pii":
+            return match[1]
+        if match is None and not text.startswith("10."):
+            return text
+    return None
+
+
 def _accession_numbers(fields: _Fields) -> Iterator[AccessionNumber]:
     for text in fields.all("SI"):
         databank, _, number = (part.strip() for part in text.partition("/"))
-        if number:
-            yield AccessionNumber(databank, number)
+        yield AccessionNumber(databank, number)
 
 
 def _grant(text: str) -> Grant:
@@ -460,6 +485,18 @@ def _publication_date(text: str) -> PartialDate:
 def _digits_date(text: str | None) -> PartialDate | None:
     match = _DIGITS_DATE.match(text or "")
     return partial_date(*match.groups()) if match else None
+
+
+def _history(fields: _Fields) -> Iterator[HistoryDate]:
+    for text in fields.all("PHST"):
+        match = _HISTORY_DATE.fullmatch(text)
+        day = calendar_date(*match[1].split("/")) if match else None
+        if match and day is not None:
+            yield HistoryDate(match[3], day, None if match[2] == "00:00" else match[2])
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
 def _day(text: str | None) -> date | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from search.article import Article, Author, Correction, Grant, PartialDate
+from search.article import Article, Author, Correction, Grant, HistoryDate, Journal, PartialDate
 from search.formats.citation_fields import (
     abstract_line,
     given_name,
@@ -19,8 +19,8 @@ from search.formats.citation_fields import (
 )
 from search.formats.medline.tags import CORRECTION_TAGS
 from search.normalize import clean
-from search.presentation.citation import date_text, source
-from search.presentation.notices import notices_of
+from search.presentation.citation import date_text, other_date, source
+from search.presentation.notices import SAMPLE
 
 __all__ = ["render"]
 
@@ -51,13 +51,16 @@ def _fields(article: Article) -> _Fields:
     yield "TI", article.title
     yield from _book(article)
     yield "PG", article.pages
+    # PubMed writes the place of an article without pages as it is, and marks it where there are pages.
+    yield "LID", _identifier(article.article_number, "pii") if article.pages else article.article_number
     yield "LID", _identifier(article.doi, "doi")
     yield from _abstracts(article)
     yield from _authors(article)
     yield from (("LA", language) for language in article.languages)
-    yield from (("SI", f"{entry.databank}/{entry.number}") for entry in article.accession_numbers)
+    yield from (("SI", "/".join(filter(None, (entry.databank, entry.number)))) for entry in article.accession_numbers)
     yield from (("GR", _grant(grant)) for grant in article.grants)
     yield from (("PT", kind.name) for kind in article.publication_types)
+    yield "PUBM", article.publication_model
     yield "DEP", _electronic_date(article.electronic_date)
     yield "PL", article.book.place if article.book is not None else article.journal.country
     yield "TT", article.vernacular_title
@@ -70,15 +73,16 @@ def _fields(article: Article) -> _Fields:
         for correction in article.corrections
         if correction.kind in CORRECTION_TAGS
     )
+    yield from (("GN", note.text) for note in article.general_notes)
     if article.is_sample:
-        yield "GN", str(next(notice for notice in notices_of(article) if notice.label == "not a real study"))
+        yield "GN", str(SAMPLE)
     yield from _identifiers(article)
     yield "PST", article.publication_status
     yield "SO", _source(article)
 
 
 def _where(article: Article) -> _Fields:
-    yield "IS", article.journal.issn
+    yield "IS", _issn(article.journal)
     yield "IS", f"{article.journal.issn_linking} (Linking)" if article.journal.issn_linking else None
     yield "VI", article.volume
     yield "IP", article.issue
@@ -110,6 +114,8 @@ def _abstracts(article: Article) -> _Fields:
 
 def _authors(article: Article) -> _Fields:
     yield from _people(article.authors, "FAU", "AU", "CN")
+    if not article.authors_complete:
+        yield "AU", "et al"
     for author in article.investigators:
         yield from _people((author,), "FIR", "IR")
         yield from (("IRAD", place) for place in author.affiliations)
@@ -131,8 +137,13 @@ def _people(authors: tuple[Author, ...], full: str, short: str, group: str | Non
 def _subjects(article: Article) -> _Fields:
     for substance in article.substances:
         yield "RN", f"{substance.registry_number or 0} ({substance.name})"
+    yield from (("SB", subset) for subset in article.citation_subsets)
     yield from (("NM", concept.name) for concept in article.supplementary_concepts)
     yield from (("MH", mesh_term(heading)) for heading in article.mesh_headings)
+    yield from (("GS", symbol) for symbol in article.gene_symbols)
+    yield from _people(article.personal_name_subjects, "FPS", "PS")
+    yield from (("SFM", mission) for mission in article.space_flight_missions)
+    yield "RF", str(article.number_of_references or "")
     owner = None
     for keyword in article.keywords:
         if keyword.owner != owner:
@@ -145,9 +156,27 @@ def _subjects(article: Article) -> _Fields:
 def _identifiers(article: Article) -> _Fields:
     yield "PMC", article.pmcid
     yield from (("MID", other.value) for other in article.other_ids if other.kind == "mid")
-    yield "CRDT", f"{article.created:%Y/%m/%d} 00:00" if article.created else None
+    days = {entry.status: entry for entry in article.history}
+    yield from (
+        (tag, _moment(days[status])) for tag, status in (("EDAT", "pubmed"), ("MHDA", "medline")) if status in days
+    )
+    entered = days.get("entrez")
+    if entered is None and article.created is not None:
+        entered = HistoryDate("entrez", article.created)
+    yield "CRDT", _moment(entered) if entered is not None else None
+    yield from (("PHST", f"{_moment(entry)} [{entry.status}]") for entry in article.history)
     yield from (("AID", _identifier(other.value, other.kind)) for other in article.other_ids if other.kind != "mid")
     yield "AID", _identifier(article.doi, "doi")
+
+
+def _issn(journal: Journal) -> str | None:
+    """Return the ISSN with its kind, without which some readers take it for no ISSN: `1234-5679 (Print)`."""
+    kind = journal.issn_type if journal.issn_type in ("Print", "Electronic") else "Undetermined"
+    return f"{journal.issn} ({kind})" if journal.issn else None
+
+
+def _moment(entry: HistoryDate) -> str:
+    return f"{entry.day.year:04d}/{entry.day.month:02d}/{entry.day.day:02d} {entry.time or '00:00'}"
 
 
 def _identifier(value: str | None, kind: str) -> str | None:
@@ -176,5 +205,4 @@ def _correction(correction: Correction) -> str:
 def _source(article: Article) -> str:
     """Return the reference as MEDLINE prints it: `BMC Bioinformatics. 2006 Jan 10;7:10. doi: ...`."""
     doi = f"doi: {article.doi}." if article.doi else ""
-    date = date_text(article.electronic_date) if article.electronic_date is not None else ""
-    return " ".join(part for part in (source(article), doi, f"Epub {date}." if date else "") if part)
+    return " ".join(part for part in (source(article), doi, other_date(article)) if part)

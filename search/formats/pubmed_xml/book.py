@@ -71,5 +71,5 @@ _BOOK: list[tuple[str, str, parts.Reader]] = [
 
 _BOOK_LISTS: list[tuple[str, str, parts.Reader]] = [
     ("isbns", "Isbn", _isbns),
-    ("ids", "ELocationID", parts.identifiers("EIdType", "")),
+    ("locations", "ELocationID", parts.identifiers("EIdType", "")),
 ]

@@ -6,7 +6,9 @@ import numpy as np
 
 from search.article import (
     AccessionNumber,
+    Author,
     Correction,
+    GeneralNote,
     MeshHeading,
     MeshQualifier,
     OtherAbstract,
@@ -50,6 +52,9 @@ def read_articles(table: ElementTable, records: Level, fields: Fields) -> None:
     fields.put("authors_incomplete", author_lists, [mark == "N" for mark in complete])
     journals = below(table, articles, "Journal")
     fields.put("journal", journals, columns(table, journals.rows, "Title", "ISOAbbreviation", "ISSN"))
+    issns = below(table, journals, "ISSN")
+    fields.put("issn_type", issns, marks(table, issns.rows, "IssnType"))
+    fields.put("publication_model", articles, marks(table, articles.rows, "PubModel"))
     parts.put_children(table, below(table, journals, "JournalIssue"), fields, _ISSUE)
     parts.put_data(table, below(table, records, "PubmedData"), fields)
     parts.extend_children(table, citations, fields, [("ids", "OtherID", parts.identifiers("Source", "NLM"))])
@@ -140,7 +145,43 @@ def _accession_numbers(table: ElementTable, lists: Rows) -> list[tuple[Accession
         AccessionNumber(bank_names[bank] or "", number)
         for bank, number in zip(of_bank.tolist(), names(table, rows), strict=True)
     ]
+    empty = np.setdiff1d(np.arange(len(banks)), of_bank)
+    if len(empty):
+        # A bank may be named without a number.
+        found += [AccessionNumber(bank_names[bank] or "") for bank in empty.tolist()]
+        of_bank = np.concatenate([of_bank, empty])
+        order = np.argsort(of_bank, kind="stable")
+        found, of_bank = [found[place] for place in order.tolist()], of_bank[order]
     return group(found, of_list[of_bank], len(lists))
+
+
+def _texts_of(tag: str) -> parts.Reader:
+    """Return a reader of lists whose entries are the texts of one child, as a tuple without empty ones."""
+
+    def read(table: ElementTable, lists: Rows) -> list[tuple[str, ...]]:
+        rows, owners = table.children(lists, tag)
+        return [tuple(filter(None, own)) for own in group(names(table, rows), owners, len(lists))]
+
+    return read
+
+
+def _one_text(table: ElementTable, rows: Rows) -> list[tuple[str, ...]]:
+    return [(text,) if text else () for text in names(table, rows)]
+
+
+def _general_notes(table: ElementTable, rows: Rows) -> list[tuple[GeneralNote, ...]]:
+    found = zip(texts(table, rows), marks(table, rows, "Owner"), strict=True)
+    return [(GeneralNote(text, owner),) if text else () for text, owner in found]
+
+
+def _person_subjects(table: ElementTable, lists: Rows) -> list[tuple[Author, ...]]:
+    rows, owners = table.children(lists, "PersonalNameSubject")
+    people = [Author(*name) for name in columns(table, rows, "LastName", "ForeName", "Initials", "Suffix")]
+    return group(people, owners, len(lists))
+
+
+def _numbers(table: ElementTable, rows: Rows) -> list[int | None]:
+    return [int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None for text in names(table, rows)]
 
 
 # Links to other records
@@ -187,6 +228,7 @@ _CITATION: list[tuple[str, str, parts.Reader]] = [
     ("revised", "DateRevised", parts.days),
     ("journal_info", "MedlineJournalInfo", Remembered(_read_journal_infos)),
     ("coi_statement", "CoiStatement", texts),
+    ("number_of_references", "NumberOfReferences", _numbers),
 ]
 
 _CITATION_LISTS: list[tuple[str, str, parts.Reader]] = [
@@ -198,6 +240,11 @@ _CITATION_LISTS: list[tuple[str, str, parts.Reader]] = [
     ("other_abstracts", "OtherAbstract", _other_abstracts),
     ("keywords", "KeywordList", parts.keywords),
     ("investigators", "InvestigatorList", parts.people),
+    ("citation_subsets", "CitationSubset", Remembered(_one_text)),
+    ("gene_symbols", "GeneSymbolList", _texts_of("GeneSymbol")),
+    ("personal_name_subjects", "PersonalNameSubjectList", _person_subjects),
+    ("space_flight_missions", "SpaceFlightMission", _one_text),
+    ("general_notes", "GeneralNote", _general_notes),
 ]
 
 _ARTICLE: list[tuple[str, str, parts.Reader]] = [
@@ -209,7 +256,7 @@ _ARTICLE: list[tuple[str, str, parts.Reader]] = [
 ]
 
 _ARTICLE_LISTS: list[tuple[str, str, parts.Reader]] = [
-    ("ids", "ELocationID", parts.identifiers("EIdType", "")),
+    ("locations", "ELocationID", parts.identifiers("EIdType", "")),
     ("authors", "AuthorList", parts.people),
     ("languages", "Language", parts.languages),
     ("accession_numbers", "DataBankList", _accession_numbers),

@@ -5,13 +5,15 @@ A reader takes a table and rows, elements of one kind, and returns what each of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from search.article import AbstractSection, Author, Grant, Keyword, PartialDate, PublicationType
+from search.article import AbstractSection, Author, Grant, HistoryDate, Keyword, PartialDate, PublicationType
 from search.formats.dates import calendar_date, free_date, partial_date
 from search.formats.identifiers import normalise_orcid
 from search.formats.pubmed_xml.markup import contents_as_names as names
@@ -137,6 +139,7 @@ class Remembered:
 def forget() -> None:
     """Drop what is remembered of the files read so far: for measuring."""
     forget_attributes()
+    _history_date.cache_clear()
     for memory in _memories:
         memory.clear()
 
@@ -235,11 +238,33 @@ def put_data(table: ElementTable, data: Level, fields: Fields) -> None:
     """Read PubmedData or PubmedBookData elements."""
     put_children(table, data, fields, [("publication_status", "PublicationStatus", names)])
     put_article_ids(table, data, fields)
-    level = below(table, below(table, data, "History"), "PubMedPubDate")
-    entrez = np.array([mark == "entrez" for mark in marks(table, level.rows, "PubStatus")], dtype=bool)
-    level = Level(level.rows[entrez], level.records[entrez])
-    # Since 2018 the day on which a record was created stands in its history only.
-    fields.put("created", level, days(table, level.rows))
+    level = below(table, data, "History")
+    fields.put("history", level, map(_history, table.contents(level.rows)))
+
+
+_STATUS = re.compile(rb"""PubStatus\s*=\s*["']""")
+_HISTORY_DATE = re.compile(
+    rb"""(\w[\w.-]*)["']\s*>\s*<Year>\s*(\d+)\s*</Year>\s*<Month>\s*(\w+)\s*</Month>"""
+    rb"""\s*<Day>\s*(\d+)\s*</Day>(?:\s*<Hour>\s*(\d+)\s*</Hour>)?(?:\s*<Minute>\s*(\d+)\s*</Minute>)?"""
+)
+
+
+def _history(content: bytes) -> tuple[HistoryDate, ...]:
+    """Return the dates of a History; days that are not in the calendar are left out."""
+    return tuple(filter(None, map(_history_date, _STATUS.split(content)[1:])))
+
+
+@lru_cache(maxsize=65536)
+def _history_date(content: bytes) -> HistoryDate | None:
+    """Return the date of a PubMedPubDate, cut after `PubStatus="`: many records share theirs."""
+    match = _HISTORY_DATE.match(content)
+    if match is None:
+        return None
+    status, year, month, number, hour, minute = (part.decode() if part else "" for part in match.groups())
+    day = calendar_date(year, month, number)
+    # Midnight is what NLM writes where only the day is known.
+    time = f"{int(hour):02d}:{int(minute or 0):02d}" if int(hour or 0) or int(minute or 0) else None
+    return HistoryDate(status, day, time) if day is not None else None
 
 
 # Text

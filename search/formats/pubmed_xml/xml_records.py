@@ -18,7 +18,7 @@ from search.formats.identifiers import check_readable, normalise_pmcid, parse_pm
 from search.formats.pubmed_xml.book import read_books
 from search.formats.pubmed_xml.journal_article import read_articles
 from search.formats.pubmed_xml.markup import framed, new_parser
-from search.formats.pubmed_xml.parts import Fields, Level, below, names
+from search.formats.pubmed_xml.parts import Fields, Level, below, marks, names
 from search.formats.pubmed_xml.splitter import RawRecord, until_problem
 from search.formats.pubmed_xml.table import ElementTable, NotPlainError
 from search.normalize import normalise_doi
@@ -151,7 +151,8 @@ def _read_table(kinds: Sequence[bytes], parts: Sequence[bytes]) -> list[dict[str
 
 def _read_deletions(table: ElementTable, records: Level, fields: Fields) -> None:
     level = below(table, records, "PMID")
-    fields.extend("deleted", level, [(text,) for text in names(table, level.rows)])
+    versions = marks(table, level.rows, "Version")
+    fields.extend("deleted", level, [(entry,) for entry in zip(names(table, level.rows), versions, strict=True)])
 
 
 def _finished(record: RawRecord, entry: dict[str, Any] | Rejection, name: str) -> Sequence[Record]:
@@ -159,7 +160,7 @@ def _finished(record: RawRecord, entry: dict[str, Any] | Rejection, name: str) -
     if isinstance(entry, Rejection):
         return (entry,)
     if record.kind in _DELETIONS:
-        return [_deletion(record, text, name) for text in entry.get("deleted", ())]
+        return [_deletion(record, text, version, name) for text, version in entry.get("deleted", ())]
     pmid = None
     try:
         pmid = parse_pmid(entry.pop("pmid", None))
@@ -168,18 +169,19 @@ def _finished(record: RawRecord, entry: dict[str, Any] | Rejection, name: str) -
         return (Rejection(f"{name} line {record.line}", str(error), pmid),)
 
 
-def _deletion(record: RawRecord, text: str, name: str) -> Record:
+def _deletion(record: RawRecord, text: str, version: str | None, name: str) -> Record:
     try:
-        return Deletion(parse_pmid(text))
+        return Deletion(parse_pmid(text), _version(version))
     except InvalidRecordError as error:
         return Rejection(f"{name} line {record.line}", f"in a list of deleted records: {error}")
 
 
 def _article(pmid: int, fields: dict[str, Any]) -> Article:
     """Return the Article that the fields make, after putting together what stands in several places of a record."""
-    version = fields.pop("version", "")
-    if version != "1" and version.isascii() and version.isdigit():
-        fields["version"] = int(version[:9])
+    fields["version"] = _version(fields.pop("version", None)) or 1
+    if "created" not in fields:
+        # Since 2018 the day on which a record was created stands in its history only.
+        fields["created"] = next((entry.day for entry in fields.get("history", ()) if entry.status == "entrez"), None)
     if fields.pop("authors_incomplete", False):
         fields["authors_complete"] = False
     affiliation = fields.pop("first_affiliation", None)
@@ -192,14 +194,22 @@ def _article(pmid: int, fields: dict[str, Any]) -> Article:
     if "vernacular_title" in fields:
         # Where NLM has no title in English there is at least the one the article has.
         fields.setdefault("title", fields["vernacular_title"])
-    fields["journal"] = Journal(title, iso_abbreviation, abbreviation, issn, issn_linking, nlm_id, country)
+    issn_type = fields.pop("issn_type", None)
+    fields["journal"] = Journal(title, iso_abbreviation, abbreviation, issn, issn_linking, nlm_id, country, issn_type)
     book_title = fields.pop("book_title", "")
     publisher = fields.pop("publisher", (None, None))
     if book_title:
         fields["book"] = Book(book_title, *publisher, **{name: fields.pop(name) for name in _BOOK if name in fields})
-    if "ids" in fields:
-        _sort_ids(fields.pop("ids"), fields)
+    locations = fields.pop("locations", ())
+    for kind, value in locations:
+        if kind == "pii":
+            fields.setdefault("article_number", value)
+    _sort_ids((*locations, *fields.pop("ids", ())), fields)
     return Article(pmid=pmid, **fields)
+
+
+def _version(text: str | None) -> int | None:
+    return int(text[:9]) if text and text.isascii() and text.isdigit() else None
 
 
 _NO_JOURNAL = (None,) * 3

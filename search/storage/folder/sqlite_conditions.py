@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from search.storage.conditions import Condition
+from search.storage.conditions import DATES, EARLY_DATES, Condition
 
 __all__ = ["CandidateConditions", "SqliteConditions"]
 
@@ -20,9 +20,12 @@ class SqliteConditions:
     free_full_text = Condition("a.free_full_text")
     retracted = Condition("a.retracted")
 
-    def dates(self, first: int, last: int) -> Condition:
-        """Articles that can have appeared between two days (yyyymmdd), inclusive."""
-        return Condition("a.date_first > 0 AND a.date_first <= ? AND a.date_last >= ?", (last, first))
+    def dates(self, first: int, last: int, *, late: bool) -> Condition:
+        """Articles whose issue or electronic version can have appeared between two days (yyyymmdd), inclusive.
+
+        An electronic date after the issue's counts only with `late`.
+        """
+        return Condition(DATES.format("?") if late else EARLY_DATES.format("?"), (last, first, last, first))
 
     def added_since(self, day: int) -> Condition:
         """Articles that were added on a day (yyyymmdd) or later."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from search.storage.conditions import NONE, Condition
+from search.storage.conditions import DATES, EARLY_DATES, NONE, Condition
 
 __all__ = ["PgConditions", "clean"]
 
@@ -23,9 +23,12 @@ class PgConditions:
     def __init__(self, rows: Callable[[str, Sequence[object]], Iterable[Any]]) -> None:
         self._rows = rows
 
-    def dates(self, first: int, last: int) -> Condition:
-        """Articles that can have appeared between two days (yyyymmdd), inclusive."""
-        return Condition("a.date_first > 0 AND a.date_first <= %s AND a.date_last >= %s", (last, first))
+    def dates(self, first: int, last: int, *, late: bool) -> Condition:
+        """Articles whose issue or electronic version can have appeared between two days (yyyymmdd), inclusive.
+
+        An electronic date after the issue's counts only with `late`.
+        """
+        return Condition(DATES.format("%s") if late else EARLY_DATES.format("%s"), (last, first, last, first))
 
     def added_since(self, day: int) -> Condition:
         """Articles that were added on a day (yyyymmdd) or later."""
