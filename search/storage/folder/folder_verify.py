@@ -44,6 +44,8 @@ def verify(folder: Path) -> Iterator[str]:
             yield from _saved(folder)
     except SearchError as error:
         yield str(error)
+    except OSError as error:
+        yield f"{error.filename}: {error.strerror}; what comes after it was not checked"
     finally:
         store.close()
 

@@ -13,7 +13,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from search.errors import IndexCorruptError
-from search.storage.folder.sqlite_connection import refusals
+from search.storage.folder.sqlite_connection import open_read_only, refusals
 from search.storage.folder.sqlite_reader import StoreReader, term_list, vector_checksum
 from search.storage.manifest import Manifest
 from search.storage.rows import ArticleRow, Term, Vectors
@@ -46,12 +46,18 @@ class StoreWriter(StoreReader, WritableStore):
     def close(self) -> None:
         """Close the database, with all that was committed in articles.db itself where no reader is in the middle of it.
 
-        A damaged byte in the write-ahead log would undo commits unseen; there is none in a log that is empty.
+        A damaged byte in the write-ahead log would undo commits unseen; there is none in a log that is empty. The log
+        and its index stay as empty files, which who closes last as a reader does not remove: a user who may only read
+        could not make them.
         """
+        last = None
         with suppress(sqlite3.Error):
             self.connection.execute("PRAGMA busy_timeout = 0")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            last = open_read_only(self.path)
         super().close()
+        if last is not None:
+            last.close()
 
     def create(self, manifest: Manifest) -> None:
         """Make the tables for an index, all or nothing."""
