@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from search.characters import visible
 from search.errors import InvalidRecordError
 
 __all__ = [
@@ -410,8 +411,11 @@ class Deletion(_Part, frozen=True):
 
 
 def embedding_text(article: Article) -> str:
-    """Return the text of an article that is embedded: title and abstract joined by a space (rule `TEXT_RULE`)."""
-    return f"{article.title} {article.abstract_text}".strip()
+    """Return the text of an article that is embedded: title and abstract joined by a space (rule `TEXT_RULE`).
+
+    Invisible characters are left out, and letters with accents are composed.
+    """
+    return visible(f"{article.title} {article.abstract_text}".strip())
 
 
 def text_hash(text: str) -> bytes:

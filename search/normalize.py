@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import unicodedata
 from datetime import date
 
 from search.article import Article, PartialDate
+from search.characters import without_accents
 from search.errors import QueryError
 
 __all__ = [
@@ -65,8 +65,8 @@ def yyyymmdd(day: date | None) -> int:
 
 
 def name_key(name: str) -> str:
-    """Return what names of subjects, publication types and languages are compared by: no case, single spaces."""
-    return " ".join(_without_nul(name).casefold().split())
+    """Return what names of subjects, publication types and languages are compared by: no case, no accents."""
+    return " ".join(without_accents(_without_nul(name)).casefold().split())
 
 
 _GREEK = """
@@ -78,7 +78,7 @@ _LETTERS = str.maketrans(
     {
         **dict(zip(_GREEK[::2], _GREEK[1::2], strict=True)),
         "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "ß": "ss",
-        "\u00ad": "", "\u200c": "", "\u200d": "", "™": " ", "®": " ", "©": " ",
+        "™": " ", "®": " ", "©": " ",
     }
 )  # fmt: skip
 _WORD = re.compile(r"[^\W_]+")
@@ -94,8 +94,7 @@ def folded_words(text: str) -> list[str]:
     """
     if text.isascii():
         return _cut(_WORD.findall(text.lower()))
-    plain = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS)).casefold()
-    plain = "".join(character for character in plain if not unicodedata.combining(character)).translate(_LETTERS)
+    plain = without_accents(text.lower().translate(_LETTERS)).casefold().translate(_LETTERS)
     return _cut(_WORD.findall(plain))
 
 
@@ -106,7 +105,7 @@ def _cut(words: list[str]) -> list[str]:
 
 def journal_key(name: str) -> str:
     """Return what journals are compared by: `The N. Engl. J. Med.` and `n engl j med` are the same."""
-    key = " ".join(_without_nul(name).casefold().replace(".", " ").split())
+    key = " ".join(without_accents(_without_nul(name)).casefold().replace(".", " ").split())
     return key.removeprefix("the ") or key
 
 

@@ -6,6 +6,7 @@ should say. Formulas are written out here once more, for the few kinds that the 
 
 import gzip
 import re
+import unicodedata
 import xml.etree.ElementTree as ET
 from datetime import date
 
@@ -29,19 +30,32 @@ def all_text(element):
     """Return all characters in an element, in their order, with formulas as a line of text."""
     if element is None:
         return ""
-    parts = [element.text or ""]
-    for child in element:
-        parts.append(formula(child) if child.tag == MATH + "math" else raw_text(child))
-        parts.append(child.tail or "")
-    return even("".join(parts))
+    return even(raw_text(element))
 
 
 def raw_text(element):
-    return (element.text or "") + "".join(raw_text(child) + (child.tail or "") for child in element)
+    parts = [element.text or ""]
+    for child in element:
+        text = formula(child) if child.tag == MATH + "math" else raw_text(child)
+        if child.tag == "sup" and not len(child):
+            text = raised(parts[-1], text.strip(), child.tail or "") or text
+        parts += [text, child.tail or ""]
+    return "".join(parts)
+
+
+def raised(before, text, after):
+    """Return a number after a digit as an exponent, numbers that mark citations after a space; None for all else."""
+    number, several = re.fullmatch(r"[+\-\u2212\u2013]?\d+([.\-\u2013]\d+)?|n", text), re.split(r"[,\-\u2013]", text)
+    if before[-1:].isdigit() and number:
+        return "^" + text + " " * after[:1].isdigit()
+    if not all(part.strip().isdigit() for part in several):
+        return None
+    marks = len(several) > 1 and re.search(r"[\w.,:)\]]$", before, re.ASCII)
+    return " " + text if marks or re.search(r"([a-z]{4}|[.,:])$", before) else None
 
 
 def even(text):
-    return re.sub(r"\s+", " ", text).strip()
+    return unicodedata.normalize("NFC", re.sub(r"\s+", " ", text).strip())
 
 
 def formula(element):

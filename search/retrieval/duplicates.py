@@ -117,7 +117,7 @@ def _keys(article: Article) -> Iterator[tuple[str, str]]:
 def _may_fold(one: Article, other: Article) -> bool:
     if _is_notice(one) != _is_notice(other) or one.is_retracted != other.is_retracted or _linked(one, other):
         return False
-    if _elsewhere_in_journal(one, other):
+    if journal_keys(one) & journal_keys(other) and _apart(one, other):
         return False
     first, second = _first_author(one), _first_author(other)
     return not first or not second or first == second
@@ -136,10 +136,13 @@ def _linked(one: Article, other: Article) -> bool:
     )
 
 
-def _elsewhere_in_journal(one: Article, other: Article) -> bool:
-    """Whether the two begin on different pages of one journal, as the instalments of a column do."""
-    first, second = (re.search(r"\w+", article.pages or "") for article in (one, other))
-    return bool(first and second and first[0] != second[0] and journal_keys(one) & journal_keys(other))
+def _apart(one: Article, other: Article) -> bool:
+    """Whether two of one journal have different DOIs or begin on different pages, as the instalments of a column do."""
+    first, second = ((normalise_doi(article.doi) or "").casefold() for article in (one, other))
+    if first and second:
+        return first != second
+    start, other_start = (re.search(r"\w+", article.location) for article in (one, other))
+    return bool(start and other_start and start[0] != other_start[0])
 
 
 def _first_author(article: Article) -> str:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from search.article import Article
+from search.characters import visible
 
 __all__ = [
     "FIELDS",
@@ -59,13 +60,13 @@ MOST_WORDS = 512
 def lexical_text(article: Article) -> str:
     """Return the text of an article that words are looked up in: title, abstract and keywords."""
     parts = [article.title, article.abstract_text, *(keyword.text for keyword in article.keywords)]
-    return " ".join(part for part in parts if part)
+    return visible(" ".join(part for part in parts if part))
 
 
 def field_texts(article: Article) -> dict[str, str]:
     """Return the text of each field of an article."""
     headings = " ".join(heading.descriptor for heading in article.mesh_headings)
-    return {"text": lexical_text(article), "title": article.title, "mesh": headings}
+    return {"text": lexical_text(article), "title": visible(article.title), "mesh": visible(headings)}
 
 
 def field_words(article: Article) -> dict[str, Counter[str]]:
@@ -92,7 +93,7 @@ def analyzer() -> Any:
 
 def words(text: str) -> list[str]:
     """Return the words of a text as they are indexed: in lower case, without accents, stop words and endings."""
-    indexed: list[str] = analyzer().analyze(text)
+    indexed: list[str] = analyzer().analyze(visible(text))
     return indexed
 
 

@@ -37,7 +37,16 @@ MML = f'xmlns:mml="{URI}"'
 @pytest.mark.parametrize(
     ("title", "text"),
     [
-        ("CO<sub>2</sub> at 10<sup>-3</sup> <i>in <b>vivo</b></i>.", "CO2 at 10-3 in vivo."),
+        ("CO<sub>2</sub> at 10<sup>-3</sup> <i>in <b>vivo</b></i>.", "CO2 at 10^-3 in vivo."),
+        ("10<sup>6</sup>, 2<sup>10</sup> wells, 10<sup>6\u20138</sup>/L", "10^6, 2^10 wells, 10^6\u20138/L"),
+        ("10<sup> \u22128 </sup>; 1.5\u00d710<sup>9</sup>/L; 2<sup>n</sup>", "10^\u22128; 1.5\u00d710^9/L; 2^n"),
+        ("3<sup>2</sup>5 is odd", "3^2 5 is odd"),
+        ("m<sup>2</sup>, Ca<sup>2+</sup>, SO<sub>4</sub><sup>2-</sup>", "m2, Ca2+, SO42-"),
+        ("1<sup>st</sup>, 37<sup>o</sup>C, <sup>18</sup>F-FDG, &alpha;<sup>2</sup>", "1st, 37oC, 18F-FDG, \u03b12"),
+        ("shown before<sup>1,2</sup>, and shape<sup>7-9</sup>.", "shown before 1,2, and shape 7-9."),
+        ("feathers<sup>1</sup> in trials.<sup>3</sup> More", "feathers 1 in trials. 3 More"),
+        ("DNA<sup>1, 3\u20135</sup> in 2010<sup>1,2</sup>", "DNA 1, 3\u20135 in 2010 1,2"),
+        ("Sjo\u0308gren, 5 \u212bngstrom", "Sj\u00f6gren, 5 \u00c5ngstrom"),
         ("A &amp; B &lt; C &#945; &#x3b2; &quot;d&quot; &apos;e&apos;", "A & B < C α β \"d\" 'e'"),
         ("  two\n\t lines\u00a0and\u2009thin  spaces ", "two lines and thin spaces"),
         ("<![CDATA[a < b & c]]> d", "a < b & c d"),

@@ -133,8 +133,10 @@ FIELDS = {
 KNOWN_DIFFERENCES = {
     # No title but a vernacular one, which is then ours.
     "title": {23203860, 23203861, 23203892, 23203893, 23203894, 23203895, 23203896},
-    # Theirs loses formulas, and markup within markup.
-    "abstract": {29736257, 29963580, 30108519, 30712376},
+    # Theirs loses formulas, markup within markup, and that a number is raised.
+    "abstract": {27687974, 29736257, 29963580, 30108519, 30712376, 31479902},
+    # Theirs leaves letters and accents apart.
+    "journal": {26524568, 26643801, 26702402},
     # Theirs loses what follows a formula; keeps a space before the separator.
     "keywords": {30712376, 31388320, 31388321, 31388322, 31388324, 31388327, 31388329, 31418850},
     # Theirs gives wrong spellings beside the right ones (ValidYN="N"), and loses the affiliation of 2014 and before.

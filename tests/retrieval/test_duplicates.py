@@ -68,6 +68,15 @@ ERRATUM = {"publication_types": (PublicationType("Published Erratum"),)}
         ({}, {"publication_types": (PublicationType("Retracted Publication"),)}),
         ({"authors": (Author("Smith"),)}, {"authors": (Author("Jones"),)}),
         ({"journal": Journal("Lancet"), "pages": "12-9"}, {"journal": Journal("The Lancet"), "pages": "45-8"}),
+        (
+            {"journal": Journal("Lancet"), "article_number": "e101"},
+            {"journal": Journal("Lancet"), "article_number": "e102"},
+        ),
+        ({"journal": Journal("Lancet"), "doi": "10.1/a"}, {"journal": Journal("Lancet"), "doi": "10.1/b"}),
+        (
+            {"journal": Journal("Lancet"), "doi": "10.1/a", "pages": "1"},
+            {"journal": Journal("Lancet"), "doi": "10.1/b", "pages": "1"},
+        ),
     ],
 )
 def test_what_is_not_the_same_article_stays_apart(first, second):

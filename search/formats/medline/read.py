@@ -29,6 +29,7 @@ from search.article import (
     Substance,
     SupplementaryConcept,
 )
+from search.characters import composed
 from search.errors import InvalidRecordError
 from search.formats.base import Rejection
 from search.formats.dates import calendar_date, free_date, month_number, partial_date
@@ -169,7 +170,7 @@ def read_record(record: RawRecord, where: str) -> Article | Rejection:
 def _text(tag: str, parts: list[bytes]) -> str:
     """Return a value as one line, every run of whitespace as one space."""
     try:
-        return " ".join(b" ".join(parts).decode().split())
+        return " ".join(composed(b" ".join(parts).decode()).split())
     except UnicodeDecodeError as error:
         raise InvalidRecordError(f"the field {tag} is not valid UTF-8; save the file in UTF-8") from error
 

@@ -7,11 +7,17 @@ from typing import Any
 
 from lxml import etree
 
+from search.characters import composed
 from search.formats.pubmed_xml.mathml import math_text
 from search.formats.pubmed_xml.table import ElementTable, NotPlainError, Rows, with_characters
 
 __all__ = ["contents_as_names", "contents_as_texts", "framed", "new_parser", "text_of", "tidy"]
 
+_RAISED = re.compile(rb"<sup>\s*([^<]{1,40}?)\s*</sup>")
+_EXPONENT = re.compile(rb"(?:[+-]|\xe2\x88\x92|\xe2\x80\x93)?\d+(?:(?:\.|-|\xe2\x80\x93)\d+)?|n")
+_NUMBERS = re.compile(rb"\d+((?:\s*(?:,|-|\xe2\x80\x93)\s*\d+)*)")
+_BEFORE_MARK = re.compile(rb"[a-z]{4}$|[.,:]$")
+_BEFORE_MARKS = re.compile(rb"[\w.,:)\]]$")
 #: Markup that leaves no mark in plain text.
 _INLINE_TAG = re.compile(rb"</?(?:i|b|u|sub|sup)>")
 _FRAME = (
@@ -39,12 +45,12 @@ def framed(content: bytes) -> bytes:
 
 
 def tidy(text: str) -> str:
-    """Return the text with every run of whitespace, no-break and thin spaces included, as one space, and none around.
+    """Return the text, composed, with every run of whitespace, no-break and thin spaces too, as one space, none around.
 
     Most texts have nothing to make even, and looking for it is cheaper than taking the text apart. XML allows three
     control characters in ASCII; in other texts, whitespace but the plain space is what is not printable.
     """
-    text = text.strip()
+    text = composed(text.strip())
     if "  " not in text:
         if text.isascii():
             if "\n" not in text and "\t" not in text and "\r" not in text:
@@ -76,6 +82,7 @@ def contents_as_names(table: ElementTable, rows: Rows) -> list[str]:
     if table.have_children(rows) is not None:
         return contents_as_texts(table, rows)
     text = with_characters(b"\0".join(table.contents(rows)).decode())
+    text = composed(text)
     if not text.isascii() or any(space in text for space in ("  ", "\n", "\t", "\r", " \0", "\0 ")):
         text = " ".join(text.split()).replace(" \0", "\0").replace("\0 ", "\0")
     names = text.strip().split("\0")
@@ -90,6 +97,7 @@ def _plain_text(content: bytes) -> str:
 
 def _mixed_text(content: bytes) -> str:
     """Return the text of content with elements in it, formulas as readable text."""
+    content = _RAISED.sub(_raised, content)
     bare = _INLINE_TAG.sub(b"", content)
     if b"<" not in bare:
         return _plain_text(bare)
@@ -98,6 +106,20 @@ def _mixed_text(content: bytes) -> str:
     except etree.XMLSyntaxError as error:
         raise NotPlainError(str(error)) from error
     return text_of(element)
+
+
+def _raised(match: re.Match[bytes]) -> bytes:
+    """Return a raised number as text: after a digit as `^6`, as formulas have it; a mark of a citation after a space.
+
+    Numbers mark citations after a word, or where there are several. All else loses its markup only.
+    """
+    number, before = match[1], match.string[max(match.start() - 4, 0) : match.start()]
+    if before[-1:].isdigit() and _EXPONENT.fullmatch(number):
+        return b"^" + number + b" " * match.string[match.end() : match.end() + 1].isdigit()
+    numbers = _NUMBERS.fullmatch(number)
+    if numbers and (_BEFORE_MARK.search(before) or (numbers[1] and _BEFORE_MARKS.search(before))):
+        return b" " + number
+    return match[0]
 
 
 def text_of(element: Any) -> str:

@@ -1,0 +1,31 @@
+"""Characters that nobody sees, and the one form of those that have several."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["composed", "visible", "without_accents"]
+
+# Soft hyphens, zero-width spaces and joiners, marks of direction, invisible operators, variation selectors, tags.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+)
+
+
+def composed(text: str) -> str:
+    """Return the text in Unicode's composed form (NFC), in which a letter and its accent are one character."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def visible(text: str) -> str:
+    """Return the text in composed form without invisible characters, as it is searched."""
+    return text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+
+
+def without_accents(text: str) -> str:
+    """Return the text without accents and invisible characters: `Sjögren` is `Sjogren`."""
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text))
+    return "".join(character for character in plain if not unicodedata.combining(character))
