@@ -116,6 +116,11 @@ def pearson(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
 
 def spearman(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Return Spearman's rank correlation; equal values share the mean of their ranks."""
-    from scipy.stats import rankdata
+    return pearson(_ranks(first), _ranks(second))
 
-    return pearson(rankdata(first), rankdata(second))
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the rank of each value from 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks

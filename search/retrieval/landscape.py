@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from search.normalize import name_key
 from search.retrieval.hit import Hit
+from search.retrieval.tsne import embed, squared_distances
 from search.storage.rows import Vectors
 
 __all__ = ["Landscape", "Point", "Topic", "landscape_of"]
@@ -93,7 +94,7 @@ def landscape_of(hits: Sequence[Hit], vectors: Vectors) -> Landscape:
     if not hits:
         return Landscape(points=[], topics=[])
     plane = _plane(vectors)
-    topics = _topics(plane)
+    topics = _topics(vectors)
     terms = _terms([_words(hit) for hit in hits], topics)
     points = [
         Point(
@@ -127,32 +128,45 @@ def _plane(vectors: Vectors) -> npt.NDArray[np.float64]:
     principal = np.zeros((count, 2))
     principal[:, : min(2, len(sizes))] = (left * sizes)[:, :2]
     if count > _FEW and sizes[0] > 1e-9:
-        from sklearn.manifold import TSNE
         from threadpoolctl import threadpool_limits
 
         start = principal / principal[:, 0].std() * 1e-4
-        tsne = TSNE(perplexity=min(30.0, (count - 1) / 3), init=start, random_state=0, max_iter=500)
         # So small a task is done sooner by one thread than by several that wait for each other.
         with threadpool_limits(1):
-            principal = tsne.fit_transform(centred)
+            principal = embed(centred, start.astype(np.float32), min(30.0, (count - 1) / 3))
     low, high = principal.min(axis=0), principal.max(axis=0)
     span = np.where(high - low > 1e-12, high - low, 1.0)
     placed: npt.NDArray[np.float64] = np.where(high - low > 1e-12, (principal - low) / span, 0.5)
     return placed
 
 
-def _topics(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return the topic of each point, 0 for the largest: groups that lie together (Ward's method)."""
-    count = len(plane)
+def _topics(vectors: Vectors) -> npt.NDArray[np.int64]:
+    """Return the topic of each point, 0 for the largest: groups of like meaning (Ward's method)."""
+    count = len(vectors)
     wanted = min(_MOST_TOPICS, max(1, round(math.sqrt(count / 6))))
     if count <= _FEW or wanted == 1:
         return np.zeros(count, np.int64)
-    from scipy.cluster.hierarchy import fcluster, linkage
-
-    groups = fcluster(linkage(plane, "ward"), wanted, "maxclust") - 1
+    _, groups = np.unique(_ward(squared_distances(vectors), wanted), return_inverse=True)
     by_size = np.argsort(-np.bincount(groups), kind="stable")
     place: npt.NDArray[np.int64] = np.argsort(by_size)[groups].astype(np.int64)
     return place
+
+
+def _ward(squared: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp]:
+    """Return for each point one that stands for its group: `count` groups, merged so that they stay narrow."""
+    distances = squared.astype(np.float64)
+    np.fill_diagonal(distances, np.inf)
+    group, sizes = np.arange(len(distances)), np.ones(len(distances))
+    for _ in range(len(distances) - count):
+        kept, gone = divmod(int(distances.argmin()), len(distances))
+        # The formula of Lance and Williams for Ward's method.
+        first, second = sizes + sizes[kept], sizes + sizes[gone]
+        merged = first * distances[kept] + second * distances[gone] - sizes * distances[kept, gone]
+        distances[kept] = distances[:, kept] = merged / (first + sizes[gone])
+        distances[gone] = distances[:, gone] = distances[kept, kept] = np.inf
+        sizes[kept] += sizes[gone]
+        group[group == gone] = kept
+    return group
 
 
 def _words(hit: Hit) -> dict[str, str]:

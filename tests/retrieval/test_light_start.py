@@ -1,0 +1,61 @@
+"""The base installation is light: what it does imports none of the heavy packages of the extras."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "sentence_transformers", "txtai", "scipy", "sklearn", "pandas", "nncf", "openvino_telemetry")
+
+PROGRAM = """
+import atexit, contextlib, io, json, sys
+
+@atexit.register
+def report():
+    heavy = [name for name in {heavy!r} if sys.modules.get(name) is not None]
+    print(json.dumps(heavy), file=sys.stderr)
+
+{body}
+"""
+COMMAND = """
+from search.cli.main import cli
+with contextlib.redirect_stdout(io.StringIO()):
+    cli({arguments!r}, standalone_mode=False)
+"""
+SERVE = """
+from search.config import Config
+from search.web.app import make_app
+from search.web.service import Service
+with contextlib.closing(Service({index!r}, Config(mode="hybrid"))) as service:
+    make_app(service)
+    hits = service.index.search("aspirin", evidence=1)
+    service.index.landscape((hits * 3)[:30])
+"""
+
+
+def imported(body: str, folder: Path) -> list[str]:
+    program = PROGRAM.format(body=body, heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    heavy: list[str] = json.loads(done.stderr.splitlines()[-1])
+    return heavy
+
+
+@pytest.mark.parametrize("mode", ["semantic", "hybrid"])
+def test_a_query_imports_nothing_heavy(demo, tmp_path, mode):
+    arguments = ["query", "does aspirin prevent cancer?", "--index", str(demo), "--mode", mode, "--evidence", "1"]
+    assert imported(COMMAND.format(arguments=arguments), tmp_path) == []
+
+
+def test_adding_and_exporting_import_nothing_heavy(tmp_path):
+    sample = Path(__file__).parents[2] / "search" / "sample"
+    add = ["add", str(next(sample.glob("*.xml"))), "--index", str(tmp_path / "new")]
+    export = ["export", "aspirin", "--format", "ris", "--index", str(tmp_path / "new")]
+    body = COMMAND.format(arguments=add) + COMMAND.format(arguments=export)
+    assert imported(body, tmp_path) == []
+
+
+def test_serving_imports_nothing_heavy(demo, tmp_path):
+    assert imported(SERVE.format(index=str(demo)), tmp_path) == []
