@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from importlib.metadata import PackageNotFoundError, requires
 
-__all__ = ["install_command"]
+from search.errors import ConfigError
+
+__all__ = ["install_command", "require"]
 
 _DISTRIBUTION = "pubmed-semantic-search"
 
@@ -22,3 +25,10 @@ def install_command(extra: str) -> str:
     split = [requirement.partition(";")[::2] for requirement in requirements]
     packages = [package.strip() for package, marker in split if f'extra == "{extra}"' in marker.replace("'", '"')]
     return " ".join(["pip install", *(f"'{package}'" for package in packages)])
+
+
+def require(extra: str, purpose: str, *modules: str) -> None:
+    """Raise ConfigError, with the command that installs them, unless the modules that an extra brings are there."""
+    absent = [module for module in modules if importlib.util.find_spec(module) is None]
+    if absent:
+        raise ConfigError(f"{purpose} needs the extra `{extra}` ({', '.join(absent)}): {install_command(extra)}")

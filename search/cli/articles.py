@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import common, open_index, settings
+from search.cli.options import common, model_named, open_index, settings
 
 if TYPE_CHECKING:
     from search.api import Index
@@ -24,7 +24,7 @@ _REJECTIONS_SHOWN = 20
 @common
 @click.option("--pubmed", "query", help="Add what PubMed finds for this query, in PubMed's own query language.")
 @click.option("--limit", type=click.IntRange(min=1), help="With --pubmed: no more than so many records.")
-@click.option("--model", help="The model of a new index [default: the config's `model`].")
+@click.option("--model", help="The model of a new index, a name or a mapping as in config.yml.")
 @click.option("--strict", is_flag=True, help="Stop at the first record or file that cannot be used.")
 @click.option("--again", is_flag=True, help="Read files that were read to their end before once more.")
 @click.option("--restore", is_flag=True, help="Bring back articles that were deleted.")
@@ -96,9 +96,12 @@ def open_or_create(config_file: Path | None, folder: str | None, model: str | No
 
     config, address = settings(config_file, folder)
     if Index.exists(address, config=config):
-        return Index.open(address, model=model, config=config)
+        return Index.open(address, model=model_named(model), config=config)
     click.echo(f"making a new index in {name_of(address)}", err=True)
-    return Index.create(address, model=model, config=config)
+    index = Index.create(address, model=model_named(model), config=config)
+    for note in index.manifest.model_notes:
+        click.echo(f"note: {note}", err=True)
+    return index
 
 
 def print_report(report: IngestReport) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from search.cli.options import common, open_index, settings
+
+if TYPE_CHECKING:
+    from search.api import Status
+
+#: From here on, a length in tokens means that there is no limit.
+_NO_LIMIT = 1_000_000
 
 __all__ = ["merge", "repair", "status", "verify"]
 
@@ -35,9 +42,27 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
         f"disk      {sum(found.bytes.values()) / 1e6:,.1f} MB",
         f"files     {found.files:,} read" + "".join(f"\n          not to its end: {n}" for n in found.incomplete_files),
     ]
+    lines[3:3] = _model_lines(found)
     if found.nlm is not None:
         lines.append(f"PubMed    {found.nlm.part}, up to {found.nlm.last}, applied {found.nlm.last_applied}")
     click.echo(plain("\n".join(lines)))
+
+
+def _model_lines(found: Status) -> list[str]:
+    """Return how the model is used, and what a user should know of it."""
+    used = found.model_settings
+    if used is None:
+        return []
+    lengths = used.max_length if isinstance(used.max_length, dict) else {}
+    prompts = {"query": used.prompts.query, "document": used.prompts.document}
+    facts = [
+        *([f"revision {used.revision[:12]}"] if used.revision else []),
+        *([f"pooling {used.pooling}"] if used.pooling else []),
+        *(f"{kind} {length} tokens" for kind, length in lengths.items() if length < _NO_LIMIT),
+        *(f"{kind} prompt {prompt!r}" for kind, prompt in prompts.items() if prompt),
+        *([f"first {used.dimension} dimensions"] if used.dimension else []),
+    ]
+    return [f"          {', '.join(facts)}", *(f"          note: {note}" for note in found.model_notes)]
 
 
 @click.command()

@@ -25,6 +25,7 @@ _COMMANDS = {
     "import-vectors": "search.cli.vectors:import_vectors",
     "mcp": "search.cli.serve:mcp",
     "merge": "search.cli.index:merge",
+    "models": "search.cli.models:models",
     "new": "search.cli.saved:new",
     "query": "search.cli.find:query",
     "repair": "search.cli.index:repair",

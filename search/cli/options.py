@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from search.config import Config, load_config
+from search.config import Config, ModelConfig, config_from_dict, load_config
 
 if TYPE_CHECKING:
     from search.api import Index
 
-__all__ = ["FORMATS", "common", "format_option", "open_index", "settings"]
+__all__ = ["FORMATS", "common", "format_option", "model_named", "open_index", "settings"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -35,6 +35,19 @@ def format_option(function: _Function) -> _Function:
     return click.option(
         "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print."
     )(function)
+
+
+def model_named(text: str | None) -> str | ModelConfig | None:
+    """Return the model that `--model` names: a name, or a mapping like that of config.yml, written on one line."""
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    import yaml
+
+    try:
+        mapping = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"not a mapping in YAML: {error}", param_hint="--model") from error
+    return config_from_dict({"model": mapping}, "--model").model
 
 
 def settings(config_file: Path | None, folder: str | None) -> tuple[Config, str]:

@@ -9,6 +9,7 @@ import click
 from search.cli.options import common, settings
 from search.config import Config
 from search.errors import ConfigError
+from search.extras import install_command
 
 __all__ = ["mcp", "serve", "token"]
 
@@ -47,8 +48,7 @@ def mcp(folder: str | None, config_file: Path | None, http: bool, host: str | No
     except ModuleNotFoundError as error:
         if error.name != "mcp":
             raise
-        message = "the package mcp is not installed: pip install 'pubmed-semantic-search[mcp]'"
-        raise ConfigError(message) from error
+        raise ConfigError(f"the MCP server needs the extra `mcp`: {install_command('mcp')}") from error
     if not http:
         run_stdio(index, config)
         return

@@ -60,6 +60,7 @@ def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple
 
     Parameters and their defaults are in docs/training.md.
     """
+    _require_packages()
     from search.models.presets import resolve_model
     from search.training.finetune import train_model
     from search.training.parameters import TrainingParameters
@@ -92,6 +93,7 @@ def hybrid(data: Path, folder: Path, base: str, output: Path, resume: bool, valu
 
     What the data folder holds, and the parameters, are in docs/training.md.
     """
+    _require_packages()
     from search.models.presets import resolve_model
     from search.training.hybrid import HybridParameters
     from search.training.recipe import teach_hybrid
@@ -119,10 +121,17 @@ def hybrid(data: Path, folder: Path, base: str, output: Path, resume: bool, valu
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
 def mix(trained: Path, base: str, share: float, output: Path) -> None:
     """Mix the weights of a trained model with those of its base."""
+    _require_packages()
     from search.models.presets import resolve_model
     from search.training.weights import mix_models
 
     mix_models(resolve_model(base).document, resolve_model(trained).document, output, share)
+
+
+def _require_packages() -> None:
+    from search.extras import require
+
+    require("train", "training", "torch", "sentence_transformers", "datasets", "accelerate", "scipy")
 
 
 def _converted(values: tuple[str, ...], kind: type[_Kind]) -> _Kind:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from search.errors import ConfigError, ModelError
+from search.extras import install_command
 from search.ingest.pipeline import Encodes, IngestReport, Progress, texts_and_hashes
 from search.storage.backend import Writer
 
@@ -51,9 +52,7 @@ def ray_cluster(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise ConfigError(
-            f"encoding by a cluster needs the extra `ray` ({error}): pip install 'pubmed-semantic-search[ray]'"
-        ) from error
+        raise ConfigError(f"encoding by a cluster needs the extra `ray` ({error}): {install_command('ray')}") from error
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from search.article import Article, embedding_text
 from search.errors import ExportError
+from search.extras import require
 from search.presentation.notices import notices_of
 
 __all__ = ["write_txtai"]
@@ -42,6 +43,7 @@ def write_txtai(
     """
     if output.exists():
         raise ExportError(f"{output} is there already; give a folder that is not")
+    require("txtai", "an index for txtai", "txtai")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from txtai import Embeddings

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import Literal, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from search.config import ModelConfig, PromptsConfig
 from search.errors import ModelError
 from search.models.fingerprint import model_fingerprint
 from search.models.layout import KINDS, Layout, read_layout
+from search.models.precision import remember_speed
 from search.models.presets import BUILTIN, resolve_model
 from search.models.static import StaticBackend, static_folder
 from search.models.tokens import Text, checked_texts
@@ -26,6 +28,8 @@ Kind = Literal["document", "query"]
 
 #: The precisions a model can be computed in; `auto` is the fastest on this processor that keeps cosines of .999.
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
+#: From so many documents on, a job says how fast the model is.
+_LARGE_JOB = 256
 _BACKENDS = ("auto", "openvino", "torch")
 
 
@@ -139,7 +143,11 @@ class Encoder:
         backend = self._query_backend if kind == "query" else self._document_backend
         if not checked:
             return np.empty((0, backend.dimension), np.float32)
-        return normalize(backend.embed(checked, kind))
+        start = perf_counter()
+        vectors = normalize(backend.embed(checked, kind))
+        if kind == "document" and len(checked) >= _LARGE_JOB:
+            remember_speed(self.fingerprint, round(len(checked) / (perf_counter() - start), 2))
+        return vectors
 
     @cached_property
     def _document_backend(self) -> _Backend:

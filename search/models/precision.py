@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from search.files import cache_folder, write_cached
 
-__all__ = ["Choice", "choose", "measure", "processor", "recall", "remember"]
+__all__ = ["Choice", "choose", "measure", "processor", "recall", "recall_speed", "remember", "remember_speed"]
 
 #: A vector in a faster precision must have at least this cosine to the same vector in float32.
 QUALITY_FLOOR = 0.999
@@ -52,6 +52,23 @@ def recall(model: str) -> Choice | None:
 def remember(model: str, choice: Choice) -> None:
     """Keep a choice for this processor."""
     write_cached(_memory(model), msgspec.json.encode(choice))
+
+
+def recall_speed(model: str) -> float | None:
+    """Return how many documents a second the last large job of a model did on this processor, if there was one."""
+    try:
+        return msgspec.json.decode(_speed_memory(model).read_bytes(), type=float)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def remember_speed(model: str, documents_per_second: float) -> None:
+    """Keep the rate of a large job."""
+    write_cached(_speed_memory(model), msgspec.json.encode(documents_per_second))
+
+
+def _speed_memory(model: str) -> Path:
+    return cache_folder() / "speed" / f"{model}-{processor()}.json"
 
 
 def _memory(model: str) -> Path:

@@ -133,7 +133,7 @@ def _plane(vectors: Vectors) -> npt.NDArray[np.float64]:
         start = principal / principal[:, 0].std() * 1e-4
         # So small a task is done sooner by one thread than by several that wait for each other.
         with threadpool_limits(1):
-            principal = embed(centred, start.astype(np.float32), min(30.0, (count - 1) / 3))
+            principal[:] = embed(centred, start.astype(np.float32), min(30.0, (count - 1) / 3))
     low, high = principal.min(axis=0), principal.max(axis=0)
     span = np.where(high - low > 1e-12, high - low, 1.0)
     placed: npt.NDArray[np.float64] = np.where(high - low > 1e-12, (principal - low) / span, 0.5)

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from search.config import Config, PostgresConfig
 from search.errors import ConfigError
+from search.extras import install_command
 from search.storage.bm25 import Terms
 from search.storage.conditions import Condition, Conditions
 from search.storage.manifest import Manifest
@@ -308,6 +309,5 @@ def _postgres() -> Any:
         return import_module("search.storage.postgres.postgres_index")
     except ImportError as error:
         raise ConfigError(
-            f"an index in PostgreSQL needs the extra `postgres` ({error}): "
-            "pip install 'pubmed-semantic-search[postgres]'"
+            f"an index in PostgreSQL needs the extra `postgres` ({error}): {install_command('postgres')}"
         ) from error

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "txtai", "scipy", "sklearn", "pandas", "nncf", "openvino_telemetry")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "txtai",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "nncf",
+    "openvino_telemetry",
+)
 
 PROGRAM = """
 import atexit, contextlib, io, json, sys
