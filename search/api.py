@@ -242,12 +242,16 @@ class Index:
         self._encoder = encoder
 
     @staticmethod
-    def repair(address: str | Path, *, config: Config | None = None) -> None:
-        """Rebuild what is derived from articles and vectors, without encoding again; for an index that may not open.
+    def repair(address: str | Path, *, config: Config | None = None) -> list[str]:
+        """Make again what can be made from the records, without encoding, and return what cannot, a sentence each.
+
+        For an index that may not open. A damaged vector is removed; `encode` makes it again. Raises IndexFolderError
+        if there is no index, IndexCorruptError if its records are missing; then nothing is touched.
 
         >>> Index.repair("indexes/demo")
+        []
         """
-        backend.repair(address, config)
+        return backend.repair(address, config)
 
     @staticmethod
     def verify(address: str | Path, *, config: Config | None = None) -> list[str]:
@@ -259,6 +263,14 @@ class Index:
         return list(backend.verify(address, config))
 
     # Reading ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def damaged(self) -> list[int]:
+        """The PMIDs whose records or vectors were found damaged since the index was opened, and were left out.
+
+        `verify` looks at all of them and says what to do.
+        """
+        return sorted(self._reader.damaged)
 
     def get(self, pmid: int) -> Article | None:
         """Return the article with this PMID, or None.

@@ -16,6 +16,9 @@ from search.storage.rows import prepare
 class WordEncoder:
     """Texts that share words are near each other: each word is a fixed random vector, a text their sum."""
 
+    name = "words"
+    settings = None
+    notes = ()
     dimension = 32
     fingerprint = "words"
 

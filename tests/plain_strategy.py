@@ -49,6 +49,7 @@ def texts(article, tag):
     subjects += [part.name for part in article.supplementary_concepts]
     subjects += [f"{entry.databank} {entry.number}" for entry in article.accession_numbers]
     subjects += [f"{note.citation or ''} {note.note or ''}" for note in article.corrections]
+    subjects += [whole(person) for person in article.personal_name_subjects] + list(article.space_flight_missions)
     grants = [
         part or "" for grant in article.grants for part in (grant.number, grant.acronym, grant.agency, grant.country)
     ]
@@ -70,16 +71,21 @@ def texts(article, tag):
     if tag != "all":
         return fields[tag]
     journal = article.journal
-    names = [f"{one.last_name or ''} {one.fore_name or ''} {one.initials or ''} {one.suffix or ''}" for one in people]
+    names = [*map(whole, people), *article.gene_symbols]
     rest = [
         journal.title, journal.iso_abbreviation, journal.medline_abbreviation, journal.issn, journal.issn_linking,
         journal.nlm_id, article.volume, article.issue, first_page(article), article.doi, article.pmcid,
+        article.article_number,
         *article.languages, *(entry.value for entry in article.other_ids),
         *(substance.registry_number for substance in article.substances), str(article.pmid),
         str(article.publication_date.year or ""),
     ]  # fmt: skip
     everywhere = (places, grants, fields["tt"], fields["cois"], names, [text or "" for text in rest])
     return fields["tw"] + [text for part in everywhere for text in part]
+
+
+def whole(person):
+    return f"{person.last_name or ''} {person.fore_name or ''} {person.initials or ''} {person.suffix or ''}"
 
 
 def first_page(article):
@@ -101,7 +107,7 @@ def holds(node, article, lines, below):
         return any(node.first <= day <= node.last for day in days(article, node.field, single=node.single))
     if node.field in ("ti", "ab", "tiab", "ot", "cn", "ad", "gr", "tt", "cois", "tw", "pubn", "book", "all"):
         return has_words(node, article)
-    if node.field in ("au", "1au", "lastau", "fau", "ir", "fir", "ed"):
+    if node.field in ("au", "1au", "lastau", "fau", "ir", "fir", "ed", "ps"):
         return has_person(node, article)
     return has_value(node, article, below)
 
@@ -152,6 +158,7 @@ def has_person(term, article):
         "ir": article.investigators,
         "fir": article.investigators,
         "ed": article.book.editors if article.book else (),
+        "ps": article.personal_name_subjects,
     }.get(term.field, persons)
     return any(is_person(term, person) for person in persons)
 
@@ -212,12 +219,14 @@ def has_value(term, article, below):
         "nm": [part.name for part in (*article.substances, *article.supplementary_concepts)],
         "la": article.languages,
         "ta": [journal.title, journal.iso_abbreviation, journal.medline_abbreviation, journal.issn],
+        "si": [f"{entry.databank} {entry.number}" for entry in article.accession_numbers]
+        + [part for entry in article.accession_numbers for part in (entry.databank, entry.number)],
         "is": [journal.issn, journal.issn_linking],
         "vi": [article.volume],
         "ip": [article.issue],
         "pg": [first_page(article)],
         "doi": [article.doi],
-        "aid": [article.doi, *(entry.value for entry in article.other_ids)],
+        "aid": [article.doi, article.article_number, *(entry.value for entry in article.other_ids)],
     }[term.field]
     values = [fold(value or "") for value in values]
     if term.field == "ta":
@@ -292,6 +301,8 @@ def days(article, field, *, single):
         "crdt": [number(article.created)],
         "dcom": [number(article.completed)],
         "lr": [number(article.revised)],
+        "edat": [number(step.day) for step in article.history if step.status == "pubmed"],
+        "mhda": [number(step.day) for step in article.history if step.status == "medline"],
     }.get(field)
     if found is None:
         found = [printed, electronic]

@@ -74,6 +74,27 @@ def test_the_commands_of_the_searching_page_run(built_demo, tmp_path, monkeypatc
     assert len(refused) == 1 and "2015:soon" in refused[0][1]
 
 
+def test_the_commands_of_the_strategies_page_run(built_demo, tmp_path, monkeypatch, capsys):
+    import shutil
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(built_demo, "indexes/demo")
+    page = ROOT / "docs" / "strategies.md"
+    file, table = re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL)
+    Path("hypertension.txt").write_text(file)
+    printed = []
+    for words in commands(page):
+        monkeypatch.setattr(sys, "argv", ["search", *words])
+        with pytest.raises(SystemExit) as stopped:
+            command_line.main()
+        assert not stopped.value.code
+        printed.append(capsys.readouterr().out)
+    # The counts that the page shows are those of the sample.
+    shown = re.findall(r"#(\d).* (\d+)$", table, re.MULTILINE)
+    assert shown == re.findall(r"#(\d).* (\d+) *$", printed[0], re.MULTILINE)
+    assert len(shown) == 4
+
+
 def test_every_script_and_benchmark_named_is_there():
     text = "".join(page.read_text() for page in PAGES)
     for name in re.findall(r"scripts/benchmark ([a-z_]+)", text):

@@ -49,7 +49,7 @@ def store(names: list[str], processes: int) -> float:
     read = 0
     reader = Preparer(processes=processes)
     with tempfile.TemporaryDirectory() as place:
-        writer = StoreWriter(Path(place) / "articles.db")
+        writer = StoreWriter(Path(place) / "articles.db", create=True)
         writer.create(Manifest(model="", fingerprint="", dimension=384, text_rule="", vectors="float16"))
         # The processes are there when the first of many files has been read.
         for _ in reader.read(open_source(names[0])):

@@ -45,7 +45,7 @@ def main() -> None:
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            store = StoreWriter(Path(folder) / "articles.db")
+            store = StoreWriter(Path(folder) / "articles.db", create=True)
             store.create(Manifest(model="", fingerprint="", dimension=DIMENSION, text_rule="", vectors="float16"))
             for start in range(0, COUNT, BATCH):
                 plan = store.plan(made[start : start + BATCH])

@@ -92,9 +92,16 @@ def verify(folder: str | None, config_file: Path | None) -> None:
 @click.command()
 @common
 def repair(folder: str | None, config_file: Path | None) -> None:
-    """Rebuild the search structures from the articles and their vectors, without encoding again."""
+    """Make again what can be made from the records: search indexes, terms, dates. Exit code 1 if something cannot.
+
+    Nothing is encoded; a damaged vector is removed, and `search encode` makes it again.
+    """
     from search.api import Index
+    from search.cli.output import plain
 
     config, address = settings(config_file, folder)
-    Index.repair(address, config=config)
-    click.echo("the search structures are rebuilt; `search verify` checks the rest", err=True)
+    problems = Index.repair(address, config=config)
+    for problem in problems:
+        click.echo(plain(problem))
+    click.echo(f"everything else is rebuilt; {len(problems):,} left" if problems else "no problems left", err=True)
+    sys.exit(1 if problems else 0)

@@ -45,6 +45,8 @@ def ray_cluster(address: str) -> Iterator[Any]:
     Raises ConfigError if Ray is not installed or there is no cluster at the address.
     """
     _check_reachable(address)
+    # Ray would otherwise report how it is used to its makers.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Ray would otherwise install this process's packages anew on every worker that `uv run` starts.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # Ray starts workers as the least urgent (15), so that anything else that runs on this machine all but stops them.

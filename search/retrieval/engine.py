@@ -238,10 +238,13 @@ def _condition(filters: Filters, since: int | None, pmids: list[int] | None, sql
 
 
 def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
-    """Read the articles of rankings, all at once. Raises IndexCorruptError if one is not there."""
+    """Read the articles of rankings, all at once; damaged ones are left out.
+
+    Raises IndexCorruptError if one is not there.
+    """
     pmids = {pmid for ranking in rankings for pmid in ranking.pmids}
     articles = view.store.get_many(pmids)
-    if strange := pmids - articles.keys():
+    if strange := pmids - articles.keys() - view.store.damaged:
         raise IndexCorruptError(
             f"the search indexes hold PMID {min(strange)}, which is not in the index; `search repair` rebuilds them"
         )
@@ -258,7 +261,10 @@ def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
                 asked_cosine=ranking.asked_cosines.get(pmid),
                 added_words=ranking.added_words,
             )
-            for rank, (pmid, score) in enumerate(zip(ranking.pmids, ranking.scores, strict=True), start=1)
+            for rank, (pmid, score) in enumerate(
+                ((pmid, score) for pmid, score in zip(ranking.pmids, ranking.scores, strict=True) if pmid in articles),
+                start=1,
+            )
         ]
         for ranking in rankings
     ]

@@ -92,6 +92,8 @@ def _subjects(article: Article) -> Iterator[str]:
     yield from (concept.name for concept in article.supplementary_concepts)
     yield from (f"{entry.databank} {entry.number}" for entry in article.accession_numbers)
     yield from (f"{note.citation or ''} {note.note or ''}" for note in article.corrections)
+    yield from (_name(person) for person in article.personal_name_subjects)
+    yield from article.space_flight_missions
 
 
 def _grants(article: Article) -> Iterator[str]:
@@ -100,15 +102,27 @@ def _grants(article: Article) -> Iterator[str]:
 
 
 def _names(article: Article, people: Iterable[Author]) -> Iterator[str]:
-    for person in people:
-        yield f"{person.last_name or ''} {person.fore_name or ''} {person.initials or ''} {person.suffix or ''}"
+    yield from map(_name, people)
+    yield from (*article.gene_symbols, article.article_number or "")
     journal = article.journal
     names = (journal.title, journal.iso_abbreviation, journal.medline_abbreviation, journal.issn, journal.issn_linking)
-    numbers = (journal.nlm_id, article.volume, article.issue, _first_page(article), article.doi, article.pmcid)
+    numbers = (
+        journal.nlm_id,
+        article.volume,
+        article.issue,
+        _first_page(article),
+        article.article_number,
+        article.doi,
+        article.pmcid,
+    )
     yield from (text for text in (*names, *numbers, *article.languages) if text)
     yield from (entry.value for entry in article.other_ids)
     yield from (substance.registry_number or "" for substance in article.substances)
     yield from (str(year) for year in (article.publication_date.year, article.pmid) if year)
+
+
+def _name(person: Author) -> str:
+    return f"{person.last_name or ''} {person.fore_name or ''} {person.initials or ''} {person.suffix or ''}"
 
 
 def _keys(article: Article) -> Iterator[str]:
@@ -139,6 +153,7 @@ def _people(article: Article) -> Iterator[str]:
     yield from people_keys("1au", "", persons[:1])
     yield from people_keys("lastau", "", persons[-1:])
     yield from people_keys("ir", "fir", article.investigators)
+    yield from people_keys("ps", "", article.personal_name_subjects)
     yield from people_keys("ed", "", article.book.editors if article.book else ())
     for person in (*article.authors, *article.investigators):
         if person.orcid:
@@ -170,7 +185,7 @@ def _values(article: Article) -> Iterator[str]:
     journal, book = article.journal, article.book
     yield from (f"la:{'_'.join(folded_words(language))}" for language in article.languages)
     yield from (f"ta:{'_'.join(folded_words(name))}" for name in journal_keys(article))
-    identifiers = [article.doi, *(entry.value for entry in article.other_ids)]
+    identifiers = [article.doi, article.article_number, *(entry.value for entry in article.other_ids)]
     single: dict[str, list[str | None]] = {
         "jid": [journal.nlm_id],
         "pl": [journal.country, book.place if book else None],
@@ -185,7 +200,9 @@ def _values(article: Article) -> Iterator[str]:
         yield from (f"{field}:{'_'.join(folded_words(value))}" for value in values if value)
     for entry in article.accession_numbers:
         databank, number = ("_".join(folded_words(part)) for part in (entry.databank, entry.number))
-        yield from (f"si:{databank}", f"si:{number}", f"si:{databank}/{number}")
+        yield from (f"si:{databank}", f"si:{number}")
+        if number:
+            yield f"si:{databank}/{number}"
 
 
 def _first_page(article: Article) -> str:
@@ -229,6 +246,8 @@ def _days(article: Article) -> Iterator[tuple[str, int]]:
     electronic = publication_day(article.electronic_date) if article.electronic_date else 0
     yield from (("ppdat", printed), ("epdat", electronic), ("dp", printed))
     yield ("dpx" if 0 < printed < electronic else "dp"), electronic
+    entered = {"pubmed": "edat", "medline": "mhda"}
+    yield from ((entered[step.status], yyyymmdd(step.day)) for step in article.history if step.status in entered)
     yield from (
         ("crdt", yyyymmdd(article.created)),
         ("dcom", yyyymmdd(article.completed)),

@@ -150,6 +150,11 @@ class Reader(Protocol):
         ...
 
     @property
+    def damaged(self) -> set[int]:
+        """Articles whose records or vectors were found damaged while they were read, and were left out."""
+        ...
+
+    @property
     def saved(self) -> SavedFiles:
         """The saved searches."""
         ...
@@ -195,6 +200,10 @@ class Writer(Protocol):
 
     def merge(self, *, rebuild: bool = False) -> None:
         """Bring the search indexes up to the last change; `rebuild` uses nothing of those that are there."""
+        ...
+
+    def repair(self) -> list[str]:
+        """Make again whatever can be made from the records, and return what cannot."""
         ...
 
     def close(self, *, wait: bool = True) -> None:
@@ -254,11 +263,18 @@ def verify(address: Address, config: Config | None = None) -> Iterator[str]:
     return verify_folder(Path(address))
 
 
-def repair(address: Address, config: Config | None = None) -> None:
-    """Rebuild whatever is derived, in an index that may not open."""
+def repair(address: Address, config: Config | None = None) -> list[str]:
+    """Make again whatever can be made from the records, in an index that may not open; return what cannot be mended.
+
+    Raises IndexCorruptError if the records themselves are missing; then nothing is touched.
+    """
+    if not is_postgres(address):
+        from search.storage.folder.folder_writer import restore_manifest
+
+        restore_manifest(Path(address))
     writer = open_writer(address, config)
     try:
-        writer.merge(rebuild=True)
+        return writer.repair()
     finally:
         writer.close()
 

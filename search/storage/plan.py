@@ -84,6 +84,9 @@ def make_plan(
     plan = Plan(sequence=sequence or 0)
     plan.first = {pmid: (known.added, known.added_change) for pmid, known in held.items()}
     of_part = store.part_articles(pmids) if part else set()
+    damaged = store.damaged_among(pmids & held.keys()) if restore else set[int]()
+    # Whatever comes is better than what is damaged.
+    held |= {pmid: msgspec.structs.replace(held[pmid], version=-1, record_hash=b"") for pmid in damaged}
     for record in batch:
         if isinstance(record, Deletion):
             _plan_deletion(plan, record, held, buried)
@@ -100,7 +103,7 @@ def make_plan(
     plan.restored = buried.keys() & plan.rows.keys()
     # What is encoded already is left out: a revision that did not touch the text keeps its vector.
     encoded = store.vector_hashes(plan.rows)
-    plan.to_encode = [row for pmid, row in plan.rows.items() if encoded.get(pmid) != row.text_hash]
+    plan.to_encode = [row for pmid, row in plan.rows.items() if pmid in damaged or encoded.get(pmid) != row.text_hash]
     return plan
 
 

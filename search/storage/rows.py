@@ -14,8 +14,8 @@ from search.errors import StoreError
 from search.normalize import date_spans, journal_keys, name_key, yyyymmdd
 
 __all__ = [
-    "CHECKED_COLUMNS",
     "ArticleRow",
+    "CHECKED_COLUMNS",
     "Copied",
     "Outside",
     "Pmids",
@@ -23,6 +23,7 @@ __all__ = [
     "Term",
     "TextState",
     "Vectors",
+    "is_sound",
     "pack",
     "prepare",
     "unpack",
@@ -177,9 +178,17 @@ def pack(document: bytes) -> bytes:
     return zlib.compress(document, _COMPRESSION_LEVEL)
 
 
+def is_sound(document: bytes | None, record_hash: bytes) -> bool:
+    """Whether a stored document is the one whose hash was stored with it."""
+    try:
+        return document is not None and text_hash(zlib.decompress(document).decode()) == record_hash
+    except (zlib.error, ValueError):
+        return False
+
+
 def unpack(document: bytes) -> Article:
     """Return the article of a stored document. Raises StoreError if it is damaged."""
     try:
         return from_json(zlib.decompress(document))
-    except (zlib.error, TypeError) as error:
+    except (zlib.error, TypeError, ValueError) as error:
         raise StoreError(f"a stored record is damaged ({error}); `search verify` tells which") from error

@@ -14,20 +14,42 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from search.article import Article, Deletion
+from search.errors import StoreError
 from search.files import today, utc_now
 from search.storage.conditions import Condition, Conditions
 from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
-from search.storage.rows import ArticleRow, Copied, Outside, Pmids, StoredRow, Term, TextState, Vectors, unpack
+from search.storage.rows import (
+    ArticleRow,
+    Copied,
+    Outside,
+    Pmids,
+    StoredRow,
+    Term,
+    TextState,
+    Vectors,
+    is_sound,
+    prepare,
+    unpack,
+)
 
-__all__ = ["Store", "WritableStore", "ranked"]
+__all__ = ["UNIT", "Store", "WritableStore", "ranked"]
 
 _Result = TypeVar("_Result")
+
+#: A stored unit vector may be so far from unit length: the rounding of float16.
+UNIT = 2e-3
+
+#: Articles that are written again in one transaction.
+_REMADE_AT_ONCE = 500
 
 _FILE_COLUMNS = ("name", "sha256", "complete", "started", "finished", "counts", "error")
 
 
 class Store(ABC):
     """Articles and vectors, in one state of the database."""
+
+    #: Articles whose records or vectors were found damaged while they were read, and were left out.
+    damaged: set[int]
 
     #: What stands behind a column to say that its value is in a list; `listed` makes the parameter.
     AMONG: ClassVar[str]
@@ -58,6 +80,10 @@ class Store(ABC):
     @abstractmethod
     def vector_batches(self) -> Iterator[tuple[Pmids, Vectors]]:
         """Yield all vectors, in batches."""
+
+    @abstractmethod
+    def _damaged_vectors(self, pmids: Iterable[int]) -> set[int]:
+        """Return those of the articles whose vector is damaged."""
 
     @abstractmethod
     def stored_rows(self) -> Iterator[StoredRow]:
@@ -93,14 +119,16 @@ class Store(ABC):
         return self.get_many([pmid]).get(pmid)
 
     def get_many(self, pmids: Iterable[int]) -> dict[int, Article]:
-        """Return the articles with these PMIDs, by PMID; those that are not there are left out."""
+        """Return the articles with these PMIDs, by PMID.
+
+        Those that are not there, or whose records are damaged, are left out; `damaged` notes the latter.
+        """
         rows = self._of(pmids, "SELECT pmid, document FROM documents WHERE pmid")
-        return {pmid: unpack(document) for pmid, document in rows}
+        return {article.pmid: article for article in self._unpacked(rows)}
 
     def articles(self) -> Iterator[Article]:
-        """Yield every article in order of PMID, in bounded memory."""
-        for (document,) in self.stream("SELECT document FROM documents ORDER BY pmid"):
-            yield unpack(document)
+        """Yield every article in order of PMID, in bounded memory; damaged records are left out."""
+        return self._unpacked(self.stream("SELECT pmid, document FROM documents ORDER BY pmid"))
 
     def pmids(self) -> Pmids:
         """Return the PMIDs of all articles, ascending."""
@@ -124,11 +152,11 @@ class Store(ABC):
         """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
         # Chosen before they are joined: PostgreSQL would else read the documents from their beginning.
         rows = self.rows(
-            "SELECT d.document FROM (SELECT pmid FROM articles WHERE stale AND pmid > ? ORDER BY pmid LIMIT ?) AS a "
-            "JOIN documents AS d ON d.pmid = a.pmid ORDER BY a.pmid",
+            "SELECT d.pmid, d.document FROM (SELECT pmid FROM articles WHERE stale AND pmid > ? ORDER BY pmid LIMIT ?) "
+            "AS a JOIN documents AS d ON d.pmid = a.pmid ORDER BY a.pmid",
             [after, limit],
         )
-        return [unpack(document) for (document,) in rows]
+        return list(self._unpacked(rows))
 
     def files(self) -> list[dict[str, object]]:
         """Return the ledger: the files read, in the order they were begun."""
@@ -160,6 +188,14 @@ class Store(ABC):
         """Return those of the articles that are there only because they belong to the part that is kept."""
         return {pmid for (pmid,) in self._of(pmids, "SELECT pmid FROM part_articles WHERE pmid")}
 
+    def damaged_among(self, pmids: Iterable[int]) -> set[int]:
+        """Return those of the articles whose record or vector is damaged."""
+        pmids = set(pmids)
+        hashes = {pmid: known.record_hash for pmid, known in self.held(pmids).items()}
+        documents = dict(self._of(pmids, "SELECT pmid, document FROM documents WHERE pmid"))
+        sound = {pmid for pmid, known in hashes.items() if is_sound(documents.get(pmid), known)}
+        return (pmids - sound) | self._damaged_vectors(pmids)
+
     def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
         """Return the hashes of the texts that the vectors of these articles were made from."""
         return dict(self._of(pmids, "SELECT pmid, text_hash FROM vectors WHERE pmid"))
@@ -167,6 +203,18 @@ class Store(ABC):
     def tombstones(self, pmids: Iterable[int]) -> dict[int, int]:
         """Return which of NLM's files deleted those of the articles that are deleted (0: by hand)."""
         return dict(self._of(pmids, "SELECT pmid, sequence FROM tombstones WHERE pmid"))
+
+    def _unpacked(self, rows: Iterable[Any]) -> Iterator[Article]:
+        """Yield the articles of rows of PMIDs and documents but those that are damaged, which are noted."""
+        for pmid, document in rows:
+            try:
+                article = unpack(document)
+            except StoreError:
+                article = None
+            if article is not None and article.pmid == pmid:
+                yield article
+            else:
+                self.damaged.add(pmid)
 
     def _of(self, pmids: Iterable[int], sql: str) -> Iterable[Any]:
         """Return the rows of a query that ends with the column whose value must be one of the PMIDs."""
@@ -336,6 +384,44 @@ class WritableStore(Store):
             "THEN tombstones.sequence ELSE excluded.sequence END",
             [(pmid, change, sequence) for pmid in removed],
         )
+
+    def remake_rows(self, pmids: list[int]) -> None:
+        """Write again, from their records, all that is made from these; vectors of another text become stale."""
+        for start in range(0, len(pmids), _REMADE_AT_ONCE):
+            some = pmids[start : start + _REMADE_AT_ONCE]
+
+            def work(change: int, some: list[int] = some) -> None:
+                rows = [prepare(article) for article in self.get_many(some).values()]
+                held, hashes = self.held(some), self.vector_hashes(some)
+                self._put_rows(
+                    rows,
+                    change,
+                    {pmid: (known.added, known.added_change) for pmid, known in held.items()},
+                    {pmid: known.sequence for pmid, known in held.items()},
+                    {row.pmid for row in rows if hashes.get(row.pmid) != row.text_hash},
+                )
+
+            self.transact(work)
+
+    def drop_vectors(self, pmids: list[int]) -> None:
+        """Remove vectors, so that `stale` names their articles."""
+
+        def work(_: int) -> None:
+            self._for("DELETE FROM vectors WHERE pmid", pmids)
+            self._for("UPDATE articles SET stale = true WHERE pmid", pmids)
+
+        if pmids:
+            self.transact(work)
+
+    def remove_strays(self) -> None:
+        """Remove what belongs to no article, and tombstones of articles that are there."""
+
+        def work(_: int) -> None:
+            for table in ("documents", "vectors"):
+                self.executemany(f"DELETE FROM {table} WHERE pmid NOT IN (SELECT pmid FROM articles)", [()])
+            self.executemany("DELETE FROM tombstones WHERE pmid IN (SELECT pmid FROM articles)", [()])
+
+        self.transact(work)
 
     def put_setting(self, key: str, value: str) -> None:
         """Set a setting; within `transact`."""

@@ -1,26 +1,52 @@
-"""Check what a store holds, whichever database it is in: every row against its document, every vector's length."""
+"""Check what a store holds, whichever database it is in, and mend what can be made again from the rest.
+
+The records are what nothing else holds. Everything beside them is made from them: columns, terms and vectors.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from search.article import text_hash
 from search.storage.rows import CHECKED_COLUMNS, ArticleRow, StoredRow, Term, prepare, unpack
-from search.storage.store import Store
+from search.storage.store import UNIT, Store, WritableStore
 
-__all__ = ["UNIT", "check_articles", "check_vectors"]
-
-#: A stored unit vector may be so far from unit length: the rounding of float16.
-UNIT = 2e-3
+__all__ = ["Problem", "check_articles", "check_vectors", "mend", "record_problem", "row_problem", "vector_problem"]
 
 _BATCH = 1000
 
 
-def check_articles(store: Store) -> Iterator[str]:
-    """Yield what is wrong with articles, a sentence each that says what to do.
+class Problem(NamedTuple):
+    """What is wrong, in a sentence that says what to do; of which article, and what of it must be made again."""
+
+    text: str
+    pmid: int = 0
+    part: Literal["", "record", "row", "vector"] = ""
+
+
+def record_problem(pmid: int, what: str) -> Problem:
+    """Return the problem of a record that is damaged."""
+    advice = "replace it with `search add FILE --restore`, FILE being one that has this article"
+    return Problem(f"PMID {pmid}: its record {what}; {advice}", pmid, "record")
+
+
+def row_problem(pmid: int, what: str) -> Problem:
+    """Return the problem of what was made from a record that is sound."""
+    return Problem(f"PMID {pmid}: {what}; `search repair` makes it again from the record", pmid, "row")
+
+
+def vector_problem(pmid: int, what: str) -> Problem:
+    """Return the problem of a vector."""
+    advice = "`search repair` removes it, then `search encode` makes it again"
+    return Problem(f"PMID {pmid}: its vector {what}; {advice}", pmid, "vector")
+
+
+def check_articles(store: Store) -> Iterator[Problem]:
+    """Yield what is wrong with articles.
 
     When a record was written and by which file, and the ledgers, are compared with nothing: there is nothing to
     compare them with.
@@ -32,52 +58,66 @@ def check_articles(store: Store) -> Iterator[str]:
             yield from _check_batch(store, batch)
             batch = []
     yield from _check_batch(store, batch)
-    for table, what in (
-        ("documents", "records belong to no article"),
-        ("vectors", "vectors belong to no article"),
-    ):
+    for table in ("documents", "vectors"):
         count = store.one(
             f"SELECT count(*) FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM articles AS a WHERE a.pmid = t.pmid)"
         )
         if count:
-            yield f"{count:,} {what}; restore the database from a copy"
+            yield Problem(f"{count:,} {table} belong to no article; `search repair` removes them")
     count = store.one("SELECT count(*) FROM tombstones AS t JOIN articles AS a ON a.pmid = t.pmid")
     if count:
-        yield f"{count:,} articles are there and deleted; restore the database from a copy"
+        yield Problem(f"{count:,} articles are there and deleted; `search repair` keeps the articles")
 
 
-def check_vectors(store: Store) -> Iterator[str]:
+def check_vectors(store: Store) -> Iterator[Problem]:
     """Yield which vectors are not of unit length."""
     for pmids, vectors in store.vector_batches():
         lengths = np.linalg.norm(vectors, axis=1)
         for row in np.flatnonzero(~(np.abs(lengths - 1) < UNIT)):
-            yield f"PMID {pmids[row]}: its vector has length {lengths[row]:.3f}, not 1; delete and add it again"
+            yield vector_problem(int(pmids[row]), f"has length {lengths[row]:.3f}, not 1")
 
 
-def _check_batch(store: Store, batch: list[StoredRow]) -> Iterator[str]:
+def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
+    """Make again what can be made of the rest, and return what cannot: damaged records, and the like."""
+    damaged: dict[str, set[int]] = {"row": set(), "vector": set(), "record": set()}
+    left: list[str] = []
+    for problem in problems:
+        if problem.part:
+            damaged[problem.part].add(problem.pmid)
+        if problem.part == "record" or not (problem.part or "`search repair`" in problem.text):
+            left.append(problem.text)
+    records = damaged["record"]
+    store.remake_rows(sorted(damaged["row"] - records))
+    # Of a record that is damaged nobody knows what its vector should be of.
+    store.drop_vectors(sorted(damaged["vector"] - records))
+    store.remove_strays()
+    return left
+
+
+def _check_batch(store: Store, batch: list[StoredRow]) -> Iterator[Problem]:
     names = store.terms({number for row in batch for number, _ in row.terms})
     for row in batch:
         if row.document is None:
-            yield f"PMID {row.pmid}: its record is missing; add it again"
+            yield record_problem(row.pmid, "is missing")
             continue
         try:
             made = prepare(unpack(row.document))
         except Exception as error:
-            yield f"PMID {row.pmid}: its record cannot be read ({error}); add it again"
+            yield record_problem(row.pmid, f"cannot be read ({error})")
+            continue
+        if made.pmid != row.pmid:
+            yield record_problem(row.pmid, f"is that of PMID {made.pmid}")
             continue
         yield from _check_row(row, made, names)
 
 
-def _check_row(row: StoredRow, made: ArticleRow, names: dict[int, Term]) -> Iterator[str]:
-    if made.pmid != row.pmid:
-        yield f"PMID {row.pmid}: its record says PMID {made.pmid}; add both again"
-        return
+def _check_row(row: StoredRow, made: ArticleRow, names: dict[int, Term]) -> Iterator[Problem]:
     record_hash = text_hash(zlib.decompress(row.document or b"").decode())
     if made.text_hash != row.text_hash or record_hash != row.record_hash:
-        yield f"PMID {row.pmid}: its text is not the one that was stored; add it again"
+        yield row_problem(row.pmid, "its text is not the one that was stored")
     if not row.stale and row.vector_hash != made.text_hash:
-        yield f"PMID {row.pmid}: its vector was made from another text; add it again"
+        yield vector_problem(row.pmid, "was made from another text")
     if row.journal != made.journal or row.columns != tuple(getattr(made, name) for name in CHECKED_COLUMNS):
-        yield f"PMID {row.pmid}: its date, journal or kind is not that of its record; add it again"
+        yield row_problem(row.pmid, "its date, journal or kind is not that of its record")
     if {(names.get(number), major) for number, major in row.terms} != set(made.terms):
-        yield f"PMID {row.pmid}: it is not found by its MeSH headings, types or languages; add it again"
+        yield row_problem(row.pmid, "it is not found by its MeSH headings, types or languages")

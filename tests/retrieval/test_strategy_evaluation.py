@@ -12,11 +12,13 @@ from plain_strategy import holds
 
 from search.article import (
     AbstractSection,
+    AccessionNumber,
     Article,
     ArticleId,
     Author,
     Correction,
     Grant,
+    HistoryDate,
     Journal,
     Keyword,
     MeshHeading,
@@ -114,6 +116,11 @@ def made_article(pmid, rng):
         pmcid=rng.choice([None, "PMC77"]),
         status=rng.choice(["MEDLINE", "Publisher", None]),
         created=rng.choice([None, date(2015, 3, 4)]),
+        history=tuple(HistoryDate(status, date(2015, 5, rng.randint(1, 28))) for status in some(["pubmed", "medline"])),
+        personal_name_subjects=tuple(some(people[:2], 1)),
+        accession_numbers=tuple(AccessionNumber(*pair) for pair in some([("GENBANK", "AF1"), ("GEO", "")])),
+        gene_symbols=tuple(some(["hip1"])),
+        article_number=rng.choice([None, "e80092"]),
     )
 
 
@@ -177,7 +184,8 @@ study[pt]; english[la]; eng[la]; french[la]; lancet oncol[ta]; The Lancet Oncolo
 1474-5488[is]; 12[vi]; 3[ip]; 12[pg]; e77[pg]; 10.1000/xyz.5[doi]; S0140-673[ti]; aspirin[nm]; medline[sb]; free
 full text[sb]; hasabstract; haserratumin; haskeyword; 7 8[pmid]; 7[pmid]; 2015[dp]; 2015:2015[dp]; 2015/03[dp];
 2015/02/03:2015/10[dp]; 2016/07[ppdat]; 2017[epdat]; 2015[crdt]; "last 8 years"[dp]; 2016/12/31[dp]; herz[tt];
-x[cois]; hip[ad]
+x[cois]; hip[ad]; 2015/05/10:2015/05/20[edat]; 2015/05[mhda]; smith j[ps]; genbank[si]; geo[si]; genbank/af1[si];
+hip1; e80092[aid]
 """
 _TERMS = [" ".join(term.split()) for term in _TEXT.split(";")]
 

@@ -23,7 +23,7 @@ def store(stored):
 
 @pytest.fixture
 def sqlite_store(tmp_path, encoder):
-    writer = StoreWriter(tmp_path / "articles.db")
+    writer = StoreWriter(tmp_path / "articles.db", create=True)
     writer.create(words_manifest(encoder))
     yield writer
     writer.close()

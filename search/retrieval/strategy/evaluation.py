@@ -195,7 +195,8 @@ class StrategyEvaluation:
         field = FIELDS[term.field]
         known = self._tokens.keys(f"{field.keys[0]}:")
         wanted = key_of(term.text) if field.kind == "heading" else "_".join(folded_words(term.text))
-        near = nearest_values(wanted, [key.partition(":")[2] for key in known])
+        names = [key.partition(":")[2] for key in known]
+        near = nearest_values(wanted, [name for name in names if ("/" in name) == ("/" in wanted)])
         found = [(name, self._tokens.count(AnyOf((f"{field.keys[0]}:{name}",), exact=True))) for name in near]
         nearest = ", ".join(f"{name.replace('_', ' ')} ({count:,})" for name, count in found)
         hint = f"; the nearest are {nearest}" if nearest else ""

@@ -71,7 +71,7 @@ _PEOPLE = [
     Field("ir", "Investigator", "person", keys=("ir", "fir"), names=("collaborator",)),
     Field("fir", "Full Investigator Name", "person", keys=("fir",), names=("full investigator", "investigator - full")),
     Field("ed", "Editor", "person", keys=("ed",)),
-    Field("ps", "Subject - Personal Name", "unanswered", names=("personal name as subject",)),
+    Field("ps", "Subject - Personal Name", "person", keys=("ps",), names=("personal name as subject",)),
 ]
 _SUBJECTS = [
     Field(
@@ -148,7 +148,6 @@ _IDENTIFIERS = [
     Field("sb", "Filter", "filter", keys=("sb",), names=("subset", "subsets", "filters")),
 ]
 _UNANSWERED = {
-    "ps": "the records here do not name the people that an article is about",
     "pa": "NLM keeps the actions of a substance apart from the records: search its substances with [nm] or [mh]",
 }
 

@@ -88,8 +88,13 @@ def read_manifest(folder: Path) -> FolderManifest:
             raise IndexFolderError(f"{path} is not a file")
         data = path.read_bytes()
     except FileNotFoundError:
-        what = "does not exist" if not folder.exists() else "is not an index: it has no manifest.json"
-        raise IndexFolderError(f"{folder} {what}; `search add FILE` makes one") from None
+        if (folder / DATABASE).exists():
+            text = f"{folder} has an {DATABASE} and no {MANIFEST}; `search repair` makes it again"
+        elif folder.exists():
+            text = f"{folder} is not an index: it has no {MANIFEST}; `search add FILE` makes one"
+        else:
+            text = f"{folder} does not exist; `search add FILE` makes one"
+        raise IndexFolderError(text) from None
     except OSError as error:
         raise IndexFolderError(f"{path}: {error.strerror}") from error
     try:
@@ -98,7 +103,7 @@ def read_manifest(folder: Path) -> FolderManifest:
         return _with_plain_names(msgspec.convert(content, FolderManifest))
     except ValueError as error:
         # msgspec's errors are ValueErrors too.
-        raise IndexCorruptError(f"{path} is damaged ({error}); restore it from a copy") from error
+        raise IndexCorruptError(f"{path} is damaged ({error}); `search repair` makes it again") from error
 
 
 def _with_plain_names(manifest: FolderManifest) -> FolderManifest:

@@ -311,6 +311,7 @@ class IndexReader:
         self._idle: list[StoreReader] = []
         self._closed = False
         self._unmerged: Unmerged | None = None
+        self.damaged: set[int] = set()
         try:
             self._parts = self._load_parts()
         except BaseException:
@@ -408,6 +409,7 @@ class IndexReader:
     def _open_store(self, manifest: FolderManifest) -> StoreReader:
         path = self.folder / DATABASE
         store = StoreReader(path)
+        store.damaged = self.damaged
         try:
             kept = store.manifest()
             if (kept.dimension, kept.created) != (manifest.dimension, manifest.created):

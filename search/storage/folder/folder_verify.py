@@ -13,12 +13,12 @@ from search.files import digest
 from search.storage.folder.folder_manifest import DATABASE, FolderManifest, LexicalPart, read_manifest
 from search.storage.folder.saved_files import SavedFolder
 from search.storage.folder.segments import open_segment
-from search.storage.folder.sqlite_reader import StoreReader, term_list
-from search.storage.folder.sqlite_writer import vector_checksum
+from search.storage.folder.sqlite_reader import StoreReader, term_list, vector_checksum
 from search.storage.folder.tantivy_index import LexicalIndex
-from search.storage.verify import UNIT, check_articles
+from search.storage.store import UNIT
+from search.storage.verify import Problem, check_articles, row_problem, vector_problem
 
-__all__ = ["verify"]
+__all__ = ["check_database", "verify"]
 
 _BATCH = 1000
 
@@ -37,36 +37,44 @@ def verify(folder: Path) -> Iterator[str]:
         return
     try:
         with store.snapshot():
-            for problem in store.integrity_problems():
-                yield f"{store.path} is damaged ({problem}); restore it from a copy"
-            yield from check_articles(store)
-            yield from _vectors(store)
-            yield from _links(store)
-            yield from _names(store)
+            for problem in check_database(store):
+                yield problem.text
             yield from _faiss(folder, manifest, store)
             yield from _tantivy(folder, manifest, store)
             yield from _saved(folder)
     except SearchError as error:
         yield str(error)
+    except OSError as error:
+        yield f"{error.filename}: {error.strerror}; what comes after it was not checked"
     finally:
         store.close()
 
 
-def _vectors(store: StoreReader) -> Iterator[str]:
+def check_database(store: StoreReader) -> Iterator[Problem]:
+    """Yield what is wrong with the database."""
+    for text in store.integrity_problems():
+        yield Problem(f"{store.path} is damaged ({text}); restore it from a copy")
+    yield from check_articles(store)
+    yield from _vectors(store)
+    yield from _links(store)
+    yield from _names(store)
+
+
+def _vectors(store: StoreReader) -> Iterator[Problem]:
     """Compare every vector with its checksum."""
     for pmid, text_hash, stored, checksum in store.rows("SELECT pmid, text_hash, vector, checksum FROM vectors"):
         vector = store.read_vector(stored)
         if vector is None:
-            yield f"PMID {pmid}: its vector is not of {store.dimension} dimensions; delete and add it again"
+            yield vector_problem(pmid, f"is not of {store.dimension} dimensions")
             continue
         length = float(np.linalg.norm(vector))
         if not abs(length - 1) < UNIT:
-            yield f"PMID {pmid}: its vector has length {length:.3f}, not 1; delete and add it again"
+            yield vector_problem(pmid, f"has length {length:.3f}, not 1")
         elif checksum != vector_checksum(pmid, text_hash, stored):
-            yield f"PMID {pmid}: its vector is not the one that was stored; delete and add it again"
+            yield vector_problem(pmid, "is not the one that was stored")
 
 
-def _links(store: StoreReader) -> Iterator[str]:
+def _links(store: StoreReader) -> Iterator[Problem]:
     """Compare the list of the articles of each term with the list of the terms of each article."""
     count = 0
     cursor = store.rows("SELECT pmid, terms FROM articles ORDER BY pmid")
@@ -80,17 +88,17 @@ def _links(store: StoreReader) -> Iterator[str]:
             [listed],
         )
         for pmid in sorted({pmid for pmid, _, _ in links - set(there)}):
-            yield f"PMID {pmid}: it is not found by its MeSH headings, types or languages; add it again"
+            yield row_problem(pmid, "it is not found by its MeSH headings, types or languages")
     more = store.one("SELECT count(*) FROM article_terms") - count
     if more > 0:
-        yield f"{more:,} headings, types or languages belong to no article; restore {DATABASE} from a copy"
+        yield Problem(f"{more:,} headings, types or languages belong to no article; `search repair` removes them")
 
 
-def _names(store: StoreReader) -> Iterator[str]:
+def _names(store: StoreReader) -> Iterator[Problem]:
     """Compare the names that journals are found by with the journals."""
     names = {(key, number) for number, keys in store.rows("SELECT id, keys FROM journals") for key in keys.split("\n")}
     if names != set(store.rows("SELECT key, journal FROM journal_keys")):
-        yield f"{store.path}: the names of journals are damaged; restore it from a copy"
+        yield Problem(f"{store.path}: the names of journals are damaged; `search repair` makes them again")
 
 
 def _saved(folder: Path) -> Iterator[str]:

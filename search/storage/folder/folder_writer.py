@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from search.errors import IndexFolderError
+from search.errors import IndexCorruptError, IndexFolderError
 from search.files import digest, fsync_folder
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.compaction import Compaction
@@ -22,6 +23,7 @@ from search.storage.folder.folder_manifest import (
     read_manifest,
     write_manifest,
 )
+from search.storage.folder.folder_verify import check_database
 from search.storage.folder.lock import WriterLock
 from search.storage.folder.segments import SEGMENT_FILES, replaceable, with_outdated, write_segment
 from search.storage.folder.sqlite_reader import StoreReader
@@ -29,8 +31,9 @@ from search.storage.folder.sqlite_writer import StoreWriter
 from search.storage.folder.tantivy_index import LexicalWriter
 from search.storage.manifest import Manifest
 from search.storage.nlm_ledger import NlmLedger
+from search.storage.verify import mend
 
-__all__ = ["IndexWriter", "create_folder"]
+__all__ = ["IndexWriter", "create_folder", "restore_manifest"]
 
 #: Merge once so much is unmerged, whatever the size of the index: a search compares all of it, and so does no more.
 _MERGE_AT = 5_000
@@ -65,7 +68,7 @@ def create_folder(folder: Path, manifest: Manifest) -> None:
 
 
 def _create_database(folder: Path, manifest: Manifest) -> None:
-    with closing(StoreWriter(folder / DATABASE)) as store:
+    with closing(StoreWriter(folder / DATABASE, create=True)) as store:
         if not store.has_tables():
             store.create(manifest)
         elif store.change():
@@ -74,6 +77,31 @@ def _create_database(folder: Path, manifest: Manifest) -> None:
             )
         else:
             store.transact(lambda _: store.put_manifest(manifest))
+
+
+def restore_manifest(folder: Path) -> None:
+    """Make a manifest.json that is lost or damaged again from the database; nothing where it is sound.
+
+    Raises IndexFolderError if the folder is not an index, or the database is missing.
+    """
+    try:
+        read_manifest(folder)
+        return
+    except IndexCorruptError:
+        pass
+    except IndexFolderError:
+        if not (folder / DATABASE).exists():
+            raise
+    with closing(StoreWriter(folder / DATABASE)) as store:
+        known = msgspec.structs.asdict(store.manifest())
+    numbers = [int(number) for path in folder.glob("*-*") for number in re.findall(r"-(\d+)", path.name)]
+    lock = WriterLock(folder)
+    lock.acquire()
+    try:
+        # Numbers of files that are there are not used again: a reader may have them open.
+        write_manifest(folder, FolderManifest(**{**known, "generation": max([0, *numbers])}))
+    finally:
+        lock.release()
 
 
 class IndexWriter:
@@ -161,6 +189,12 @@ class IndexWriter:
         self._flush(rebuild=rebuild)
         self._begin_compaction()
         self._adopt()
+
+    def repair(self) -> list[str]:
+        """Make again whatever can be made from the records, and return what cannot: damaged records, and the like."""
+        left = mend(self.store, check_database(self.store))
+        self.merge(rebuild=True)
+        return left
 
     # One step ---------------------------------------------------------------------------------------------------------
 

@@ -52,22 +52,56 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
 
 
 def _connect_for_reading(path: Path) -> sqlite3.Connection:
-    uri = path.resolve().as_uri()
-    connection = sqlite3.connect(
-        f"{uri}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    try:
+        return open_read_only(path)
+    except sqlite3.OperationalError as error:
+        if path.exists() and not os.access(path, os.R_OK):
+            raise StoreError(f"{path}: permission denied; its owner can let others read it") from error
+        if error_code(error) not in (_READONLY, _CANTOPEN) or not path.exists():
+            raise
+        _check_nothing_is_hidden(path)
+        # A medium that cannot be written needs no locks: nobody writes it.
+        return open_read_only(path, "&immutable=1")
+
+
+def open_read_only(path: Path, options: str = "") -> sqlite3.Connection:
+    """Open a database for reading, and look into it. Raises sqlite3.Error."""
+    uri = f"{path.resolve().as_uri()}?mode=ro{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        # A WAL database on a medium that cannot be written needs no lock: nobody writes it.
+    except BaseException:
         connection.close()
-        if os.access(path.parent, os.W_OK):
-            raise
-        connection = sqlite3.connect(
-            f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        raise
     return connection
+
+
+def _check_nothing_is_hidden(path: Path) -> None:
+    """Raise StoreError unless a database that has no -shm file can be read without one.
+
+    Commits may be in the write-ahead log, or somebody may write while it is read: neither would be seen.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StoreError(
+            f"{log} holds commits that cannot be read without {path.name}-shm, which is missing and cannot be made "
+            "here; copy both files too, or open the index once where it can be written"
+        )
+    if not is_read_only_medium(path.parent):
+        raise StoreError(
+            f"{path.name}-shm is missing in {path.parent} and this user may not make it; any command that writes, "
+            "such as `search merge`, makes it when the owner of the index runs it"
+        )
+
+
+def is_read_only_medium(folder: Path) -> bool:
+    """Whether nobody can write a folder through this mount."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def error_code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code: the last byte says what went wrong, what stands before it the details."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 class Rows(sqlite3.Cursor):
@@ -97,16 +131,17 @@ class Rows(sqlite3.Cursor):
 
 
 _TRY_AGAIN = f"another process has been writing for over {BUSY_SECONDS:.0f} s, try again"
+_READONLY, _CANTOPEN = 8, 14
 _DAMAGED = "the file is damaged, restore it from a copy"
 #: By SQLite's primary result codes (`sqlite3.SQLITE_BUSY` and so on, which Python 3.10 does not name).
 _ADVICE = {
     5: _TRY_AGAIN,
     6: _TRY_AGAIN,
-    8: "check that the file and its folder can be written",
+    _READONLY: "check that the file and its folder can be written",
     10: "check the disk, then run the same command again, what was committed is kept",
     11: _DAMAGED,
     13: "free some space and run the same command again, what was committed is kept",
-    14: "check that the file and its folder can be read and written",
+    _CANTOPEN: "check that the file and its folder can be read and written",
     26: _DAMAGED,
 }
 
@@ -121,6 +156,5 @@ def refusals(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} is damaged, restore it from a copy") from error
     except sqlite3.Error as error:
         check_time()
-        # The last byte is the kind of error, what stands before it the details.
-        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        advice = _ADVICE.get(error_code(error))
         raise StoreError(f"{path}: {error}{f'; {advice}' if advice else ''}") from error

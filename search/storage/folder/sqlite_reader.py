@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ from search.storage.conditions import Condition, Conditions
 from search.storage.folder.sqlite_conditions import SqliteConditions
 from search.storage.folder.sqlite_connection import Rows, connect, refusals
 from search.storage.manifest import Manifest, check_format
-from search.storage.rows import CHECKED_COLUMNS, Pmids, StoredRow, Vectors, unpack
+from search.storage.rows import CHECKED_COLUMNS, Pmids, StoredRow, Vectors
 from search.storage.store import Store
 
-__all__ = ["StoreReader", "term_list"]
+__all__ = ["StoreReader", "term_list", "vector_checksum"]
 
 _STORED = (
     f"SELECT a.pmid, d.document, a.text_hash, a.record_hash, j.keys, v.text_hash, a.stale, a.terms, "
@@ -39,6 +40,7 @@ class StoreReader(Store):
         #: The file that it is in: the path may come to lead to another.
         self.inode = path.stat().st_ino if path.exists() else 0
         self.dimension = 0
+        self.damaged = set()
         self._dtype = np.dtype(np.float16)
         try:
             if self.one("SELECT count(*) FROM sqlite_master WHERE name = 'settings'"):
@@ -124,7 +126,7 @@ class StoreReader(Store):
 
     def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
-        return self._matrix(list(self._of(pmids, "SELECT pmid, vector FROM vectors WHERE pmid")))
+        return self._sound(self._of(pmids, "SELECT pmid, text_hash, vector, checksum FROM vectors WHERE pmid"))
 
     def vector_batches(
         self, size: int = 16_384, *, since: int = 0, upto: int | None = None
@@ -145,8 +147,8 @@ class StoreReader(Store):
     def vectors_since(self, change: int) -> tuple[Pmids, Vectors]:
         """Return the vectors that were stored after a change number."""
         # The plus keeps SQLite from going through all vectors in the order of the table.
-        return self._matrix(
-            list(self.rows("SELECT pmid, vector FROM vectors WHERE change > ? ORDER BY +pmid", [change]))
+        return self._sound(
+            self.rows("SELECT pmid, text_hash, vector, checksum FROM vectors WHERE change > ? ORDER BY +pmid", [change])
         )
 
     def vector_pmids(self, since: int = 0, upto: int | None = None) -> Pmids:
@@ -189,10 +191,10 @@ class StoreReader(Store):
     def articles_since(self, change: int) -> Iterator[Article]:
         """Yield the articles that were written after a change number."""
         rows = self.rows(
-            "SELECT d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.change > ?", [change]
+            "SELECT d.pmid, d.document FROM articles AS a JOIN documents AS d ON d.pmid = a.pmid WHERE a.change > ?",
+            [change],
         )
-        for (document,) in rows:
-            yield unpack(document)
+        return self._unpacked(rows)
 
     # Checking ---------------------------------------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class StoreReader(Store):
 
     def read_vector(self, stored: bytes) -> Vectors | None:
         """Return a stored vector, (dimension,) float32; None if it is not of the index's dimension."""
-        if not isinstance(stored, bytes) or len(stored) != self.dimension * self._dtype.itemsize:
+        if not isinstance(stored, bytes) or len(stored) != self._vector_bytes:
             return None
         return np.frombuffer(stored, self._dtype).astype(np.float32)
 
@@ -220,11 +222,34 @@ class StoreReader(Store):
         """
         return np.sort(self._numbers(sql, parameters))
 
+    def _sound(self, rows: Iterable[tuple[int, bytes, bytes, bytes]]) -> tuple[Pmids, Vectors]:
+        """Return the vectors of rows but those that are damaged, which are noted."""
+        sound = []
+        for pmid, text_hash, vector, checksum in rows:
+            if vector_checksum(pmid, text_hash, vector) == checksum and len(vector) == self._vector_bytes:
+                sound.append((pmid, vector))
+            else:
+                self.damaged.add(pmid)
+        return self._matrix(sound)
+
+    def _damaged_vectors(self, pmids: Iterable[int]) -> set[int]:
+        there = list(self._of(pmids, "SELECT pmid, text_hash, vector, checksum FROM vectors WHERE pmid"))
+        return {row[0] for row in there} - set(self._sound(there)[0].tolist())
+
+    @property
+    def _vector_bytes(self) -> int:
+        return self.dimension * self._dtype.itemsize
+
     def _matrix(self, rows: list[tuple[int, bytes]]) -> tuple[Pmids, Vectors]:
         pmids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         buffer = b"".join(row[1] for row in rows)
         matrix = np.frombuffer(buffer, self._dtype).reshape(len(rows), self.dimension)
         return pmids, matrix.astype(np.float32)
+
+
+def vector_checksum(pmid: int, text_hash: bytes, vector: bytes) -> bytes:
+    """Return the BLAKE2b-64 of a stored vector with what it belongs to."""
+    return hashlib.blake2b(b"%d:%b:%b" % (pmid, text_hash, vector), digest_size=8).digest()
 
 
 def term_list(text: str) -> list[int]:

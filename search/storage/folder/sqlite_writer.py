@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,14 +12,15 @@ import msgspec
 import numpy as np
 from cachetools import LRUCache
 
-from search.storage.folder.sqlite_connection import refusals
-from search.storage.folder.sqlite_reader import StoreReader, term_list
+from search.errors import IndexCorruptError
+from search.storage.folder.sqlite_connection import open_read_only, refusals
+from search.storage.folder.sqlite_reader import StoreReader, term_list, vector_checksum
 from search.storage.manifest import Manifest
 from search.storage.rows import ArticleRow, Term, Vectors
 from search.storage.schema import sqlite_schema
 from search.storage.store import WritableStore
 
-__all__ = ["StoreWriter", "vector_checksum"]
+__all__ = ["StoreWriter"]
 
 _Result = TypeVar("_Result")
 
@@ -36,7 +36,9 @@ class StoreWriter(StoreReader, WritableStore):
 
     SEVERAL_WRITERS: ClassVar[bool] = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        if not (create or path.exists()):
+            raise IndexCorruptError(f"{path} is missing: restore it from a copy, nothing else holds the articles")
         super().__init__(path, writable=True)
         self._terms: LRUCache[Term, int] = LRUCache(_IDS_KEPT)
         self._journals: LRUCache[str, int] = LRUCache(_IDS_KEPT)
@@ -44,12 +46,18 @@ class StoreWriter(StoreReader, WritableStore):
     def close(self) -> None:
         """Close the database, with all that was committed in articles.db itself where no reader is in the middle of it.
 
-        A damaged byte in the write-ahead log would undo commits unseen; there is none in a log that is empty.
+        A damaged byte in the write-ahead log would undo commits unseen; there is none in a log that is empty. The log
+        and its index stay as empty files, which who closes last as a reader does not remove: a user who may only read
+        could not make them.
         """
+        last = None
         with suppress(sqlite3.Error):
             self.connection.execute("PRAGMA busy_timeout = 0")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            last = open_read_only(self.path)
         super().close()
+        if last is not None:
+            last.close()
 
     def create(self, manifest: Manifest) -> None:
         """Make the tables for an index, all or nothing."""
@@ -90,6 +98,30 @@ class StoreWriter(StoreReader, WritableStore):
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Execute a statement for each row of parameters."""
         self.connection.executemany(sql, rows)
+
+    def remove_strays(self) -> None:
+        """Remove what belongs to no article, and make the lists of terms and of journals' names again if need be."""
+        super().remove_strays()
+
+        def work(_: int) -> None:
+            links = (
+                "SELECT a.pmid, t.value / 2 AS term, t.value % 2 AS major FROM articles AS a, json_each(a.terms) AS t"
+            )
+            count = self.one(f"SELECT count(*) FROM ({links})")
+            if count != self.one("SELECT count(*) FROM article_terms"):
+                self.connection.execute("DELETE FROM article_terms")
+                self.connection.execute(f"INSERT OR REPLACE INTO article_terms SELECT term, pmid, major FROM ({links})")
+            self.connection.execute("DELETE FROM journal_keys")
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO journal_keys VALUES (?, ?)",
+                [
+                    (key, id)
+                    for id, keys in list(self.rows("SELECT id, keys FROM journals"))
+                    for key in keys.split("\n")
+                ],
+            )
+
+        self.transact(work)
 
     # Rows -------------------------------------------------------------------------------------------------------------
 
@@ -169,11 +201,6 @@ class StoreWriter(StoreReader, WritableStore):
                 self._journals[keys] = number
             ids[keys] = self._journals[keys]
         return ids
-
-
-def vector_checksum(pmid: int, text_hash: bytes, vector: bytes) -> bytes:
-    """Return the BLAKE2b-64 of a stored vector with what it belongs to."""
-    return hashlib.blake2b(b"%d:%b:%b" % (pmid, text_hash, vector), digest_size=8).digest()
 
 
 def _key(term: Term) -> tuple[str, str, str, str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from search.article import Article
-from search.errors import IndexCorruptError
+from search.errors import IndexCorruptError, IndexFolderError
 from search.storage.bm25 import FIELDS, K1, Terms, analyzer, field_texts, field_words, idf, length_norm
 from search.storage.folder.tantivy_tokens import (
     TantivyTokens,
@@ -64,6 +65,15 @@ def _open(folder: Path | None) -> Any:
     return index
 
 
+def _links_to(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder with links to the files of another, for tantivy takes a lock where it reads."""
+    links = tempfile.TemporaryDirectory(prefix="search-")
+    for path in folder.iterdir():
+        if path.suffix != ".lock":
+            (Path(links.name) / path.name).symlink_to(path.absolute())
+    return links
+
+
 class LexicalIndex:
     """One generation, open for searching."""
 
@@ -71,8 +81,12 @@ class LexicalIndex:
         if not (folder / "meta.json").exists():
             raise IndexCorruptError(f"{folder} is missing or incomplete; `search repair` rebuilds it")
         self._folder = folder
+        for path in folder.iterdir():
+            if path.suffix != ".lock" and not os.access(path, os.R_OK):
+                raise IndexFolderError(f"{path}: permission denied; its owner can let others read it")
         with self._reporting_damage():
-            self._index = _open(folder)
+            self._links = None if os.access(folder, os.W_OK) else _links_to(folder)
+            self._index = _open(Path(self._links.name) if self._links else folder)
             self._searcher = self._index.searcher()
 
     @contextmanager
@@ -288,7 +302,10 @@ class LexicalWriter:
         self._writer.commit()
         self._writer.wait_merging_threads()
         self._index.reload()
+        # tantivy lets nobody else read some of them.
+        readable = self._folder.stat().st_mode & 0o666
         for path in self._folder.iterdir():
+            path.chmod(readable)
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
         return int(self._index.searcher().num_docs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import msgspec
 import psycopg
@@ -19,7 +19,7 @@ from search.storage.postgres.postgres_store import PgStoreReader
 from search.storage.postgres.postgres_view import PgView
 from search.storage.postgres.postgres_writer import PgStoreWriter
 from search.storage.postgres.search_indexes import SearchIndexes
-from search.storage.verify import check_articles, check_vectors
+from search.storage.verify import Problem, check_articles, check_vectors, mend, row_problem
 from search.time_limit import seconds_left
 
 __all__ = ["PgIndexReader", "PgIndexWriter", "create_schema", "has_index", "verify_database"]
@@ -74,6 +74,7 @@ class PgIndexReader:
 
     def __init__(self, address: PgAddress, config: PostgresConfig) -> None:
         self._address = address
+        self.damaged: set[int] = set()
         with refusals(address.name):
             # Once without the pool, which would wait for a server that is not there before it says so.
             with connect(address, config, writable=False) as connection:
@@ -93,6 +94,7 @@ class PgIndexReader:
             if (seconds := seconds_left()) is not None:
                 connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds * 1000 + 1:.0f}ms"])
             store = PgStoreReader(connection)
+            store.damaged = self.damaged
             settings = store.settings()
             self.manifest = msgspec.json.decode(settings["manifest"], type=Manifest)
             yield PgView(store, self.manifest, settings)
@@ -149,6 +151,15 @@ class PgIndexWriter:
         """Count words, and make the vector index where there are enough vectors; `rebuild` makes both again."""
         self._indexes.update(rebuild=rebuild)
 
+    def repair(self) -> list[str]:
+        """Make again whatever can be made from the records, and return what cannot: damaged records, and the like."""
+        reader = PgIndexReader(self._address, self._config)
+        with closing(reader), reader.view() as view:
+            problems = list(_check(view.store))
+        left = mend(self.store, iter(problems))
+        self.merge(rebuild=True)
+        return left
+
     def close(self, *, wait: bool = True) -> None:
         """Close the connection; with `wait`, once a replica that is read from has what was written."""
         self.store.close()
@@ -165,25 +176,30 @@ def verify_database(address: PgAddress, config: PostgresConfig) -> Iterator[str]
     reader = PgIndexReader(address, config)
     try:
         with reader.view() as view:
-            yield from check_articles(view.store)
-            yield from check_vectors(view.store)
-            yield from _words(view.store)
+            for problem in _check(view.store):
+                yield problem.text
     except SearchError as error:
         yield str(error)
     finally:
         reader.close()
 
 
-def _words(store: PgStoreReader) -> Iterator[str]:
+def _check(store: PgStoreReader) -> Iterator[Problem]:
+    yield from check_articles(store)
+    yield from check_vectors(store)
+    yield from _words(store)
+
+
+def _words(store: PgStoreReader) -> Iterator[Problem]:
     rows = store.query(
         "SELECT coalesce(a.pmid, w.pmid) FROM articles AS a FULL JOIN words AS w USING (pmid) "
         "WHERE a.pmid IS NULL OR w.pmid IS NULL LIMIT 20"
     )
     for (pmid,) in rows:
-        yield f"PMID {pmid}: articles and words do not hold the same; add it again, or delete it"
+        yield row_problem(pmid, "articles and words do not hold the same")
     invalid = store.query(
         "SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid "
         "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace"
     )
     for (name,) in invalid:
-        yield f"the index {name} was not finished; `search repair` makes it again"
+        yield Problem(f"the index {name} was not finished; `search repair` makes it again")

@@ -15,7 +15,7 @@ from search.storage.postgres.packing import TYPES, unpack_vectors
 from search.storage.postgres.postgres_conditions import PgConditions, clean
 from search.storage.postgres.postgres_connection import Connection
 from search.storage.rows import CHECKED_COLUMNS, Pmids, StoredRow, Vectors
-from search.storage.store import Store
+from search.storage.store import UNIT, Store
 
 __all__ = ["PgStoreReader"]
 
@@ -36,6 +36,7 @@ class PgStoreReader(Store):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._settings: dict[str, str] = {}
+        self.damaged = set()
 
     @property
     def conditions(self) -> Conditions:
@@ -84,6 +85,10 @@ class PgStoreReader(Store):
         ):
             after = rows[-1][0]
             yield self._matrix(rows)
+
+    def _damaged_vectors(self, pmids: Iterable[int]) -> set[int]:
+        there, vectors = self.vectors(pmids)
+        return set(there[~(np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT)].tolist())
 
     def stored_rows(self) -> Iterator[StoredRow]:
         """Yield all that is stored of each article, in order of PMID; within a transaction."""
