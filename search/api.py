@@ -19,7 +19,7 @@ from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit
-from search.retrieval.mesh_tree import MeshTree
+from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
 from search.retrieval.request import Mode, SearchOptions, check_question
 from search.retrieval.saved_searches import SavedSearch, read_saved, write_saved
@@ -765,7 +765,7 @@ class Index:
                 part=part,
                 change_part=change_part,
                 accept_removals=accept_removals,
-                mesh_tree=MeshTree(self.config.mesh_tree) if self.config.mesh_tree else None,
+                mesh_tree=load_mesh(self.config.mesh_tree),
                 progress=progress,
             )
 

@@ -24,6 +24,7 @@ _COMMANDS = {
     "facets": "search.cli.find:facets",
     "import-vectors": "search.cli.vectors:import_vectors",
     "mcp": "search.cli.serve:mcp",
+    "mesh": "search.cli.mesh:mesh",
     "merge": "search.cli.index:merge",
     "models": "search.cli.models:models",
     "new": "search.cli.saved:new",

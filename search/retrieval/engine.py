@@ -25,11 +25,12 @@ from search.retrieval.evidence import evidence_for_all
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
 from search.retrieval.hit import Duplicate, Hit
-from search.retrieval.mesh_tree import MeshTree
+from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import Ranker, Ranking
 from search.retrieval.request import Mode, Question, SearchOptions, check_limit, read_question
 from search.retrieval.saved_searches import Run
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
+from search.retrieval.strategy.term_mapping import mapped
 from search.storage.backend import Reader, Selection, View
 from search.storage.conditions import Condition, Conditions, all_of
 from search.storage.rows import Vectors
@@ -66,7 +67,7 @@ class Engine:
         self.config = config or Config()
         self._reader = reader
         self._encode = encode
-        self._mesh_tree = MeshTree(self.config.mesh_tree) if self.config.mesh_tree else None
+        self._mesh_tree = load_mesh(self.config.mesh_tree)
         self._selections: LRUCache[tuple[Filters, int | None, int], Selection] = LRUCache(_SELECTIONS_KEPT)
         self._lock = threading.Lock()
         self._sentence_vectors = KeptVectors(lambda texts: encode(texts, "document"), _SENTENCES_KEPT)
@@ -129,7 +130,10 @@ class Engine:
             return self._evaluation(view, text).result()
 
     def _evaluation(self, view: View, text: str) -> StrategyEvaluation:
-        return StrategyEvaluation(parse_strategy(text), view.tokens, view.store, self._below)
+        strategy = parse_strategy(text)
+        if self._mesh_tree is not None:
+            strategy = mapped(strategy, self._mesh_tree)
+        return StrategyEvaluation(strategy, view.tokens, view.store, self._below)
 
     def _below(self, heading: str) -> list[str]:
         return self._mesh_tree.below(heading) if self._mesh_tree is not None else []

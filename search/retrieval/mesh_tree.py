@@ -1,72 +1,162 @@
-"""The MeSH tree: what lies below a descriptor, from one of NLM's own files."""
+"""MeSH, from NLM's own files: the headings with their entry terms, and what lies below each in the tree."""
 
 from __future__ import annotations
 
-import re
+import gzip
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from search.errors import QueryError
-from search.normalize import name_key
+from search.files import cache_folder, write_cached
+from search.normalize import folded_words, name_key
 
-__all__ = ["MeshTree"]
+__all__ = ["MeshTree", "MeshTreeHeading", "add_mesh", "installed_mesh", "load_mesh"]
 
-_TREE_NUMBER = re.compile(r"[A-Z]\d\d(\.\d{3})*")
+
+class MeshTreeHeading(msgspec.Struct, frozen=True, array_like=True):
+    """A descriptor: its name, its UI, its places in the tree, and the other names that stand for it."""
+
+    name: str
+    ui: str = ""
+    numbers: tuple[str, ...] = ()
+    entry_terms: tuple[str, ...] = ()
 
 
 class MeshTree:
-    """Descriptors by their tree numbers.
+    """The headings of MeSH.
 
-    Reads NLM's `mtreesYYYY.bin` (`Body Regions;A01`) or `dYYYY.bin` (the ASCII MeSH, which has the UIs too). Raises
-    QueryError if the file is neither.
+    Reads NLM's `descYYYY.xml`, `dYYYY.bin` (the ASCII MeSH) or `mtreesYYYY.bin` (names and places alone), gzipped or
+    not, and what `search mesh add` has kept. Raises QueryError if the file is none of them.
     """
 
     def __init__(self, path: str | Path) -> None:
-        try:
-            lines = Path(path).read_text("utf-8", "replace").splitlines()
-        except OSError as error:
-            raise QueryError(f"{path}: {error.strerror}") from error
-        self._names: dict[str, str] = {}
-        self._numbers: defaultdict[str, list[str]] = defaultdict(list)
-        for names, number in _ascii_mesh(lines) if any(line == "*NEWRECORD" for line in lines) else _mtrees(lines):
-            self._names[number] = names[0]
-            for name in names:
-                self._numbers[name_key(name)].append(number)
-        if not self._names:
-            raise QueryError(f"{path} is no MeSH tree: give NLM's mtreesYYYY.bin or dYYYY.bin")
-        self._sorted = sorted(self._names)
+        self.headings = _read(Path(path))
+        self._by_number: dict[str, MeshTreeHeading] = {}
+        self._by_name: dict[str, MeshTreeHeading] = {}
+        for heading in self.headings:
+            self._by_number.update(dict.fromkeys(heading.numbers, heading))
+            for term in heading.entry_terms:
+                self._by_name.setdefault(_key(term), heading)
+        for heading in self.headings:
+            self._by_name.update({_key(name): heading for name in (heading.ui, heading.name) if name})
+        self._numbers = sorted(self._by_number)
 
-    def below(self, descriptor: str) -> list[str]:
-        """Return the names of the descriptors below one, given by its name or UI, in order; nothing if unknown."""
-        from bisect import bisect_left
+    def heading(self, name: str) -> MeshTreeHeading | None:
+        """Return the heading of a name, a UI or an entry term, whatever its case and marks; None if there is none."""
+        return self._by_name.get(_key(name))
 
-        found: dict[str, None] = {}
-        for number in self._numbers.get(name_key(descriptor), ()):
-            place = bisect_left(self._sorted, number + ".")
-            while place < len(self._sorted) and self._sorted[place].startswith(number + "."):
-                found[self._names[self._sorted[place]]] = None
+    def below(self, name: str) -> list[str]:
+        """Return the names of the headings below one, in order; nothing if it is unknown.
+
+        An entry term or a UI stands for its heading, which then comes first.
+        """
+        heading = self.heading(name)
+        if heading is None:
+            return []
+        found: set[str] = set()
+        for number in heading.numbers:
+            place = bisect_left(self._numbers, number + ".")
+            while place < len(self._numbers) and self._numbers[place].startswith(number + "."):
+                found.add(self._by_number[self._numbers[place]].name)
                 place += 1
-        return sorted(found)
+        itself = [] if name_key(heading.name) == name_key(name) else [heading.name]
+        return [*itself, *sorted(found)]
 
 
-def _mtrees(lines: Iterable[str]) -> Iterable[tuple[list[str], str]]:
+def installed_mesh() -> Path:
+    """Return where `search mesh add` keeps MeSH for this installation."""
+    return cache_folder() / "mesh.json"
+
+
+def load_mesh(path: str | Path | None) -> MeshTree | None:
+    """Return the MeSH of a file; without one, that which was added to this installation; None if there is none."""
+    if path is not None:
+        return MeshTree(path)
+    installed = installed_mesh()
+    return MeshTree(installed) if installed.exists() else None
+
+
+def add_mesh(path: str | Path) -> int:
+    """Keep the MeSH of one of NLM's files for this installation, and return how many headings it has."""
+    tree = MeshTree(path)
+    write_cached(installed_mesh(), msgspec.json.encode({"mesh": tree.headings}))
+    return len(tree.headings)
+
+
+def _key(name: str) -> str:
+    return " ".join(folded_words(name))
+
+
+def _read(path: Path) -> list[MeshTreeHeading]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as stream:
+            start = stream.read(64).lstrip(b"\xef\xbb\xbf \n")
+            stream.seek(0)
+            if start.startswith(b'{"mesh"'):
+                headings = msgspec.json.decode(stream.read(), type=dict[str, list[MeshTreeHeading]])["mesh"]
+            elif start.startswith(b"<"):
+                headings = list(_xml(stream))
+            else:
+                lines = stream.read().decode("utf-8", "replace").splitlines()
+                ascii_mesh = any(line == "*NEWRECORD" for line in lines)
+                headings = list(_ascii(lines) if ascii_mesh else _mtrees(lines))
+    except (OSError, EOFError) as error:
+        raise QueryError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    except (msgspec.MsgspecError, SyntaxError) as error:
+        raise QueryError(f"{path} is damaged: {error}") from error
+    if not any(heading.numbers for heading in headings):
+        raise QueryError(f"{path} is not MeSH: give NLM's descYYYY.xml, dYYYY.bin or mtreesYYYY.bin")
+    return headings
+
+
+def _mtrees(lines: Iterable[str]) -> Iterator[MeshTreeHeading]:
+    """Read `Body Regions;A01`."""
+    numbers: defaultdict[str, list[str]] = defaultdict(list)
     for line in lines:
         name, _, number = line.rpartition(";")
-        if name and _TREE_NUMBER.fullmatch(number.strip()):
-            yield [name.strip()], number.strip()
+        if name and _is_number(number.strip()):
+            numbers[name.strip()].append(number.strip())
+    yield from (MeshTreeHeading(name, numbers=tuple(some)) for name, some in numbers.items())
 
 
-def _ascii_mesh(lines: Iterable[str]) -> Iterable[tuple[list[str], str]]:
-    name, ui, numbers = "", "", list[str]()
+def _is_number(text: str) -> bool:
+    first, *rest = text.split(".")
+    return len(first) == 3 and first[0].isupper() and first[1:].isdigit() and all(part.isdigit() for part in rest)
+
+
+def _ascii(lines: Iterable[str]) -> Iterator[MeshTreeHeading]:
+    """Read records of `MH = name`, `UI = D000001`, `MN = A01.111`, `ENTRY = term|T047|...`."""
+    fields: defaultdict[str, list[str]] = defaultdict(list)
     for line in (*lines, "*NEWRECORD"):
-        key, _, value = line.partition(" = ")
         if line == "*NEWRECORD":
-            yield from (([part for part in (name, ui) if part], number) for number in numbers if name)
-            name, ui, numbers = "", "", []
-        elif key == "MH":
-            name = value.strip()
-        elif key == "UI":
-            ui = value.strip()
-        elif key == "MN":
-            numbers.append(value.strip())
+            if fields["MH"]:
+                entries = [value.partition("|")[0] for value in (*fields["ENTRY"], *fields["PRINT ENTRY"])]
+                ui = "".join(fields["UI"][:1])
+                yield MeshTreeHeading(fields["MH"][0], ui, tuple(fields["MN"]), tuple(entries))
+            fields.clear()
+        else:
+            key, equals, value = line.partition(" = ")
+            if equals:
+                fields[key].append(value.strip())
+
+
+def _xml(stream: Any) -> Iterator[MeshTreeHeading]:
+    """Read the `DescriptorRecord`s of NLM's XML, one at a time."""
+    from lxml import etree
+
+    records = etree.iterparse(stream, tag="DescriptorRecord", resolve_entities=False, no_network=True, load_dtd=False)
+    for _, record in records:
+        name = record.findtext("DescriptorName/String", "").strip()
+        terms = [term.text or "" for term in record.iterfind("ConceptList/Concept/TermList/Term/String")]
+        numbers = [number.text or "" for number in record.iterfind("TreeNumberList/TreeNumber")]
+        entries = tuple(term for term in dict.fromkeys(map(str.strip, terms)) if term and term != name)
+        yield MeshTreeHeading(name, record.findtext("DescriptorUI", ""), tuple(numbers), entries)
+        record.clear()
+        while record.getprevious() is not None:
+            del record.getparent()[0]

@@ -56,3 +56,23 @@ def test_a_mistake_is_shown_with_a_caret(run, built_demo):
     code, _, err = run("query", "x", "--strategy", "@nowhere.txt", "--index", built_demo)
     assert code == 2
     assert "nowhere.txt: No such file" in err
+
+
+def test_mesh_that_was_added_is_used(run, built_demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
+    find = ("strategy", "high blood pressure[mh]", "--index", built_demo, "--format", "json")
+    assert json.loads(run(*find)[1])["count"] == 0
+    code, _, err = run("mesh", "show", "Hypertension", "--index", built_demo)
+    assert (code, "search mesh add FILE" in err) == (1, True)
+    file = tmp_path / "d2025.bin"
+    file.write_text("*NEWRECORD\nMH = Hypertension\nENTRY = High Blood Pressure|T047\nMN = C14.907.489\nUI = D006973\n")
+    assert run("mesh", "add", file) == (0, "", "1 headings added\n")
+    found = json.loads(run(*find)[1])
+    assert found["translation"] == '"Hypertension"[MeSH Terms]'
+    assert found["count"] > 0
+    _, out, _ = run("mesh", "show", "high blood pressure", "--index", built_demo)
+    assert f"Hypertension (D006973)\nArticles: {found['count']} with it or a heading below it, {found['count']}" in out
+    hits = json.loads(
+        run("query", "salt", "--mesh", "high blood pressure", "--index", built_demo, "--format", "json")[1]
+    )
+    assert {hit["pmid"] for hit in hits} <= set(found["pmids"]) and hits
