@@ -241,3 +241,11 @@ def test_vectors_keep_the_precision_they_were_given(new_index, encoder, dtype, t
     assert np.abs(stored - vectors[pmids - 1]).max() <= tolerance
     assert stored.dtype == np.float32
     writer.close()
+
+
+def test_the_database_is_one_that_sqlite_utils_knows(tmp_path, encoder):
+    import sqlite_utils
+    backend.create(tmp_path / "index", words_manifest(encoder))
+    database = sqlite_utils.Database(tmp_path / "index" / "articles.db")
+    assert [row["name"] for row in database["_sqlite_migrations"].rows] == ["0001_tables"]
+    assert database["articles"].pks == ["pmid"]

@@ -31,6 +31,20 @@ _ARTICLE = f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 19)})"
 _TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui = ?"
 
 
+def _create_tables(connection: sqlite3.Connection) -> None:
+    """Apply the numbered migrations, each with its record: what comes after the first release is a second one."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations("articles")
+
+    @migrations(name="0001_tables")
+    def tables(database: Database) -> None:
+        for statement in sqlite_schema().split(";\n"):
+            database.conn.execute(statement)
+
+    migrations.apply(Database(connection, execute_plugins=False))
+
+
 class StoreWriter(StoreReader, WritableStore):
     """The one writer of a store. Every method that writes is one transaction with one change number."""
 
@@ -62,8 +76,7 @@ class StoreWriter(StoreReader, WritableStore):
     def create(self, manifest: Manifest) -> None:
         """Make the tables for an index, all or nothing."""
         with self._transaction():
-            for statement in sqlite_schema().split(";\n"):
-                self.connection.execute(statement)
+            _create_tables(self.connection)
             self.put_setting("dimension", str(manifest.dimension))
             self.put_setting("vectors", manifest.vectors)
             self.put_manifest(manifest)
