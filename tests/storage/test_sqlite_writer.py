@@ -245,6 +245,7 @@ def test_vectors_keep_the_precision_they_were_given(new_index, encoder, dtype, t
 
 def test_the_database_is_one_that_sqlite_utils_knows(tmp_path, encoder):
     import sqlite_utils
+
     backend.create(tmp_path / "index", words_manifest(encoder))
     database = sqlite_utils.Database(tmp_path / "index" / "articles.db")
     assert [row["name"] for row in database["_sqlite_migrations"].rows] == ["0001_tables"]
