@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,17 @@ from search.errors import ModelError
 from search.models.tokens import valid_unicode
 from search.models.vectors import normalize
 
-__all__ = ["STATIC_DIMENSION", "STATIC_FILE", "StaticVectors", "TokenIds", "builtin_static", "fit", "vocabulary_texts"]
+__all__ = [
+    "STATIC_DIMENSION",
+    "STATIC_FILE",
+    "StaticVectors",
+    "TokenIds",
+    "builtin_static",
+    "fit",
+    "static_dimension",
+    "static_of",
+    "vocabulary_texts",
+]
 
 #: Dimensions of a static vector, or those of the model where it has fewer.
 STATIC_DIMENSION = 256
@@ -92,7 +102,7 @@ class StaticVectors:
         self._basis = basis.astype(np.float16).astype(np.float32)
         self.dimension = int(table.shape[1])
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """32 hex digits that stand for table and directions: vectors of two are comparable only if it is the same."""
         digest = hashlib.blake2b(digest_size=16)
@@ -147,6 +157,18 @@ def builtin_static() -> StaticVectors:
     """Return those of the built-in model, which come with this package. Raises ModelError if they are damaged."""
     folder = Path(__file__).parent
     return StaticVectors.read(folder / "builtin_static" / STATIC_FILE, folder / "builtin" / "tokenizer.json")
+
+
+def static_of(fingerprint: str) -> StaticVectors | None:
+    """Return the static vectors with this fingerprint; None if it is empty, or of others than this program has."""
+    if fingerprint and fingerprint == builtin_static().fingerprint:
+        return builtin_static()
+    return None
+
+
+def static_dimension(dimension: int) -> int:
+    """Return the dimension of static vectors for a model's vectors of some dimension."""
+    return min(dimension, STATIC_DIMENSION)
 
 
 def vocabulary_texts(tokenizer: Any) -> list[str]:

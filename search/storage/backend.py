@@ -123,6 +123,15 @@ class View(Protocol):
         """
         ...
 
+    def static_nearest(
+        self, queries: Vectors, limit: int, *, allowed: Selection | None = None
+    ) -> list[tuple[Pmids, Vectors]]:
+        """Return, for each query, the PMIDs of the nearest static vectors and these cosines, best first.
+
+        `queries` is (n, dimension of static vectors) float32 with unit rows.
+        """
+        ...
+
     def bm25(self, terms: Terms, limit: int, *, allowed: Selection | None = None) -> tuple[Pmids, Vectors]:
         """Return the PMIDs with the highest BM25 for some terms, and these scores, best first."""
         ...

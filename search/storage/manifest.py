@@ -17,7 +17,10 @@ FORMAT = 3
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index is. `generation` counts merges; `copy_of` names the index of which it is an unfinished copy."""
+    """What an index is. `generation` counts merges; `copy_of` names the index of which it is an unfinished copy.
+
+    `static` is the fingerprint of what its static vectors are made with, empty if it has none.
+    """
 
     format: int = FORMAT
     model: str
@@ -28,6 +31,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int
     text_rule: str
     vectors: str
+    static: str = ""
     copy_of: str | None = None
     created: str = msgspec.field(default_factory=utc_now)
     generation: int = 0

@@ -12,6 +12,8 @@ SQLite and PostgreSQL share the tables of `_SHARED`; each has a few more of its 
   (`search.normalize`), a qualifier is a term whose `parent` is the descriptor.
 - `stale`: the vector is missing or was made from another text. `text_hash` is that of the text that is embedded,
   `record_hash` that of the whole record.
+- `static_vectors` holds the static vector of each article (`search.models.static_vectors`), if the model has any: its
+  numbers are integers from -127 to 127, and only its direction has a meaning.
 - `documents` holds the records, JSON compressed with zlib.
 - `files` is the ledger of `add`, `nlm_files` that of `sync`. `part_articles` are the articles that are there only
   because they belong to the part of PubMed that is kept. `seen_later` names articles that a later file than their own
@@ -102,6 +104,8 @@ CREATE TABLE vectors (
     checksum BLOB NOT NULL
 );
 CREATE INDEX vectors_change ON vectors (change);
+CREATE TABLE static_vectors (pmid INTEGER PRIMARY KEY, change INTEGER NOT NULL, vector BLOB NOT NULL);
+CREATE INDEX static_vectors_change ON static_vectors (change);
 CREATE TABLE journals (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE);
 CREATE TABLE journal_keys (key TEXT NOT NULL, journal INTEGER NOT NULL, PRIMARY KEY (key, journal)) WITHOUT ROWID;
 CREATE TABLE terms (
@@ -143,6 +147,8 @@ CREATE TABLE vectors (
 );
 ALTER TABLE vectors ALTER vector SET STORAGE PLAIN;
 CREATE INDEX vectors_change ON vectors (change);
+CREATE TABLE static_vectors (pmid bigint PRIMARY KEY, change bigint NOT NULL, vector halfvec NOT NULL);
+ALTER TABLE static_vectors ALTER vector SET STORAGE PLAIN;
 CREATE TABLE journals (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, keys text NOT NULL);
 CREATE UNIQUE INDEX journals_keys ON journals (md5(keys));
 CREATE TABLE journal_keys (key text NOT NULL, journal integer NOT NULL);

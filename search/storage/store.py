@@ -16,6 +16,7 @@ import numpy as np
 from search.article import Article, Deletion
 from search.errors import StoreError
 from search.files import today, utc_now
+from search.models.static_vectors import StaticVectors
 from search.storage.conditions import Condition, Conditions
 from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
 from search.storage.rows import (
@@ -76,6 +77,10 @@ class Store(ABC):
     @abstractmethod
     def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
+
+    @abstractmethod
+    def static_vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
+        """Return the static vectors of these PMIDs: (n,) int64 and (n, dimension) float32, unit rows or zeros."""
 
     @abstractmethod
     def vector_batches(self) -> Iterator[tuple[Pmids, Vectors]]:
@@ -225,13 +230,17 @@ class Store(ABC):
 
 
 def ranked(
-    queries: Vectors, candidates: Sequence[Iterable[int]], store: Store, limit: int
+    queries: Vectors,
+    candidates: Sequence[Iterable[int]],
+    vectors_of: Callable[[Iterable[int]], tuple[Pmids, Vectors]],
+    limit: int,
 ) -> list[tuple[Pmids, Vectors]]:
     """Return, for each query, the `limit` candidates of the highest exact cosine and these cosines, best first.
 
-    Candidates without a stored vector are left out; equal cosines are in order of PMID, the newest first.
+    `vectors_of` gives the stored vectors of PMIDs; candidates without one are left out. Equal cosines are in order of
+    PMID, the newest first.
     """
-    pmids, vectors = store.vectors({int(pmid) for some in candidates for pmid in some})
+    pmids, vectors = vectors_of({int(pmid) for some in candidates for pmid in some})
     row_of = {pmid: row for row, pmid in enumerate(pmids.tolist())}
     answers = []
     for query, some in zip(queries, candidates, strict=True):
@@ -247,6 +256,8 @@ class WritableStore(Store):
 
     #: Whether other processes may write between `plan` and `apply`.
     SEVERAL_WRITERS: ClassVar[bool]
+    #: What makes the static vectors of articles as they are written; None if the index has none.
+    static: StaticVectors | None = None
 
     # What a database provides -----------------------------------------------------------------------------------------
 
@@ -375,7 +386,7 @@ class WritableStore(Store):
         if not removed:
             return
         self._forget(removed)
-        for table in ("articles", "documents", "vectors", "part_articles", "seen_later"):
+        for table in ("articles", "documents", "vectors", "static_vectors", "part_articles", "seen_later"):
             self._for(f"DELETE FROM {table} WHERE pmid", removed)
         # A deletion by hand (0) stays one by hand; of NLM's files the last counts.
         self.executemany(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from search.storage.folder.folder_manifest import DATABASE, VectorSegment
+from search.storage.folder.folder_manifest import DATABASE, Kind, VectorSegment
 from search.storage.folder.segments import write_segment
 from search.storage.folder.sqlite_reader import StoreReader
 
@@ -15,8 +15,9 @@ __all__ = ["Compaction"]
 class Compaction:
     """Builds the segment that replaces several neighbours; the writer makes it active when it is ready."""
 
-    def __init__(self, folder: Path, number: int, replaced: tuple[VectorSegment, ...]) -> None:
+    def __init__(self, folder: Path, number: int, kind: Kind, replaced: tuple[VectorSegment, ...]) -> None:
         self.number = number
+        self.kind = kind
         self.replaced = replaced
         self._folder = folder
         self._stop = threading.Event()
@@ -49,7 +50,7 @@ class Compaction:
                 with store.snapshot():
                     since, change = self.replaced[0].since, self.replaced[-1].change
                     self._result = write_segment(
-                        self._folder, self.number, store, since, change, stopped=self._stop.is_set
+                        self._folder, self.number, store, self.kind, since, change, stopped=self._stop.is_set
                     )
             finally:
                 store.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -12,14 +14,20 @@ from search.storage.manifest import Manifest, check_format
 
 __all__ = [
     "DATABASE",
+    "KINDS",
     "MANIFEST",
     "FolderManifest",
+    "Kind",
     "LexicalPart",
     "Outdated",
     "VectorSegment",
     "read_manifest",
     "write_manifest",
 ]
+
+#: The model's own vectors, or the static ones that every article has.
+Kind: TypeAlias = Literal["vectors", "static"]
+KINDS: tuple[Kind, ...] = ("vectors", "static")
 
 MANIFEST = "manifest.json"
 DATABASE = "articles.db"
@@ -35,6 +43,8 @@ class Outdated(msgspec.Struct, frozen=True):
 
 class VectorSegment(msgspec.Struct, frozen=True):
     """A Faiss file of the vectors that were stored by the changes after `since` and up to `change`, and its checksums.
+
+    They are the model's own vectors or static ones (`Kind`).
 
     Every vector has the number of one change, so it is in one segment at the most, or unmerged.
     """
@@ -68,12 +78,35 @@ class LexicalPart(msgspec.Struct, frozen=True):
 class FolderManifest(Manifest, frozen=True, kw_only=True):
     """What an index folder is and which search indexes belong to it.
 
-    `vector_segments` are in order of their changes, without gaps; together they cover changes up to `vector_change`.
+    `vector_segments` are in order of their changes, without gaps; together they cover changes up to `vector_change`. So
+    it is with `static_segments`, which hold the static vectors.
     """
 
     vector_change: int = 0
     vector_segments: tuple[VectorSegment, ...] = ()
+    static_change: int = 0
+    static_segments: tuple[VectorSegment, ...] = ()
     lexical_part: LexicalPart | None = None
+
+    @property
+    def all_segments(self) -> tuple[VectorSegment, ...]:
+        """The segments of both kinds."""
+        return (*self.vector_segments, *self.static_segments)
+
+    def segments(self, kind: Kind) -> tuple[VectorSegment, ...]:
+        """Return the segments of one kind."""
+        return self.vector_segments if kind == "vectors" else self.static_segments
+
+    def covered(self, kind: Kind) -> int:
+        """Return the last change that the segments of one kind cover."""
+        return self.vector_change if kind == "vectors" else self.static_change
+
+    def with_segments(self, kind: Kind, segments: Iterable[VectorSegment], change: int | None = None) -> FolderManifest:
+        """Return the manifest with other segments of one kind; `change` is the last that they cover, if it is new."""
+        covered = self.covered(kind) if change is None else change
+        if kind == "vectors":
+            return msgspec.structs.replace(self, vector_segments=tuple(segments), vector_change=covered)
+        return msgspec.structs.replace(self, static_segments=tuple(segments), static_change=covered)
 
 
 def read_manifest(folder: Path) -> FolderManifest:
@@ -109,7 +142,7 @@ def read_manifest(folder: Path) -> FolderManifest:
 def _with_plain_names(manifest: FolderManifest) -> FolderManifest:
     """Return the manifest if every file it names is in the folder itself: it may come from elsewhere."""
     names = [manifest.lexical_part.folder, *manifest.lexical_part.sizes] if manifest.lexical_part else []
-    for part in manifest.vector_segments:
+    for part in manifest.all_segments:
         names += [part.file, part.outdated.file if part.outdated else part.file]
     for name in names:
         if Path(name).name != name or name == "..":

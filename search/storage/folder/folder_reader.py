@@ -8,40 +8,36 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
 from search.storage.bm25 import Terms
 from search.storage.conditions import Condition, Conditions
-from search.storage.folder.faiss_index import TIES, VectorIndex
-from search.storage.folder.folder_manifest import DATABASE, MANIFEST, FolderManifest, LexicalPart, read_manifest
+from search.storage.folder.folder_manifest import (
+    DATABASE,
+    KINDS,
+    MANIFEST,
+    FolderManifest,
+    Kind,
+    LexicalPart,
+    read_manifest,
+)
 from search.storage.folder.saved_files import SavedFolder
-from search.storage.folder.segments import Segment, open_segment
+from search.storage.folder.segments import Segment, open_segment, segment_dimension
 from search.storage.folder.selection import Selection
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.tantivy_index import LexicalIndex, UnmergedLexical, tokens_of_unmerged, unmerged_tokens
 from search.storage.folder.tantivy_tokens import TantivyTokens
+from search.storage.folder.vector_search import UnmergedVectors, VectorSearch
 from search.storage.rows import Pmids, Vectors
 from search.storage.store import ranked
 
 __all__ = ["IndexReader", "Unmerged", "View"]
 
-_NO_PMIDS: Pmids = np.empty(0, np.int64)
-
-#: PMIDs and scores of each query, both (queries, candidates); PMID -1 fills short rows.
-_Answer: TypeAlias = tuple[Pmids, Vectors]
-
-#: Up to so many PMIDs that a filter leaves are all compared, which is exact and costs no more than an index does.
-_FEW = 500
-
-#: Up to so many unmerged vectors are kept in memory.
-_UNMERGED_KEPT = 20_000
-
-#: So many are looked at whether they pass a filter, before all that pass it are listed.
+#: So many of the best by words are looked at whether they pass a filter, before all that pass it are listed.
 _PROBED = 1_000
-_LOOKED_AT_FIRST = 128
 
 
 class Unmerged:
@@ -52,41 +48,14 @@ class Unmerged:
 
     def __init__(self, manifest: FolderManifest, upto: int, lexical: LexicalIndex | None) -> None:
         self._lexical = lexical
-        self._vectors_since = manifest.vector_change
+        self.of = {kind: UnmergedVectors(kind, manifest.covered(kind), upto) for kind in KINDS}
         self._words_since = manifest.lexical_part.change if manifest.lexical_part else 0
         self.generation = manifest.generation
         self.upto = upto
         self._lock = threading.Lock()
-        self._vectors: list[tuple[Pmids, Vectors]] | None = None
-        self._changed_vectors: Pmids | None = None
-        self._outdated_in: dict[str, Pmids] = {}
         self._words: UnmergedLexical | None = None
         self._changed_words: Pmids | None = None
         self._tokens: Any = None
-
-    def vectors(self, store: StoreReader) -> Iterable[tuple[Pmids, Vectors]]:
-        """Return, in batches, PMIDs and vectors that no segment has.
-
-        As many as there are between merges stay in memory; more, as after an import that was cut off, are read again.
-        """
-        with self._lock:
-            if self._vectors is None:
-                if store.count_vectors_since(self._vectors_since) > _UNMERGED_KEPT:
-                    return store.vector_batches(since=self._vectors_since, upto=self.upto)
-                self._vectors = [store.vectors_since(self._vectors_since)]
-            return self._vectors
-
-    def changed_vectors(self, store: StoreReader) -> Pmids:
-        """Return the PMIDs, ascending, whose vectors in Faiss are no longer true."""
-        if self._changed_vectors is None:
-            self._changed_vectors = store.vectors_changed_since(self._vectors_since)
-        return self._changed_vectors
-
-    def outdated_in(self, segment: Segment, store: StoreReader) -> Pmids:
-        """Return the PMIDs, ascending, whose vectors in a segment are no longer true."""
-        if segment.part.file not in self._outdated_in:
-            self._outdated_in[segment.part.file] = np.union1d(segment.outdated, self.changed_vectors(store))
-        return self._outdated_in[segment.part.file]
 
     def words(self, store: StoreReader) -> UnmergedLexical:
         """Return the words of the articles that tantivy does not have."""
@@ -116,7 +85,8 @@ class View:
     manifest: FolderManifest
     change: int
     store: StoreReader
-    segments: tuple[Segment, ...]
+    vector_search: VectorSearch
+    static_search: VectorSearch
     lexical: LexicalIndex | None
     waiting: Unmerged
 
@@ -130,7 +100,7 @@ class View:
 
     def unmerged(self) -> int:
         """Return how many vectors and deletions are in no segment yet."""
-        return len(self.waiting.changed_vectors(self.store))
+        return len(self.waiting.of["vectors"].changed(self.store))
 
     def vector_index(self) -> str:
         """Return what vectors are searched with."""
@@ -198,88 +168,18 @@ class View:
         `queries` is (n, dimension) float32 with unit rows; `allowed` restricts the answer. Equal cosines are in order
         of PMID, the newest first.
         """
-        candidates = self._candidates(queries, limit, allowed)
-        return ranked(queries, candidates, self.store, limit)
+        candidates = self.vector_search.candidates(queries, limit, self.store, allowed)
+        return ranked(queries, candidates, self.store.vectors, limit)
 
-    def _candidates(self, queries: Vectors, limit: int, allowed: Selection | None) -> list[Pmids]:
-        """Return candidates for each query: from each segment what is still true, and what is unmerged."""
-        lists = None if allowed is None or allowed.is_listed else self._probed(queries, limit, allowed)
-        if lists is None:
-            listed = None if allowed is None else allowed.pmids(self.store)
-            if listed is not None and len(listed) <= _FEW:
-                return [listed] * len(queries)
-            lists = _joined(
-                (segment.index, self._search(segment, queries, segment.index.candidates(limit), listed))
-                for segment in self.segments
-            )
-        lists = lists or [[] for _ in queries]
-        for unmerged, vectors in self.waiting.vectors(self.store):
-            keep = np.arange(len(unmerged))
-            if allowed is not None:
-                keep = np.flatnonzero(np.isin(unmerged, allowed.passing(unmerged, self.store)))
-            scores = queries @ vectors[keep].T
-            for row, line in zip(lists, scores, strict=True):
-                row.append(unmerged[keep[np.argsort(-line, kind="stable")[: limit + TIES]]])
-        return [np.concatenate([*row, _NO_PMIDS]) for row in lists]
+    def static_nearest(
+        self, queries: Vectors, limit: int, *, allowed: Selection | None = None
+    ) -> list[tuple[Pmids, Vectors]]:
+        """Return, for each query, the PMIDs of the nearest static vectors and these cosines, best first.
 
-    def _search(self, segment: Segment, queries: Vectors, count: int, allowed: Pmids | None = None) -> _Answer:
-        outdated = self.waiting.outdated_in(segment, self.store)
-        return segment.index.search(queries, min(count, segment.index.count), allowed=allowed, excluded=outdated)
-
-    def _probed(self, queries: Vectors, limit: int, allowed: Selection) -> list[list[Pmids]] | None:
-        """Return of the very nearest in each segment what passes a filter; None if that is not enough."""
-        answers = []
-        for segment in self.segments:
-            count = segment.index.candidates(limit)
-            if count > _PROBED // 2:
-                return None
-            pmids, scores = self._search(segment, queries, _PROBED)
-            needed = count if segment.index.exact else max(2 * limit, limit + TIES)
-            few = segment.index.count <= _PROBED
-            passing = self._only(pmids, allowed) if few else self._enough(pmids, needed, allowed)
-            if passing is None:
-                return None
-            answers.append((segment.index, (passing, scores)))
-        return _joined(answers)
-
-    def _only(self, pmids: Pmids, allowed: Selection) -> Pmids:
-        """Return the PMIDs with -1 in place of those that do not pass a filter."""
-        passing = allowed.passing(np.unique(pmids[pmids >= 0]), self.store)
-        only: Pmids = np.where(np.isin(pmids, passing), pmids, -1)
-        return only
-
-    def _enough(self, pmids: Pmids, needed: int, allowed: Selection) -> Pmids | None:
-        """Return what passes a filter in each row, as far as it was looked at; None if it is fewer than needed.
-
-        The first of each row tell whether it is worth looking at the rest.
+        `queries` is (n, dimension of static vectors) float32 with unit rows.
         """
-        passing = np.full_like(pmids, -1)
-        for start, stop in ((0, _LOOKED_AT_FIRST), (_LOOKED_AT_FIRST, pmids.shape[1])):
-            passing[:, start:stop] = self._only(pmids[:, start:stop], allowed)
-            fewest = int((passing >= 0).sum(axis=1).min(initial=needed))
-            if fewest >= needed:
-                return passing
-            if 2 * fewest * pmids.shape[1] < needed * stop:
-                break
-        return None
-
-
-def _joined(answers: Iterable[tuple[VectorIndex, _Answer]]) -> list[list[Pmids]]:
-    """Return, for each query, what exact indexes found, and of all that approximate ones found the best."""
-    lists: list[list[Pmids]] = []
-    rough: list[_Answer] = []
-    for index, (pmids, scores) in answers:
-        if index.exact:
-            lists.append([row[row >= 0] for row in pmids])
-        else:
-            rough.append((pmids, scores))
-    if rough:
-        most = max(pmids.shape[1] for pmids, _ in rough)
-        pmids = np.concatenate([some for some, _ in rough], axis=1)
-        scores = np.concatenate([some for _, some in rough], axis=1)
-        best = np.argsort(-np.where(pmids >= 0, scores, -np.inf), axis=1)[:, :most]
-        lists.append([row[row >= 0] for row in np.take_along_axis(pmids, best, axis=1)])
-    return [list(rows) for rows in zip(*lists, strict=True)]
+        candidates = self.static_search.candidates(queries, limit, self.store, allowed)
+        return ranked(queries, candidates, self.store.static_vectors, limit)
 
 
 class _Stamp(NamedTuple):
@@ -297,7 +197,7 @@ class _Parts:
 
     stamp: _Stamp
     manifest: FolderManifest
-    segments: tuple[Segment, ...]
+    segments: dict[Kind, tuple[Segment, ...]]
     lexical: LexicalIndex | None
 
 
@@ -361,7 +261,9 @@ class IndexReader:
         try:
             with store.snapshot() as change:
                 unmerged = self._unmerged_at(parts, change)
-                yield View(parts.manifest, change, store, parts.segments, parts.lexical, unmerged)
+                searches = {kind: VectorSearch(parts.segments[kind], unmerged.of[kind]) for kind in KINDS}
+                encoded, static = searches["vectors"], searches["static"]
+                yield View(parts.manifest, change, store, encoded, static, parts.lexical, unmerged)
         finally:
             with self._lock:
                 keep = not self._closed
@@ -422,6 +324,10 @@ class IndexReader:
             raise
         return store
 
+    def _open_segments(self, manifest: FolderManifest, kind: Kind) -> tuple[Segment, ...]:
+        dimension = segment_dimension(kind, manifest.dimension)
+        return tuple(open_segment(self.folder, part, dimension) for part in manifest.segments(kind))
+
     def _load_parts(self) -> _Parts:
         """Read the manifest and open what it names; again if a writer replaced it in between."""
         while True:
@@ -429,8 +335,7 @@ class IndexReader:
             manifest = read_manifest(self.folder)
             try:
                 self._check_covered(manifest)
-                dimension = manifest.dimension
-                segments = tuple(open_segment(self.folder, part, dimension) for part in manifest.vector_segments)
+                segments = {kind: self._open_segments(manifest, kind) for kind in KINDS}
                 lexical = _open_lexical(self.folder, manifest.lexical_part) if manifest.lexical_part else None
                 return _Parts(stamp, manifest, segments, lexical)
             except IndexCorruptError:

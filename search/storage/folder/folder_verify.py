@@ -10,9 +10,17 @@ import numpy as np
 
 from search.errors import SearchError
 from search.files import digest
-from search.storage.folder.folder_manifest import DATABASE, FolderManifest, LexicalPart, read_manifest
+from search.models.static_vectors import static_dimension
+from search.storage.folder.folder_manifest import (
+    DATABASE,
+    KINDS,
+    FolderManifest,
+    Kind,
+    LexicalPart,
+    read_manifest,
+)
 from search.storage.folder.saved_files import SavedFolder
-from search.storage.folder.segments import open_segment
+from search.storage.folder.segments import open_segment, segment_dimension
 from search.storage.folder.sqlite_reader import StoreReader, term_list, vector_checksum
 from search.storage.folder.tantivy_index import LexicalIndex
 from search.storage.store import UNIT
@@ -39,7 +47,9 @@ def verify(folder: Path) -> Iterator[str]:
         with store.snapshot():
             for problem in check_database(store):
                 yield problem.text
-            yield from _faiss(folder, manifest, store)
+            yield from _static(manifest, store)
+            for kind in KINDS:
+                yield from _faiss(folder, manifest, store, kind)
             yield from _tantivy(folder, manifest, store)
             yield from _saved(folder)
     except SearchError as error:
@@ -110,9 +120,9 @@ def _saved(folder: Path) -> Iterator[str]:
             yield f"the saved search {name!r} is damaged ({error}); save it again"
 
 
-def _faiss(folder: Path, manifest: FolderManifest, store: StoreReader) -> Iterator[str]:
+def _faiss(folder: Path, manifest: FolderManifest, store: StoreReader, kind: Kind) -> Iterator[str]:
     since = 0
-    for part in manifest.vector_segments:
+    for part in manifest.segments(kind):
         path = folder / part.file
         if part.since < since:
             yield f"manifest.json: {part.file} and the segment before it overlap; `search repair` rebuilds both"
@@ -120,15 +130,28 @@ def _faiss(folder: Path, manifest: FolderManifest, store: StoreReader) -> Iterat
         if not path.exists() or digest(path) != part.checksum:
             yield f"{path} is missing or damaged; `search repair` rebuilds it"
             continue
-        segment = open_segment(folder, part, manifest.dimension)
-        expected = store.vector_pmids(since=part.since, upto=part.change)
-        unmerged = store.vectors_changed_since(manifest.vector_change)
+        segment = open_segment(folder, part, segment_dimension(kind, manifest.dimension))
+        expected = store.vector_pmids(part.since, part.change, kind)
+        unmerged = store.vectors_changed_since(manifest.covered(kind), kind)
         held = np.setdiff1d(segment.index.pmids(), np.union1d(segment.outdated, unmerged))
         if not np.array_equal(held, expected):
             yield f"{path} does not hold the vectors of {DATABASE}; `search repair` rebuilds it"
-    covered = sum(store.count_vectors_since(part.since, part.change) for part in manifest.vector_segments)
-    if covered != store.count_vectors_since(0, manifest.vector_change):
+    covered = sum(store.count_vectors_since(part.since, part.change, kind) for part in manifest.segments(kind))
+    if covered != store.count_vectors_since(0, manifest.covered(kind), kind):
         yield f"{folder}: some vectors of {DATABASE} are in no segment; `search repair` rebuilds them"
+
+
+def _static(manifest: FolderManifest, store: StoreReader) -> Iterator[str]:
+    """See that every article has its static vector, if the index has any."""
+    if not manifest.static:
+        return
+    missing = store.one(
+        "SELECT count(*) FROM articles AS a WHERE NOT EXISTS (SELECT 1 FROM static_vectors AS s WHERE s.pmid = a.pmid)"
+    )
+    size = static_dimension(manifest.dimension)
+    missing += store.one("SELECT count(*) FROM static_vectors WHERE length(vector) != ?", [size])
+    if missing:
+        yield f"{store.path}: {missing:,} articles have no static vector; delete and add them again"
 
 
 def _tantivy(folder: Path, manifest: FolderManifest, store: StoreReader) -> Iterator[str]:

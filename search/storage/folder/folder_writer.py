@@ -13,11 +13,14 @@ import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
 from search.files import digest, fsync_folder
+from search.models.static_vectors import static_of
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.compaction import Compaction
 from search.storage.folder.folder_manifest import (
     DATABASE,
+    KINDS,
     FolderManifest,
+    Kind,
     LexicalPart,
     VectorSegment,
     read_manifest,
@@ -126,7 +129,7 @@ class IndexWriter:
     def _open_store(self) -> StoreWriter:
         store = StoreWriter(self.folder / DATABASE)
         try:
-            store.manifest()
+            store.static = static_of(store.manifest().static)
         except BaseException:
             store.close()
             raise
@@ -187,8 +190,8 @@ class IndexWriter:
         """
         self._adopt()
         self._flush(rebuild=rebuild)
-        self._begin_compaction()
-        self._adopt()
+        while self._begin_compaction():
+            self._adopt()
 
     def repair(self) -> list[str]:
         """Make again whatever can be made from the records, and return what cannot: damaged records, and the like."""
@@ -207,30 +210,32 @@ class IndexWriter:
             closing(StoreReader(self.folder / DATABASE)) as reader,
             reader.snapshot() as change,
         ):
-            kept = () if rebuild else self._kept(manifest, reader)
-            replaced = manifest.vector_segments[len(kept) :]
-            since = 0 if rebuild else replaced[0].since if replaced else manifest.vector_change
-            segment = write_segment(self.folder, number, reader, since, change)
-            changed = reader.vectors_changed_since(manifest.vector_change) if kept else np.empty(0, np.int64)
-            base = None if rebuild else manifest.lexical_part
-            lexical = _build_lexical(self.folder, number, reader, change, base)
-            segments = [with_outdated(self.folder, number, part, changed) for part in kept]
-        self._switch(
-            msgspec.structs.replace(
-                manifest,
-                generation=number,
-                vector_change=change,
-                vector_segments=(*segments, *([segment] if segment else [])),
-                lexical_part=lexical,
-            )
-        )
+            lexical = _build_lexical(self.folder, number, reader, change, None if rebuild else manifest.lexical_part)
+            manifest = msgspec.structs.replace(manifest, generation=number, lexical_part=lexical)
+            for kind in KINDS:
+                segments = self._flushed(manifest, kind, number, reader, change, rebuild=rebuild)
+                manifest = manifest.with_segments(kind, segments, change)
+        self._switch(manifest)
 
-    def _kept(self, manifest: FolderManifest, store: StoreReader) -> tuple[VectorSegment, ...]:
+    def _flushed(
+        self, manifest: FolderManifest, kind: Kind, number: int, reader: StoreReader, change: int, *, rebuild: bool
+    ) -> list[VectorSegment]:
+        """Return the segments of one kind with what is unmerged among them."""
+        kept = () if rebuild else self._kept(manifest, kind, reader)
+        replaced = manifest.segments(kind)[len(kept) :]
+        covered = manifest.covered(kind)
+        since = 0 if rebuild else replaced[0].since if replaced else covered
+        segment = write_segment(self.folder, number, reader, kind, since, change)
+        changed = reader.vectors_changed_since(covered, kind) if kept else np.empty(0, np.int64)
+        segments = [with_outdated(self.folder, number, part, changed) for part in kept]
+        return [*segments, *([segment] if segment else [])]
+
+    def _kept(self, manifest: FolderManifest, kind: Kind, store: StoreReader) -> tuple[VectorSegment, ...]:
         """Return the segments that stay beside what is unmerged: all but a few small ones, which are quick to build."""
-        segments = manifest.vector_segments
-        total = store.count_vectors_since(manifest.vector_change)
+        segments = manifest.segments(kind)
+        total = store.count_vectors_since(manifest.covered(kind), kind=kind)
         first = replaceable(segments, total)
-        busy = self._compaction.replaced[-1].change if self._compaction is not None else 0
+        busy = self._compaction.replaced[-1].change if self._compaction and self._compaction.kind == kind else 0
         while first < len(segments) and (
             segments[first].change <= busy or total + sum(part.live for part in segments[first:]) > ann.EXACT_UP_TO
         ):
@@ -239,20 +244,24 @@ class IndexWriter:
 
     # Larger ones, aside -----------------------------------------------------------------------------------------------
 
-    def _begin_compaction(self) -> None:
-        segments = self.manifest.vector_segments
-        if self._compaction is not None or len(segments) < 2:
-            return
-        first = replaceable(segments[:-1], segments[-1].live)
-        if first < len(segments) - 1:
-            self._compaction = Compaction(self.folder, self._next_number(), segments[first:])
+    def _begin_compaction(self) -> bool:
+        """Begin to make one segment of several, if that is due; whether it was begun."""
+        if self._compaction is not None:
+            return False
+        for kind in KINDS:
+            segments = self.manifest.segments(kind)
+            first = replaceable(segments[:-1], segments[-1].live) if len(segments) > 1 else len(segments)
+            if first < len(segments) - 1:
+                self._compaction = Compaction(self.folder, self._next_number(), kind, segments[first:])
+                return True
+        return False
 
     def _adopt(self) -> None:
         """Wait for the compaction that runs, if any, and replace its segments by the one it made."""
         if self._compaction is None:
             return
         compaction, self._compaction = self._compaction, None
-        number = self._next_number()
+        kind, number = compaction.kind, self._next_number()
         manifest = self.manifest
         segments = []
         with self._building():
@@ -261,14 +270,15 @@ class IndexWriter:
             except BaseException:
                 compaction.stop()
                 raise
-            changed = self.store.vectors_changed_since(compaction.replaced[-1].change)
-            for part in manifest.vector_segments:
+            changed = self.store.vectors_changed_since(compaction.replaced[-1].change, kind)
+            for part in manifest.segments(kind):
                 if part.since < compaction.replaced[0].since or part.change > compaction.replaced[-1].change:
                     segments.append(part)
                 elif made is not None:
                     segments.append(with_outdated(self.folder, number, made, changed))
                     made = None
-        self._switch(msgspec.structs.replace(manifest, generation=number, vector_segments=tuple(segments)))
+        manifest = manifest.with_segments(kind, segments)
+        self._switch(msgspec.structs.replace(manifest, generation=number))
 
     # Files ------------------------------------------------------------------------------------------------------------
 
@@ -286,12 +296,13 @@ class IndexWriter:
         """Remove files of other generations. A reader that has one open keeps it until it closes it."""
         lexical = self.manifest.lexical_part
         keep = {lexical.folder if lexical else ""}
-        for part in self.manifest.vector_segments:
+        for part in self.manifest.all_segments:
             keep |= {part.file, part.outdated.file if part.outdated else ""}
         if self._compaction is not None:
-            keep |= {f"vectors-{self._compaction.number}.faiss", f"vectors-{self._compaction.number}.faiss.new"}
+            name = f"{self._compaction.kind}-{self._compaction.number}.faiss"
+            keep |= {name, f"{name}.new"}
         files = [
-            *self.folder.glob(SEGMENT_FILES),
+            *(path for pattern in SEGMENT_FILES for path in self.folder.glob(pattern)),
             *self.folder.glob("lexical-*"),
             *self.folder.glob(".manifest.json.*"),
         ]

@@ -17,16 +17,25 @@ import numpy as np
 
 from search.errors import IndexCorruptError
 from search.files import digest, fsync_folder, sample_digest
+from search.models.static_vectors import static_dimension
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.faiss_index import VectorIndex
-from search.storage.folder.folder_manifest import Outdated, VectorSegment
+from search.storage.folder.folder_manifest import KINDS, Kind, Outdated, VectorSegment
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.rows import Pmids, Vectors
 
-__all__ = ["SEGMENT_FILES", "Segment", "open_segment", "replaceable", "with_outdated", "write_segment"]
+__all__ = [
+    "SEGMENT_FILES",
+    "Segment",
+    "open_segment",
+    "replaceable",
+    "segment_dimension",
+    "with_outdated",
+    "write_segment",
+]
 
 #: What the files of segments are called, for finding those that are left over.
-SEGMENT_FILES = "vectors-*"
+SEGMENT_FILES = tuple(f"{kind}-*" for kind in KINDS)
 
 #: A segment is merged with what is newer once that is a quarter of it, so each is a quarter of the one before it.
 _TIER = 4
@@ -47,6 +56,11 @@ class Segment:
     part: VectorSegment
     index: VectorIndex
     outdated: Pmids
+
+
+def segment_dimension(kind: Kind, dimension: int) -> int:
+    """Return the dimension of the vectors of one kind, in an index whose model's have `dimension`."""
+    return dimension if kind == "vectors" else static_dimension(dimension)
 
 
 def replaceable(segments: tuple[VectorSegment, ...], newer: int) -> int:
@@ -80,23 +94,24 @@ def write_segment(
     folder: Path,
     number: int,
     store: StoreReader,
+    kind: Kind,
     since: int,
     change: int,
     *,
     stopped: Callable[[], bool] = lambda: False,
 ) -> VectorSegment | None:
-    """Build the segment of the vectors of the changes after `since` up to `change`, durable on disk.
+    """Build the segment of the vectors of one kind of the changes after `since` up to `change`, durable on disk.
 
     None if there are none, or if `stopped` says so meanwhile. `store` holds a snapshot.
     """
-    count = store.count_vectors_since(since, change)
+    count = store.count_vectors_since(since, change, kind)
     if not count:
         return None
-    dimension = store.dimension
-    sample = _training_sample(store, since, change, ann.training_size(count, dimension))
+    dimension = segment_dimension(kind, store.dimension)
+    sample = _training_sample(store, kind, since, change, ann.training_size(count, dimension))
 
     def batches() -> Iterator[tuple[Pmids, Vectors]]:
-        for batch in store.vector_batches(since=since, upto=change):
+        for batch in store.vector_batches(kind=kind, since=since, upto=change):
             if stopped():
                 return
             yield batch
@@ -104,7 +119,7 @@ def write_segment(
     index = ann.build(batches(), count, sample, dimension)
     if stopped():
         return None
-    path = folder / f"vectors-{number}.faiss"
+    path = folder / f"{kind}-{number}.faiss"
     temporary = path.with_suffix(".faiss.new")
     index.write(temporary)
     _settle(temporary, path)
@@ -166,11 +181,12 @@ def _check_file(path: Path, part: VectorSegment) -> None:
         raise IndexCorruptError(f"{path} is not the file the manifest describes; `search repair` rebuilds it")
 
 
-def _training_sample(store: StoreReader, since: int, change: int, size: int) -> Vectors | None:
+def _training_sample(store: StoreReader, kind: Kind, since: int, change: int, size: int) -> Vectors | None:
     """Draw vectors evenly over all PMIDs: they follow time, and so do topics."""
     if not size:
         return None
-    pmids = store.vector_pmids(since=since, upto=change)
+    pmids = store.vector_pmids(since, change, kind)
+    look_up = store.vectors if kind == "vectors" else store.static_vectors
     chosen = pmids[np.arange(size) * len(pmids) // size]
-    blocks = [store.vectors(block.tolist())[1] for block in np.array_split(chosen, math.ceil(size / _SAMPLE_BLOCK))]
+    blocks = [look_up(block.tolist())[1] for block in np.array_split(chosen, math.ceil(size / _SAMPLE_BLOCK))]
     return np.concatenate(blocks)

@@ -13,7 +13,10 @@ import msgspec
 import numpy as np
 
 from search.article import Article
+from search.models.static_vectors import static_dimension
+from search.models.vectors import normalize
 from search.storage.conditions import Condition, Conditions
+from search.storage.folder.folder_manifest import Kind
 from search.storage.folder.sqlite_conditions import SqliteConditions
 from search.storage.folder.sqlite_connection import Rows, connect, refusals
 from search.storage.manifest import Manifest, check_format
@@ -21,6 +24,9 @@ from search.storage.rows import CHECKED_COLUMNS, Pmids, StoredRow, Vectors
 from search.storage.store import Store
 
 __all__ = ["StoreReader", "term_list", "vector_checksum"]
+
+#: The tables of the kinds of vectors.
+_TABLES: dict[Kind, str] = {"vectors": "vectors", "static": "static_vectors"}
 
 _STORED = (
     f"SELECT a.pmid, d.document, a.text_hash, a.record_hash, j.keys, v.text_hash, a.stale, a.terms, "
@@ -128,8 +134,12 @@ class StoreReader(Store):
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
         return self._sound(self._of(pmids, "SELECT pmid, text_hash, vector, checksum FROM vectors WHERE pmid"))
 
+    def static_vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
+        """Return the static vectors of these PMIDs: (n,) int64 and (n, dimension) float32, unit rows or zeros."""
+        return self._static_matrix(list(self._of(pmids, "SELECT pmid, vector FROM static_vectors WHERE pmid")))
+
     def vector_batches(
-        self, size: int = 16_384, *, since: int = 0, upto: int | None = None
+        self, size: int = 16_384, *, kind: Kind = "vectors", since: int = 0, upto: int | None = None
     ) -> Iterator[tuple[Pmids, Vectors]]:
         """Yield vectors `size` at a time: all in order of PMID, or those of the changes after `since` in their order.
 
@@ -140,30 +150,37 @@ class StoreReader(Store):
         else:
             # The plus keeps SQLite from the index of changes: the table itself is in this order.
             order = "WHERE +change > ? AND +change <= ? ORDER BY pmid"
-        cursor = self.rows(f"SELECT pmid, vector FROM vectors {order}", [since, _last(upto)])
+        cursor = self.rows(f"SELECT pmid, vector FROM {_TABLES[kind]} {order}", [since, _last(upto)])
         while rows := cursor.fetchmany(size):
-            yield self._matrix(rows)
+            yield self._rows_of(kind, rows)
 
-    def vectors_since(self, change: int) -> tuple[Pmids, Vectors]:
+    def vectors_since(self, change: int, kind: Kind = "vectors") -> tuple[Pmids, Vectors]:
         """Return the vectors that were stored after a change number."""
         # The plus keeps SQLite from going through all vectors in the order of the table.
+        if kind == "static":
+            sql = "SELECT pmid, vector FROM static_vectors WHERE change > ? ORDER BY +pmid"
+            return self._static_matrix(list(self.rows(sql, [change])))
         return self._sound(
             self.rows("SELECT pmid, text_hash, vector, checksum FROM vectors WHERE change > ? ORDER BY +pmid", [change])
         )
 
-    def vector_pmids(self, since: int = 0, upto: int | None = None) -> Pmids:
+    def vector_pmids(self, since: int = 0, upto: int | None = None, kind: Kind = "vectors") -> Pmids:
         """Return the PMIDs, ascending, whose vectors were stored after a change number, and not after `upto`."""
-        return self._sorted("SELECT pmid FROM vectors WHERE change > ? AND change <= ?", [since, _last(upto)])
+        sql = f"SELECT pmid FROM {_TABLES[kind]} WHERE change > ? AND change <= ?"
+        return self._sorted(sql, [since, _last(upto)])
 
-    def count_vectors_since(self, change: int, upto: int | None = None) -> int:
+    def count_vectors_since(self, change: int, upto: int | None = None, kind: Kind = "vectors") -> int:
         """Return how many vectors were stored after a change number, and not after `upto`."""
-        return self.one("SELECT count(*) FROM vectors WHERE change > ? AND change <= ?", [change, _last(upto)])
+        sql = f"SELECT count(*) FROM {_TABLES[kind]} WHERE change > ? AND change <= ?"
+        return self.one(sql, [change, _last(upto)])
 
-    def vectors_changed_since(self, change: int) -> Pmids:
+    def vectors_changed_since(self, change: int, kind: Kind = "vectors") -> Pmids:
         """Return the PMIDs, ascending, that got another vector after a change number, or lost the one they had.
 
         An article that was deleted and came back without being encoded has lost its vector too.
         """
+        if kind == "static":
+            return self.changed_since(change)
         return self._sorted(
             "SELECT pmid FROM vectors WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? "
             "UNION SELECT a.pmid FROM articles AS a WHERE a.change > ? AND a.stale "
@@ -239,6 +256,16 @@ class StoreReader(Store):
     @property
     def _vector_bytes(self) -> int:
         return self.dimension * self._dtype.itemsize
+
+    def _rows_of(self, kind: Kind, rows: list[tuple[int, bytes]]) -> tuple[Pmids, Vectors]:
+        return self._matrix(rows) if kind == "vectors" else self._static_matrix(rows)
+
+    def _static_matrix(self, rows: list[tuple[int, bytes]]) -> tuple[Pmids, Vectors]:
+        size = static_dimension(self.dimension)
+        sound = [(pmid, code) for pmid, code in rows if len(code) == size]
+        pmids = np.fromiter((pmid for pmid, _ in sound), np.int64, len(sound))
+        codes = np.frombuffer(b"".join(code for _, code in sound), np.int8)
+        return pmids, normalize(codes.reshape(len(sound), size))
 
     def _matrix(self, rows: list[tuple[int, bytes]]) -> tuple[Pmids, Vectors]:
         pmids = np.fromiter((row[0] for row in rows), np.int64, len(rows))

@@ -174,6 +174,12 @@ class StoreWriter(StoreReader, WritableStore):
         self.connection.executemany(
             "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
         )
+        if self.static is not None:
+            codes = self.static.documents([row.text for row in rows])
+            self.connection.executemany(
+                "INSERT OR REPLACE INTO static_vectors VALUES (?, ?, ?)",
+                [(row.pmid, change, code.tobytes()) for row, code in zip(rows, codes, strict=True)],
+            )
         # In the order of the table's key, which is the order in which its pages lie.
         links = sorted((number // 2, pmid, number % 2) for pmid, some in numbers.items() for number in some)
         self.connection.executemany("INSERT OR REPLACE INTO article_terms VALUES (?, ?, ?)", links)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
+from search.models.static_vectors import static_dimension
+from search.models.vectors import normalize
 from search.storage.conditions import Conditions
 from search.storage.manifest import Manifest
 from search.storage.postgres.packing import TYPES, unpack_vectors
@@ -76,6 +78,13 @@ class PgStoreReader(Store):
     def vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the stored vectors of these PMIDs: (n,) int64 and (n, dimension) float32, in no order of their own."""
         return self._matrix(list(self._of(pmids, f"SELECT pmid, {self._sent} FROM vectors WHERE pmid")))
+
+    def static_vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
+        """Return the static vectors of these PMIDs: (n,) int64 and (n, dimension) float32, unit rows or zeros."""
+        rows = list(self._of(pmids, "SELECT pmid, halfvec_send(vector) FROM static_vectors WHERE pmid"))
+        found = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        codes = unpack_vectors([row[1] for row in rows], "float16", static_dimension(self.dimension))
+        return found, normalize(codes)
 
     def vector_batches(self, size: int = 4_096) -> Iterator[tuple[Pmids, Vectors]]:
         """Yield all vectors in order of PMID, `size` at a time."""

@@ -130,7 +130,17 @@ class PgView:
         of PMID, the newest first.
         """
         candidates = [self._candidates(query, limit, allowed) for query in queries]
-        return ranked(queries, candidates, self.store, limit)
+        return ranked(queries, candidates, self.store.vectors, limit)
+
+    def static_nearest(
+        self, queries: Vectors, limit: int, *, allowed: PgSelection | None = None
+    ) -> list[tuple[Pmids, Vectors]]:
+        """Return, for each query, the PMIDs of the nearest static vectors and these cosines, best first.
+
+        `queries` is (n, dimension of static vectors) float32 with unit rows.
+        """
+        candidates = [self._compared(query, limit + _TIES, allowed, "static_vectors", "<=>") for query in queries]
+        return ranked(queries, candidates, self.store.static_vectors, limit)
 
     def _candidates(self, query: Vectors, limit: int, allowed: PgSelection | None) -> list[int]:
         """Return candidates for a query: from the index where there is one and many articles pass, else all compared.
@@ -144,16 +154,18 @@ class PgView:
         scanned = self._scanned(query, count, allowed)
         return scanned if len(scanned) >= limit else self._compared(query, count, allowed)
 
-    def _compared(self, query: Vectors, count: int, allowed: PgSelection | None) -> list[int]:
+    def _compared(
+        self, query: Vectors, count: int, allowed: PgSelection | None, table: str = "vectors", distance: str = "<#>"
+    ) -> list[int]:
         # As float32: the halves of the query would be rounded too, and no index is over this expression.
-        order = f"v.vector::vector({len(query)}) <#> %s::vector({len(query)})"
+        order = f"v.vector::vector({len(query)}) {distance} %s::vector({len(query)})"
         if allowed is None:
-            sql, values = f"SELECT v.pmid FROM vectors AS v ORDER BY {order} LIMIT %s", tuple[object, ...]()
+            sql, values = f"SELECT v.pmid FROM {table} AS v ORDER BY {order} LIMIT %s", tuple[object, ...]()
         else:
             text, values = allowed.condition.sql, allowed.condition.parameters
             sql = (
                 f"WITH passing AS MATERIALIZED (SELECT a.pmid FROM articles AS a WHERE {text}) "
-                f"SELECT v.pmid FROM passing JOIN vectors AS v USING (pmid) ORDER BY {order} LIMIT %s"
+                f"SELECT v.pmid FROM passing JOIN {table} AS v USING (pmid) ORDER BY {order} LIMIT %s"
             )
         return [pmid for (pmid,) in self.store.query(sql, [*values, vector_text(query), count])]
 

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import numpy as np
 from cachetools import LRUCache
 
 from search.article import Article
 from search.config import PostgresConfig
 from search.errors import StoreError
+from search.models.static_vectors import static_dimension
 from search.storage.article_tokens import tokens_of
 from search.storage.bm25 import FIELDS, field_words
 from search.storage.manifest import Manifest
@@ -93,6 +95,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
             execute(postgres_schema())
             execute(f"ALTER TABLE vectors ALTER vector TYPE {kind}({int(manifest.dimension)})")
             execute(f"ALTER TABLE vectors ALTER vector SET STORAGE {storage}")
+            execute(f"ALTER TABLE static_vectors ALTER vector TYPE halfvec({static_dimension(manifest.dimension)})")
             settings = {
                 "dimension": str(manifest.dimension),
                 "vectors": manifest.vectors,
@@ -206,7 +209,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         stale: set[int],
     ) -> None:
         pmids = [row.pmid for row in rows]
-        for table in ("articles", "documents", "words", "tokens"):
+        for table in ("articles", "documents", "static_vectors", "words", "tokens"):
             self.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
         journals, terms = self._journal_ids(rows), self._term_ids(rows)
         self.copy(
@@ -226,6 +229,13 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         )  # fmt: skip
         columns = {"pmid": "int8", "document": "bytea"}
         self.copy("documents", columns, ((row.pmid, row.document) for row in rows))
+        if self.static is not None:
+            # Integers up to 127 are exact in a half.
+            codes = pack_vectors(self.static.documents([row.text for row in rows]).astype(np.float32), "float16")
+            columns = {"pmid": "int8", "change": "int8", "vector": "bytea"}
+            self.copy(
+                "static_vectors", columns, ((row.pmid, change, code) for row, code in zip(rows, codes, strict=True))
+            )
         articles = [unpack(row.document) for row in rows]
         self.copy("words", _WORD_COLUMNS, (_words(article, change) for article in articles))
         tokens = ((article.pmid, pack_tokens(tokens_of(article))) for article in articles)

@@ -75,7 +75,7 @@ def test_a_search_compares_the_cells_it_looks_into(held, encoder):
     import faiss
 
     reader = IndexReader(held)
-    index = reader._parts.segments[0].index
+    index = reader._parts.segments["vectors"][0].index
     statistics = faiss.cvar.indexIVF_stats
     statistics.reset()
     with reader.view() as view:
