@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ import msgspec
 
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config, ModelConfig
-from search.errors import IndexFolderError, IndexMismatchError, QueryError
+from search.errors import IndexFolderError, IndexMismatchError, QueryError, SearchError
 from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import Filters
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from search.pubmed.sync_plan import SyncPlan
     from search.retrieval.context import Context, Retracted
     from search.retrieval.landscape import Landscape
+    from search.retrieval.on_demand import Hashes
     from search.storage.backend import Writer
     from search.storage.rows import Vectors
 
@@ -98,7 +99,7 @@ class Index:
         self.config = config
         self._reader = backend.open_reader(address, config)
         self._encoder: Encoder | None = None
-        self.engine = Engine(self._reader, self._encode, config)
+        self.engine = Engine(self._reader, self._encode, config, self._keep_vectors)
         if self.manifest.copy_of is not None:
             self.close()
             raise IndexFolderError(
@@ -151,6 +152,9 @@ class Index:
         0
         >>> index.close()
         """
+        from search.models.presets import BUILTIN
+        from search.models.static_vectors import builtin_static
+
         config = config or Config()
         encoder = _load_encoder(model or config.model, config)
         manifest = Manifest(
@@ -161,6 +165,7 @@ class Index:
             dimension=encoder.dimension,
             text_rule=TEXT_RULE,
             vectors=config.vectors,
+            static=builtin_static().fingerprint if (model or config.model) == BUILTIN else "",
         )
         backend.create(address, manifest, config)
         index = cls(address, config)
@@ -887,6 +892,11 @@ class Index:
         """
         with self._writing() as writer:
             writer.merge()
+
+    def _keep_vectors(self, hashes: Hashes, vectors: Vectors) -> None:
+        """Store vectors made at a question, unless another process writes or the index is read-only."""
+        with suppress(SearchError, OSError), self._writing() as writer:
+            writer.store.put_vectors(hashes, vectors)
 
     @contextmanager
     def _writing(self) -> Iterator[Writer]:

@@ -129,6 +129,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mesh_tree: str | None = None
     rerank: str | None = None
     feedback: bool = True
+    encode_on_demand: int = 64
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
     serve: ServeConfig = ServeConfig()
@@ -233,6 +234,8 @@ def _check_values(config: Config, name: str) -> None:
         raise ConfigError(f"{name}: a value holds the character NUL, which no name can")
     if config.results < 1:
         raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
+    if config.encode_on_demand < 0:
+        raise ConfigError(f"{name}: `encode_on_demand` must be at least 0, not {config.encode_on_demand}")
     if config.postgres.connections < 1 or not config.postgres.timeout > 0:
         raise ConfigError(f"{name}: `postgres: connections` and `timeout` must be more than 0")
     for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):

@@ -133,9 +133,11 @@ def _title(hit: Hit, explained: Explanation | None) -> Text:
     if explained:
         words = ", ".join(explained.matched_words) or "none"
         values = msgspec.structs.asdict(explained).items()
-        shown = ((name.replace("_", " "), value) for name, value in values if isinstance(value, int | float))
+        shown = ((name.replace("_", " "), value) for name, value in values if type(value) in (int, float))
         numbers = ", ".join(f"{name} {value:g}" for name, value in shown if value)
         text.append(f"\n{numbers}; words in common: {plain(words)}", style="cyan")
+        if explained.estimated:
+            text.append("; estimated: not encoded yet", style="cyan")
         if explained.added_words:
             text.append(f"; added by feedback: {plain(', '.join(explained.added_words))}", style="cyan")
     text.append(f"\n{hit.article.url}", style=f"dim link {hit.article.url}")

@@ -127,6 +127,10 @@ class StaticVectors:
         """Return the model's own vectors (n, its dimension) in the directions: float32 (n, dimension), unit rows."""
         return normalize(vectors @ self._basis)
 
+    def estimated(self, rows: _Float) -> _Float:
+        """Return what the model's vectors of documents may be, from static ones: (n, its dimension), unit rows."""
+        return normalize(rows @ self._basis.T)
+
     def write(self, file: Path) -> None:
         """Write table and directions as safetensors: a byte a number, and a scale a row."""
         from safetensors.numpy import save_file

@@ -59,6 +59,7 @@ class Explanation(msgspec.Struct, frozen=True):
     fused: float | None
     asked_cosine: float | None
     added_words: list[str]
+    estimated: bool
 
 
 class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +162,7 @@ def explanation(question: str, hit: Hit) -> Explanation:
         fused=_rounded(hit.score) if hit.cosine is not None and hit.bm25 is not None else None,
         asked_cosine=_rounded(hit.asked_cosine),
         added_words=list(hit.added_words),
+        estimated=hit.estimated,
     )
 
 

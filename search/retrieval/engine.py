@@ -26,6 +26,7 @@ from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.mesh_tree import load_mesh
+from search.retrieval.on_demand import Hashes, OnDemand
 from search.retrieval.ranking import Ranker, Ranking
 from search.retrieval.request import Mode, Question, SearchOptions, check_limit, read_question
 from search.retrieval.saved_searches import Run
@@ -39,7 +40,7 @@ from search.time_limit import check_time
 if TYPE_CHECKING:
     from search.models.encoder import Kind
 
-__all__ = ["RERANKED", "Encode", "Engine", "Score", "folded", "hits_of", "reranked"]
+__all__ = ["RERANKED", "Encode", "Engine", "Keep", "Score", "folded", "hits_of", "reranked"]
 
 #: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
@@ -56,6 +57,9 @@ _DUPLICATES_EXPECTED = 10
 #: Texts and their kind to vectors: (n, dimension) float32 with unit rows.
 Encode: TypeAlias = "Callable[[Sequence[str], Kind], Vectors]"
 
+#: Stores vectors that were made at a question, with the PMID and the hash of the text of each.
+Keep: TypeAlias = Callable[[Hashes, Vectors], None]
+
 #: A question and n texts to n float32 scores, the higher the better.
 Score = Callable[[str, list[str]], Vectors]
 
@@ -63,8 +67,11 @@ Score = Callable[[str, list[str]], Vectors]
 class Engine:
     """Answers questions on one index as its configuration says (`mode`, `results`, `rerank`, `mesh_tree`)."""
 
-    def __init__(self, reader: Reader, encode: Encode, config: Config | None = None) -> None:
+    def __init__(self, reader: Reader, encode: Encode, config: Config | None = None, keep: Keep | None = None) -> None:
         self.config = config or Config()
+        #: What encodes candidates that have no vector yet; `keep` stores what it made.
+        self.on_demand = OnDemand(lambda texts: encode(texts, "document"), self.config.encode_on_demand)
+        self._keep = keep
         self._reader = reader
         self._encode = encode
         self._mesh_tree = load_mesh(self.config.mesh_tree)
@@ -86,6 +93,7 @@ class Engine:
         vectors = self._encode_questions(questions, options)
         with self._reader.view() as view:
             answers = self._first_stage(view, questions, vectors, options)
+        self.keep_new()
         return self._second_stage(questions, vectors, answers, options)
 
     def run(self, question: str, options: SearchOptions, *, since: int | None = None) -> tuple[list[Hit], Run]:
@@ -101,7 +109,14 @@ class Engine:
             passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
             hits = answers[0][: self._last(options)]
             run = Run.of(view, passing, len(hits), hits[0].added_words if hits else ())
+        self.keep_new()
         return self._second_stage([read], vectors, answers, options)[0], run
+
+    def keep_new(self) -> None:
+        """Store the vectors that were made at questions; to be called when no view is held."""
+        hashes, vectors = self.on_demand.take_new()
+        if hashes and self._keep is not None:
+            self._keep(hashes, vectors)
 
     def questions_to_encode(self, questions: Sequence[str], options: SearchOptions) -> list[str]:
         """Return the texts that `search` encodes as questions. Raises QueryError if tags do not parse."""
@@ -176,7 +191,14 @@ class Engine:
             check_time()
             allowed = self.allowed(view, filters, since)
             texts = [question.text for question in group]
-            ranker = Ranker(view, limit, mode=self._mode(options), allowed=allowed, feedback=self._feedback(options))
+            ranker = Ranker(
+                view,
+                limit,
+                mode=self._mode(options),
+                allowed=allowed,
+                feedback=self._feedback(options),
+                on_demand=self.on_demand,
+            )
             rankings += ranker.rank(texts, vectors)
         answers = hits_of(view, rankings)
         return [folded(hits)[:depth] for hits in answers] if options.fold else answers
@@ -264,6 +286,7 @@ def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
                 lexical_rank=ranking.lexical_ranks.get(pmid),
                 asked_cosine=ranking.asked_cosines.get(pmid),
                 added_words=ranking.added_words,
+                estimated=pmid in ranking.estimated,
             )
             for rank, (pmid, score) in enumerate(
                 ((pmid, score) for pmid, score in zip(ranking.pmids, ranking.scores, strict=True) if pmid in articles),

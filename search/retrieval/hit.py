@@ -23,7 +23,11 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     The score is the cosine in [-1, 1] (semantic), the BM25 (lexical), the fused score (hybrid), or the score of the
     cross-encoder where the configuration has `rerank`. `cosine`, `bm25` and the ranks in each list say where it came
     from; None where the article was not in that list. `evidence` holds the sentences nearest to the question if they
-    were requested, `duplicates` the articles that were folded into this hit.
+    were requested, `duplicates` the articles that were folded into this hit. `estimated`: the article is not
+    encoded, and its score is made of an estimate of its cosine.
+
+    Where feedback has moved the question, `cosine` is with the moved one, `asked_cosine` with the question as it was
+    asked, and `added_words` are what its first answers added to its words, as they are indexed.
     """
 
     rank: int
@@ -35,6 +39,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     lexical_rank: int | None = None
     asked_cosine: float | None = None
     added_words: tuple[str, ...] = ()
+    estimated: bool = False
     evidence: tuple[EvidenceSentence, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
 

@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 
 from search.retrieval.feedback import ANSWERS, learn
+from search.retrieval.first_stage import FirstStage
 from search.retrieval.fusion import fuse
+from search.retrieval.on_demand import OnDemand
 from search.retrieval.query import Query, query_of
 from search.retrieval.request import Mode, check_limit, check_question
 from search.storage.backend import Selection, View
@@ -28,7 +30,7 @@ class Ranking(msgspec.Struct, frozen=True):
     """The PMIDs of an answer, best first, with their scores; the articles are not read yet.
 
     `asked_cosines` are those with the question as it was asked, where feedback has moved it, and `added_words` what
-    feedback has added to its words.
+    feedback has added to its words. `estimated` are articles that are not encoded, so that their cosines are estimates.
     """
 
     pmids: list[int]
@@ -39,13 +41,15 @@ class Ranking(msgspec.Struct, frozen=True):
     lexical_ranks: dict[int, int] = {}
     asked_cosines: dict[int, float] = {}
     added_words: tuple[str, ...] = ()
+    estimated: frozenset[int] = frozenset()
 
 
 class Ranker:
     """Ranks the articles of a view for questions, in one mode; `allowed` restricts it to a selection.
 
     Whatever the selection is, the true best `limit` articles of it are returned. `feedback` lets a question learn from
-    its first answers, except in lexical mode.
+    its first answers, except in lexical mode. Where not all articles are encoded, `on_demand` encodes the best of those
+    that are not; without it they are found in hybrid mode only, by their words.
     """
 
     def __init__(
@@ -56,12 +60,14 @@ class Ranker:
         mode: Mode = "semantic",
         allowed: Selection | None = None,
         feedback: bool = True,
+        on_demand: OnDemand | None = None,
     ) -> None:
         self._view = view
         self._limit = check_limit(limit)
         self._mode = mode
         self._allowed = allowed
         self._feedback = feedback and mode != "lexical"
+        self._on_demand = on_demand
 
     def rank(self, questions: Sequence[str], vectors: Mapping[str, Vectors]) -> list[Ranking]:
         """Return the ranking of each question; for one without a word, the newest articles that are allowed.
@@ -73,9 +79,7 @@ class Ranker:
             by_text = {text: self._lexical(text) for text in texts}
         else:
             queries = [query_of(text, vectors[text]) for text in texts]
-            if self._feedback:
-                queries = self._taught(queries)
-            by_text = dict(zip(texts, self._ranked(queries), strict=True))
+            by_text = dict(zip(texts, self.ranked(queries), strict=True))
         return [by_text[text] if text else self._newest() for text in questions]
 
     def _lexical(self, text: str) -> Ranking:
@@ -98,9 +102,14 @@ class Ranker:
             taught.append(learn(self._view, query, best, dict(zip(pmids.tolist(), rows, strict=True))))
         return taught
 
-    def _ranked(self, queries: list[Query]) -> list[Ranking]:
+    def ranked(self, queries: list[Query]) -> list[Ranking]:
+        """Return the ranking of each question."""
         if not queries:
             return []
+        if self._on_demand is not None and self._view.store.has_stale():
+            return [self._with_asked(*self._two_stages(query, self._on_demand)) for query in queries]
+        if self._feedback:
+            queries = self._taught(queries)
         if self._mode == "hybrid":
             rankings = self._hybrid(queries, max(self._limit, FUSION_DEPTH), self._limit)
         else:
@@ -108,12 +117,37 @@ class Ranker:
             rankings = nearest(self._view, vectors, self._limit, allowed=self._allowed)
         return [self._with_asked(query, ranking) for query, ranking in zip(queries, rankings, strict=True)]
 
+    def _two_stages(self, query: Query, on_demand: OnDemand) -> tuple[Query, Ranking]:
+        """Rank where not all is encoded: encode the best half, let the question learn, encode the other half."""
+        stage = FirstStage(self._view, on_demand, max(self._limit, FUSION_DEPTH), self._allowed)
+        candidates = stage.candidates(query)
+        if self._feedback:
+            stage.encode_best(query, candidates, 0.5)
+            best = candidates.ordered(query.weight)[:FUSION_DEPTH]
+            query = learn(self._view, query, best, stage.teachers(pmid for pmid, _ in best[: 2 * ANSWERS]))
+            candidates = stage.candidates(query, candidates.bm25.keys() | candidates.cosines.keys())
+        stage.encode_best(query, candidates, 1)
+        order = candidates.ordered(query.weight if self._mode == "hybrid" else 0.0)[: self._limit]
+        ranking = Ranking(
+            [pmid for pmid, _ in order],
+            [score for _, score in order],
+            candidates.cosines,
+            candidates.bm25 if self._mode == "hybrid" else {},
+            candidates.semantic_ranks,
+            candidates.lexical_ranks if self._mode == "hybrid" else {},
+            estimated=frozenset(candidates.estimates),
+        )
+        return query, ranking
+
     def _with_asked(self, query: Query, ranking: Ranking) -> Ranking:
         """Note what feedback did: the cosines with the question as it was asked, and the words it added."""
         if query.asked is None:
             return ranking
         pmids, rows = self._view.store.vectors(ranking.pmids)
         cosines = dict(zip(pmids.tolist(), (rows @ query.asked).tolist(), strict=True))
+        if self._on_demand is not None:
+            made = self._on_demand.known(self._view, set(ranking.pmids) - cosines.keys())
+            cosines.update({pmid: float(vector @ query.asked) for pmid, vector in made.items()})
         return msgspec.structs.replace(ranking, asked_cosines=cosines, added_words=query.added_words)
 
     def _hybrid(self, queries: list[Query], depth: int, limit: int) -> list[Ranking]:

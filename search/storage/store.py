@@ -163,6 +163,10 @@ class Store(ABC):
         )
         return list(self._unpacked(rows))
 
+    def has_stale(self) -> bool:
+        """Whether any article's vector is missing or of another text."""
+        return bool(self.one("SELECT count(*) FROM (SELECT 1 FROM articles WHERE stale LIMIT 1) AS first_one"))
+
     def files(self) -> list[dict[str, object]]:
         """Return the ledger: the files read, in the order they were begun."""
         rows = self.rows(f"SELECT {', '.join(_FILE_COLUMNS)} FROM files ORDER BY id")
