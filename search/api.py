@@ -665,14 +665,14 @@ class Index:
         *,
         strict: bool = False,
         restore: bool = False,
-        again: bool = False,
+        reread: bool = False,
         encode: bool = True,
         progress: Callable[[Progress], None] | None = None,
     ) -> IngestReport:
         """Add articles: files, folders or `-` (standard input), or Article objects.
 
         The newest version of a PMID wins, and what was deleted stays deleted unless `restore` is set. What is there
-        already is not encoded again; a file that was read to its end before is skipped unless `again` is set. Without
+        already is not encoded again; a file that was read to its end before is skipped unless `reread` is set. Without
         `encode` articles are only stored. `strict` stops at the first record that cannot be used. Raises
         IndexLockedError if another process is writing, StoreError if the disk is full; what was committed stays.
 
@@ -693,7 +693,7 @@ class Index:
             if articles is not None:
                 return ingest.add_articles(writer, encoder, articles, restore=restore, progress=progress)
             return ingest.add_files(
-                writer, encoder, paths, strict=strict, restore=restore, again=again, progress=progress
+                writer, encoder, paths, strict=strict, restore=restore, reread=reread, progress=progress
             )
 
     def add_pubmed(

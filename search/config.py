@@ -8,17 +8,17 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from search.errors import ConfigError
+from search.messages import explained
 
 __all__ = [
-    "TXTAI_KEYS",
     "Config",
     "EutilsConfig",
     "ModelConfig",
@@ -31,17 +31,13 @@ __all__ = [
     "load_config",
 ]
 
-#: Top-level keys of a txtai application file.
-TXTAI_KEYS = frozenset(
-    {
-        "agent", "api", "cloud", "cluster", "embeddings", "mcp", "path", "routes", "upload", "workflow", "writable",
-        "caption", "entity", "extractor", "filetohtml", "hfonnx", "hftrainer", "htmltomarkdown", "imagehash", "labels",
-        "llm", "microphone", "mlonnx", "objects", "questions", "audiostream", "audiomixer", "audiorecord", "rag",
-        "reranker", "segmentation", "sequences", "signal", "similarity", "summary", "tabular", "textractor",
-        "texttoaudio", "texttospeech", "tokenizer", "transcription", "translation", "urlretrieve", "generator",
-        "crossencoder", "lateencoder", "hfllm", "lemurtrainer", "nop", "sequencespipeline",
-    }
-)  # fmt: skip
+#: A key that is almost one of ours is a mistake; every other one is left to txtai. `reranker` is a pipeline of txtai's.
+_NEAR, _TXTAI_KEY = 0.75, "reranker"
+
+_Count = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0)]
+#: No name of a file, a model or a host holds the character NUL.
+_Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
 
 
 class PromptsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,9 +45,6 @@ class PromptsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     query: str | None = None
     document: str | None = None
-
-
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,17 +59,17 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     revision: str | None = None
     pooling: str | None = None
     prompts: PromptsConfig = PromptsConfig()
-    max_length: _Positive | dict[Literal["query", "document"], _Positive] | None = None
-    dimension: _Positive | None = None
+    max_length: _Count | dict[Literal["query", "document"], _Count] | None = None
+    dimension: _Count | None = None
     precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
 
 
 class NlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`nlm`: where NLM's files are had from. Without `downloads` they go to a folder of the index."""
+    """`nlm`: where NLM's files are downloaded from; without `downloads` they go to a folder of the index."""
 
     url: str = "https://ftp.ncbi.nlm.nih.gov/pubmed/"
-    downloads: str | None = None
-    timeout: float = 60.0
+    downloads: _Text | None = None
+    timeout: _Seconds = 60.0
 
 
 class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,7 +78,7 @@ class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     url: str = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
     tool: str = "pubmed-semantic-search"
     email: str | None = None
-    timeout: float = 60.0
+    timeout: _Seconds = 60.0
 
 
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,23 +88,23 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
     write: bool = False
     log_questions: bool = False
-    seconds: float = 30.0
-    requests: int = 256
-    body: int = 262_144
-    results: int = 1000
+    seconds: _Seconds = 30.0
+    requests: _Count = 256
+    body: _Count = 262_144
+    results: _Count = 1000
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`postgres`: how an index in PostgreSQL is used; seconds are to wait for a connection, and for a lost server."""
 
-    connections: int = 8
-    timeout: float = 30.0
+    connections: _Count = 8
+    timeout: _Seconds = 30.0
     patience: float = 60.0
     quantization: Literal["none", "binary"] = "none"
     build_memory: str = "512MB"
@@ -120,16 +113,16 @@ class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
 
-    index: str = "indexes/pubmed"
-    model: str | ModelConfig = "builtin"
+    index: _Text = "indexes/pubmed"
+    model: _Text | ModelConfig = "builtin"
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     vectors: Literal["float16", "float32"] = "float16"
-    results: int = 10
+    results: _Count = 10
     mode: Literal["semantic", "lexical", "hybrid"] = "semantic"
-    mesh_tree: str | None = None
-    rerank: str | None = None
+    mesh_tree: _Text | None = None
+    rerank: _Text | None = None
     feedback: bool = True
-    encode_on_demand: int = 64
+    encode_on_demand: Annotated[int, Meta(ge=0)] = 64
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()
     serve: ServeConfig = ServeConfig()
@@ -143,109 +136,109 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def find_config() -> Path | None:
-    """Return the file to read where none is named: `$SEARCH_CONFIG`, else `config.yml` in the current folder."""
+    """Return the config file to read where none is named; None if there is none.
+
+    It is `$SEARCH_CONFIG`, or else `config.yml` in the current folder, in the nearest folder above it that has one with
+    the key `index`, or in the user's folder for the settings of programs (`search` in `$XDG_CONFIG_HOME`).
+    """
     named = os.environ.get("SEARCH_CONFIG")
     if named:
         return Path(named)
     here = Path("config.yml")
-    return here if here.is_file() else None
+    if here.is_file():
+        return here
+    above = (folder / "config.yml" for folder in Path.cwd().parents)
+    own = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "search" / "config.yml"
+    return next((path for path in above if _names_an_index(path)), own if own.is_file() else None)
+
+
+def _names_an_index(path: Path) -> bool:
+    """Whether a file is a config of this program: other programs have a config.yml too."""
+    try:
+        return path.is_file() and re.search(rb"(?m)^index\s*:", path.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def load_config(path: str | Path | None = None) -> Config:
     """Read a config file; without a path the one that `find_config` finds, or the defaults where there is none.
 
-    Raises ConfigError for a file that cannot be read, an unknown key (with the nearest known one), or a wrong value.
+    Paths in a file that is not in the current folder are relative to the file's folder. Raises ConfigError if the file
+    cannot be read, a key is unknown (with the nearest known one), or a value is wrong.
     """
-    found = Path(path) if path is not None else find_config()
-    if found is None:
+    file = Path(path) if path is not None else find_config()
+    if file is None:
         return Config()
     try:
-        data = _read_yaml(found.read_bytes())
+        data = _read_yaml(file.read_bytes())
     except OSError as error:
-        raise ConfigError(f"{found}: {error.strerror}") from error
+        raise ConfigError(f"{file}: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigError(f"{found}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
     if data is None:
         return Config()
     if not isinstance(data, dict):
-        raise ConfigError(f"{found}: a list of `key: value` lines is expected")
-    return config_from_dict(data, str(found))
+        raise ConfigError(f"{file}: a list of `key: value` lines is expected")
+    config = config_from_dict(data, str(file))
+    return config if path is not None or file.parent == Path() else _relative_to(config, file.parent.absolute())
+
+
+def _relative_to(config: Config, folder: Path) -> Config:
+    """Return the config with its paths relative to a folder."""
+
+    def moved(path: str | None) -> str | None:
+        return path if path is None or "://" in path else str(folder / Path(path).expanduser())
+
+    nlm = msgspec.structs.replace(config.nlm, downloads=moved(config.nlm.downloads))
+    return msgspec.structs.replace(config, index=moved(config.index), mesh_tree=moved(config.mesh_tree), nlm=nlm)
 
 
 def _read_yaml(content: bytes) -> Any:
-    """Return what a YAML file says. Raises ValueError for what is no YAML, and for more than a config can need."""
+    """Return what a YAML file says. Raises ValueError if it is not YAML."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_size(yaml.parse(content, Loader=loader), yaml)
-        return yaml.load(content, Loader=loader)
+        # The reader in C ends the process if lists are nested too deep.
+        return yaml.load(content, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, AttributeError, LookupError) as error:
         # The last two are how PyYAML fails at a value that is not what its tag says: `!!bool x`.
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _check_size(events: Iterable[Any], yaml: Any) -> None:
-    """Raise ValueError for YAML that would take the stack or the memory when it is read.
-
-    PyYAML's reader in C ends the process where lists are nested too deep, and merges of aliases of aliases grow
-    tenfold with every line. Counted are the values that a document stands for once its aliases are written out.
-    """
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    size = 0
-    for event in events:
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append((event.anchor, size))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = open_nodes.pop()
-            if anchor is not None:
-                sizes[anchor] = size - before
-        size += sizes.get(event.anchor, 1) if isinstance(event, yaml.AliasEvent) else 1
-        if len(open_nodes) > _MOST_NESTED or size > _MOST_VALUES:
-            raise ValueError(f"more than {_MOST_NESTED} levels or {_MOST_VALUES:,} values")
-
-
-#: Far more than any config has.
-_MOST_NESTED, _MOST_VALUES = 100, 100_000
-
-
 def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
     """Make a Config of the keys of a YAML file that are not txtai's. Raises ConfigError; `name` is for its message."""
-    known = set(Config.__struct_fields__)
     own = {}
     for key, value in data.items():
-        if key in known:
+        if key in Config.__struct_fields__:
             own[key] = value
-        elif not (isinstance(key, str) and (key in TXTAI_KEYS or "." in key)):
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+        elif key != _TXTAI_KEY and (near := difflib.get_close_matches(str(key), Config.__struct_fields__, 1, _NEAR)):
             raise ConfigError(f"{name}: unknown key `{key}`; the nearest known one is `{near[0]}`")
     try:
         config = msgspec.convert(own, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {error}") from error
-    _check_values(config, name)
-    _check_serve(config.serve, name)
+        raise ConfigError(f"{name}: {explained(error, _FIELDS, 'key')}") from error
+    _check_addresses(config, name)
     return config
 
 
-def _check_values(config: Config, name: str) -> None:
-    if rb"\u0000" in msgspec.json.encode(config):
-        raise ConfigError(f"{name}: a value holds the character NUL, which no name can")
-    if config.results < 1:
-        raise ConfigError(f"{name}: `results` must be at least 1, not {config.results}")
-    if config.encode_on_demand < 0:
-        raise ConfigError(f"{name}: `encode_on_demand` must be at least 0, not {config.encode_on_demand}")
-    if config.postgres.connections < 1 or not config.postgres.timeout > 0:
-        raise ConfigError(f"{name}: `postgres: connections` and `timeout` must be more than 0")
+_FIELDS = tuple(
+    field for kind in (NlmConfig, EutilsConfig, ServeConfig, PostgresConfig, Config) for field in kind.__struct_fields__
+)
+
+
+def _check_addresses(config: Config, name: str) -> None:
     for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
         if not _is_address(service.url):
             raise ConfigError(
-                f"{name}: `{key}: url` must be an https:// address without user and password, "
+                f"{name}: `{key}: url` must be a web address (https:// or http://) without user and password, "
                 f"not {service.url.rpartition('@')[2]!r}"
             )
-        if not service.timeout > 0:
-            raise ConfigError(f"{name}: `{key}: timeout` must be more than 0 seconds, not {service.timeout}")
+    for entry in config.serve.tokens:
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", entry):
+            raise ConfigError(f"{name}: `serve: tokens` holds hashes as `search token` prints them, not {entry[:12]!r}")
+    for origin in config.serve.origins:
+        if not re.fullmatch(r"https?://[^/*\s]+", origin):
+            raise ConfigError(f"{name}: `serve: origins` holds origins like https://example.org, not {origin!r}")
 
 
 def _is_address(url: str) -> bool:
@@ -256,17 +249,3 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     return bool(known) and "@" not in parts.netloc and url.isprintable() and " " not in url
-
-
-def _check_serve(serve: ServeConfig, name: str) -> None:
-    if not 0 <= serve.port <= 65_535:
-        raise ConfigError(f"{name}: `serve: port` must be from 0 (any that is free) to 65535, not {serve.port}")
-    for key in ("seconds", "requests", "body", "results"):
-        if not getattr(serve, key) > 0:
-            raise ConfigError(f"{name}: `serve: {key}` must be more than 0, not {getattr(serve, key)}")
-    for entry in serve.tokens:
-        if not re.fullmatch(r"sha256:[0-9a-f]{64}", entry):
-            raise ConfigError(f"{name}: `serve: tokens` holds hashes as `search token` prints them, not {entry[:12]!r}")
-    for origin in serve.origins:
-        if not re.fullmatch(r"https?://[^/*\s]+", origin):
-            raise ConfigError(f"{name}: `serve: origins` holds origins like https://example.org, not {origin!r}")

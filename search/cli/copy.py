@@ -1,4 +1,4 @@
-"""The command that moves an index: copy."""
+"""Copy an index to another place: copy."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from pathlib import Path
 
 import click
 
+from search.cli.options import config_option, open_index
+
 __all__ = ["copy"]
 
 
 @click.command()
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="The config file [default: ./config.yml]."
-)
+@config_option
 def copy(source: str, target: str, config_file: Path | None) -> None:
-    """Copy an index: a folder to PostgreSQL (postgresql://...), back, or to another of its kind.
+    """Copy an index to another folder, or to PostgreSQL and back.
 
-    Nothing is encoded again. An interrupted copy goes on when the same command is given again.
+    Encodes nothing again. To resume an interrupted copy, give the same command again.
     """
-    from search.cli.options import open_index
     from search.cli.progress import Meter
     from search.ingest.pipeline import Progress
 

@@ -1,8 +1,10 @@
-"""The command that writes articles in other formats: export."""
+"""Write articles in other formats: export."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
 
-__all__ = ["export"]
+__all__ = ["EXPORT_FORMATS", "export"]
+
+#: `search.formats.export.FORMATS`, which takes time to import.
+EXPORT_FORMATS = ("ris", "bibtex", "nbib", "csv", "jsonl", "markdown")
 
 
 @click.command()
@@ -30,11 +35,11 @@ __all__ = ["export"]
     "--format",
     "style",
     required=True,
-    type=click.Choice(["ris", "bibtex", "nbib", "csv", "jsonl", "markdown", "txtai"]),
-    help="How to write them; `txtai` makes an index folder that txtai opens.",
+    type=click.Choice([*EXPORT_FORMATS, "txtai"]),
+    help="The format; `txtai` makes an index folder that txtai opens.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder [default: standard output].")
-@click.option("--query", "question", help="Export what a search finds.")
+@click.option("--query", "question", help="Export the results of a search.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
 @mode_option
 @click.option("--all", "everything", is_flag=True, help="Export the whole index, or all that --strategy selects.")
@@ -51,27 +56,30 @@ def export(
     everything: bool,
     filters: Filters,
 ) -> None:
-    """Write articles as RIS, BibTeX, MEDLINE text, CSV, JSON lines, Markdown, or as a txtai index.
+    """Write articles in the formats of other tools.
 
-    Which: PMIDs, a file of them, what a search finds, what a strategy selects, or all. Retracted articles are marked
-    in every format.
+    RIS, BibTeX, MEDLINE text, CSV, JSON lines, Markdown, or an index that txtai opens. Give PMIDs, a file of PMIDs, a
+    search, a strategy or --all. Retracted articles are marked in every format.
     """
-    wanted = list(pmids)
-    if filters.strategy is not None and question is None and not wanted:
+    chosen = list(pmids)
+    if filters.strategy is not None and question is None and not chosen:
         question = ""
-    if question is None and not wanted and not everything and filters.pmids is not None:
-        wanted = sorted(filters.pmids)
+    if question is None and not chosen and not everything and filters.pmids is not None:
+        chosen = sorted(filters.pmids)
     selected = question is not None
-    if sum((bool(wanted), selected, everything and not selected)) != 1:
+    if sum((bool(chosen), selected, everything and not selected)) != 1:
         raise click.UsageError("give PMIDs, --pmids FILE, --query, --strategy or --all")
     if selected and everything and filters.strategy is None:
         raise click.UsageError("--all goes with --query only where --strategy says which articles are all")
     if style == "txtai" and output is None:
         raise click.UsageError("--format txtai needs --output FOLDER")
-    with open_index(config_file, folder) as index:
+    with open_index(config_file, folder) as index, ExitStack() as stack:
         if selected and everything:
             limit = max(1, index.strategy(filters.strategy or "").count)
-        articles = _articles(index, wanted, question, limit, mode, filters, fold=not everything)
+        articles = _articles(index, chosen, question, limit, mode, filters, fold=not everything)
+        if isinstance(articles, Generator):
+            # Closed before the index is, also where the reader of a pipe has seen enough.
+            stack.enter_context(closing(articles))
         if style == "txtai" and output is not None:
             count = index.export_txtai(output, None if everything and not selected else articles)
         else:

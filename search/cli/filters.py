@@ -55,20 +55,45 @@ class StrategyText(click.ParamType[str]):
             self.fail(f"{value[1:]}: {error.strerror}", param, ctx)
 
 
-# What is not UTF-8 in it is no PMID and is told as such.
+# Bytes that are not UTF-8 are reported as invalid PMIDs.
 _FILE = click.File("r", "utf-8", "replace")
 
+#: Publication types that a shell completes; every other one can be typed.
+_TYPES = (
+    "Case Reports",
+    "Clinical Trial",
+    "Guideline",
+    "Meta-Analysis",
+    "Observational Study",
+    "Practice Guideline",
+    "Randomized Controlled Trial",
+    "Review",
+    "Systematic Review",
+)
+
 _OPTIONS = (
-    click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published then: 2015:2020, 2015-03-01:, ..."),
+    click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published in 2015:2020, 2015-03-01:, ..."),
     click.option("--journal", "journals", multiple=True, metavar="NAME", help="Title, abbreviation or ISSN."),
     click.option("--mesh", multiple=True, metavar="HEADING", help="MeSH descriptor, by name or UI."),
-    click.option("--major", is_flag=True, help="... and as a main point of the article."),
-    click.option("--type", "types", multiple=True, metavar="TYPE", help="Publication type, by name or UI."),
+    click.option("--major", is_flag=True, help="With --mesh: only as a major topic."),
+    click.option(
+        "--type",
+        "types",
+        multiple=True,
+        metavar="TYPE",
+        shell_complete=lambda _ctx, _param, text: [kind for kind in _TYPES if kind.lower().startswith(text.lower())],
+        help="Publication type, by name or UI.",
+    ),
     click.option("--language", "languages", multiple=True, metavar="CODE", help="eng, fre, German, ..."),
-    click.option("--has-abstract", is_flag=True, help="Only with an abstract."),
-    click.option("--free-full-text", is_flag=True, help="Only with a PMCID."),
-    click.option("--no-retracted", is_flag=True, help="Not the retracted."),
-    click.option("--added-since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Added to the index since."),
+    click.option("--has-abstract", is_flag=True, help="Only articles with an abstract."),
+    click.option("--free-full-text", is_flag=True, help="Only articles with free full text in PubMed Central."),
+    click.option("--no-retracted", is_flag=True, help="Leave out retracted articles."),
+    click.option(
+        "--added-since",
+        type=click.DateTime(["%Y-%m-%d"]),
+        metavar="DAY",
+        help="Added to the index on this day (2026-01-31) or later.",
+    ),
     click.option(
         "--strategy",
         type=StrategyText(),
@@ -76,7 +101,7 @@ _OPTIONS = (
         help="Selected by a search in PubMed's language: 'aspirin[tiab] NOT cancer[mh]'.",
     ),
     click.option("--pmids", "only_pmids", type=_FILE, metavar="FILE", help="Only the PMIDs in a file."),
-    click.option("--not-pmids", type=_FILE, metavar="FILE", help="None of the PMIDs in a file."),
+    click.option("--not-pmids", type=_FILE, metavar="FILE", help="Leave out the PMIDs in a file."),
 )
 
 
@@ -138,14 +163,14 @@ def is_pmid(word: str) -> bool:
 def read_pmids(stream: Any) -> list[int]:
     """Read PMIDs from a file: digits separated by white space, commas or semicolons.
 
-    Raises QueryError that names the file, the line and what is no PMID.
+    Raises QueryError that names the file, the line and the invalid PMID.
     """
     from search.errors import QueryError
 
-    found = []
+    pmids = []
     for number, line in enumerate(stream, start=1):
         for word in re.split(r"[\s,;]+", line.strip()):
             if word and not (is_pmid(word) and int(word) > 0):
-                raise QueryError(f"{Path(stream.name).name} line {number}: {word[:40]!r} is no PMID")
-            found += [int(word)] if word else []
-    return found
+                raise QueryError(f"{Path(stream.name).name} line {number}: {word[:40]!r} is not a valid PMID")
+            pmids += [int(word)] if word else []
+    return pmids

@@ -1,4 +1,4 @@
-"""Commands that find and show: query, similar, facets, show."""
+"""Commands that find and show: query, similar, facets, show, open."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from search.cli.filters import filter_options, is_pmid
-from search.cli.options import common, format_option, open_index
+from search.cli.options import common, format_option, open_index, text_or_json
 from search.errors import QueryError
 
 if TYPE_CHECKING:
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
 
-__all__ = ["facets", "query", "show", "similar"]
+__all__ = ["facets", "open_article", "query", "show", "similar"]
+
+#: `search.retrieval.request.MODES`, which takes time to import.
+MODES = ("semantic", "lexical", "hybrid")
 
 limit_option = click.option(
     "-n", "--results", "limit", type=click.IntRange(min=1), help="How many [default: the config's `results`]."
 )
 mode_option = click.option(
     "--mode",
-    type=click.Choice(["semantic", "lexical", "hybrid"]),
+    type=click.Choice(MODES),
     help="Rank by meaning, by words (BM25) or by both [default: the config's `mode`].",
 )
 
@@ -37,15 +40,15 @@ mode_option = click.option(
     "--queries",
     "file",
     type=click.File("r", encoding="utf-8", errors="replace"),
-    help="A file with a question a line (- for standard input).",
+    help="A file with one question per line (- for standard input).",
 )
 @click.option(
-    "--evidence", type=click.IntRange(0), default=0, metavar="N", help="Show the N nearest sentences of each."
+    "--evidence", type=click.IntRange(0, 10), default=0, metavar="N", help="Show N sentences of each abstract."
 )
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
-@click.option("--no-fold", is_flag=True, help="Show duplicates (same DOI, or same title and year) each for itself.")
+@click.option("--no-dedupe", is_flag=True, help="Show duplicates (same DOI, or same title and year) separately.")
 @click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
-@click.option("--save", metavar="NAME", help="Keep the search under a name; `search new NAME` tells what is new.")
+@click.option("--save", metavar="NAME", help="Save the search; `search new NAME` then shows what is new.")
 @format_option
 @filter_options
 def query(
@@ -57,16 +60,17 @@ def query(
     file: TextIO | None,
     evidence: int,
     explain: bool,
-    no_fold: bool,
+    no_dedupe: bool,
     no_feedback: bool,
     save: str | None,
     style: str,
     filters: Filters,
 ) -> None:
-    """Find the articles whose meaning is nearest to a question in plain language.
+    """Find the articles that answer a question in plain language.
 
-    PubMed field tags inside a question are filters: `statins 2015:2020[dp] AND review[pt]`. With --strategy, the
-    question orders what the strategy selects; without a question, the newest come first.
+    `search "your question"` does the same. PubMed field tags in a question are filters:
+    `statins 2015:2020[dp] AND review[pt]`. With --strategy, the question orders what the strategy selects; without a
+    question, the newest come first.
     """
     from search.cli.output import print_searches
 
@@ -74,11 +78,11 @@ def query(
         raise click.UsageError("give a question, a file of questions with --queries, or --strategy")
     questions = [line.strip() for line in file if line.strip()] if file else [" ".join(question)]
     if not questions:
-        raise QueryError(f"{getattr(file, 'name', '--queries')} holds no question")
+        raise QueryError(f"{getattr(file, 'name', '--queries')} contains no question")
     if save and len(questions) > 1:
-        raise click.UsageError("--save keeps one question")
+        raise click.UsageError("--save takes one question")
     with open_index(config_file, folder) as index:
-        options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_fold}
+        options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_dedupe}
         options["feedback"] = False if no_feedback else None
         if save:
             answers = [index.save_search(save, questions[0], limit, **options)]
@@ -91,7 +95,9 @@ def query(
 @click.argument("likes", nargs=-1, required=True, metavar="PMID|FILE...")
 @common
 @limit_option
-@click.option("--not", "unlike", type=int, multiple=True, metavar="PMID", help="Keep away from this article.")
+@click.option(
+    "--not", "unlike", type=int, multiple=True, metavar="PMID", help="Avoid articles like this one; repeatable."
+)
 @format_option
 @filter_options
 def similar(
@@ -103,7 +109,10 @@ def similar(
     style: str,
     filters: Filters,
 ) -> None:
-    """Find the articles most like some articles or texts: PMIDs, text files, - for standard input."""
+    """Find articles like the given articles or texts.
+
+    Give PMIDs, text files, or - for standard input.
+    """
     from search.cli.output import print_searches
 
     pmids = [int(like) for like in likes if is_pmid(like)]
@@ -126,8 +135,8 @@ def _read_text(name: str) -> str:
 @click.argument("question", nargs=-1, required=True)
 @common
 @mode_option
-@click.option("--depth", type=click.IntRange(1), default=1000, show_default=True, help="How many results are counted.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--depth", type=click.IntRange(1), default=1000, show_default=True, help="How many results to count.")
+@text_or_json
 @filter_options
 def facets(
     question: tuple[str, ...],
@@ -138,7 +147,7 @@ def facets(
     style: str,
     filters: Filters,
 ) -> None:
-    """Count the first results of a search by year, journal, MeSH heading, type and language."""
+    """Count results by year, journal, MeSH heading, type and language."""
     import msgspec
 
     from search.cli.output import print_facets, print_json
@@ -154,18 +163,34 @@ def facets(
 @click.command()
 @click.argument("pmids", nargs=-1, required=True, type=int)
 @common
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json
 def show(pmids: tuple[int, ...], folder: str | None, config_file: Path | None, style: str) -> None:
-    """Show articles by PMID, with all that is known of them in JSON."""
+    """Show articles by PMID; JSON has every field of the record."""
     from search.article import to_dict
     from search.cli.output import print_article, print_json
+    from search.cli.screen import paged
 
     with open_index(config_file, folder) as index:
-        for pmid in pmids:
-            article = index.get(pmid)
-            if article is None:
-                raise QueryError(f"PMID {pmid} is not in {index.name}")
-            if style == "json":
-                print_json(to_dict(article), indent=2)
-            else:
-                print_article(article)
+        articles = index.get_many(pmids)
+    if style == "json":
+        for article in articles:
+            print_json(to_dict(article), indent=2)
+        return
+    with paged():
+        for article in articles:
+            print_article(article)
+
+
+@click.command(name="open")
+@click.argument("pmid", type=int)
+@click.option("--full-text", is_flag=True, help="Open the free full text in PubMed Central, if there is one.")
+@common
+def open_article(pmid: int, full_text: bool, folder: str | None, config_file: Path | None) -> None:
+    """Open an article's page at PubMed in the browser."""
+    with open_index(config_file, folder) as index:
+        (article,) = index.get_many([pmid])
+    if full_text and article.pmcid is None:
+        raise QueryError(f"PMID {pmid} has no free full text in PubMed Central")
+    address = f"https://pmc.ncbi.nlm.nih.gov/articles/{article.pmcid}/" if full_text else article.url
+    click.echo(address, err=True)
+    click.launch(address)

@@ -1,4 +1,4 @@
-"""Commands about the index itself: status, merge, verify, repair."""
+"""Commands about the index itself: status, merge, verify, repair, config."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import common, open_index, settings
+from search.cli.options import common, json_option, open_index, settings, source_of_index, text_or_json
 
 if TYPE_CHECKING:
     from search.api import Status
@@ -16,35 +16,37 @@ if TYPE_CHECKING:
 #: From here on, a length in tokens means that there is no limit.
 _NO_LIMIT = 1_000_000
 
-__all__ = ["merge", "repair", "status", "verify"]
+__all__ = ["config", "merge", "repair", "status", "verify"]
 
 
 @click.command()
 @common
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json
 def status(folder: str | None, config_file: Path | None, style: str) -> None:
-    """Tell what the index holds and how far its parts are."""
+    """Show what the index contains and what is still to do."""
     import msgspec
 
-    from search.cli.output import plain, print_json
+    from search.cli.output import print_json
+    from search.cli.screen import plain
 
     with open_index(config_file, folder) as index:
-        found = index.status()
+        state = index.status()
     if style == "json":
-        print_json(msgspec.to_builtins(found), indent=2)
+        print_json(msgspec.to_builtins(state), indent=2)
         return
+    unmerged = f"; {state.unmerged:,} articles are not merged yet and are searched one by one" if state.unmerged else ""
     lines = [
-        f"index     {found.folder}, made {found.created}",
-        f"articles  {found.articles:,} ({found.stale:,} not encoded yet), {found.deleted:,} deleted",
-        f"model     {found.model} ({found.fingerprint[:12]}), {found.dimension} dimensions, {found.stored_vectors}",
-        f"vectors   {found.vector_index}, generation {found.generation}, {found.unmerged:,} unmerged",
-        f"text      {found.text_rule}",
-        f"disk      {sum(found.bytes.values()) / 1e6:,.1f} MB",
-        f"files     {found.files:,} read" + "".join(f"\n          not to its end: {n}" for n in found.incomplete_files),
+        f"index     {state.folder}, made {state.created}",
+        f"articles  {state.articles:,} ({state.stale:,} not encoded yet), {state.deleted:,} deleted",
+        f"model     {state.model} ({state.fingerprint[:12]}), {state.dimension} dimensions, {state.stored_vectors}",
+        f"vectors   {state.vector_index}{unmerged}",
+        f"text      {state.text_rule}",
+        f"disk      {sum(state.bytes.values()) / 1e6:,.1f} MB",
+        f"files     {state.files:,} read" + "".join(f"\n          incomplete: {n}" for n in state.incomplete_files),
     ]
-    lines[3:3] = _model_lines(found)
-    if found.nlm is not None:
-        lines.append(f"PubMed    {found.nlm.part}, up to {found.nlm.last}, applied {found.nlm.last_applied}")
+    lines[3:3] = _model_lines(state)
+    if state.nlm is not None:
+        lines.append(f"PubMed    {state.nlm.part}, up to {state.nlm.last}, applied {state.nlm.last_applied}")
     click.echo(plain("\n".join(lines)))
 
 
@@ -67,40 +69,88 @@ def _model_lines(found: Status) -> list[str]:
 
 @click.command()
 @common
-def merge(folder: str | None, config_file: Path | None) -> None:
-    """Bring the search structures up to the last change now instead of when it is due."""
-    with open_index(config_file, folder) as index:
-        index.merge()
-        click.echo(f"generation {index.status().generation} is in force", err=True)
+@text_or_json
+def config(folder: str | None, config_file: Path | None, style: str) -> None:
+    """Show the settings in force, and where they come from."""
+    import msgspec
+
+    from search.cli.output import print_json
+    from search.cli.screen import plain
+    from search.config import find_config
+
+    values, address = settings(config_file, folder)
+    file = config_file or find_config()
+    if style == "json":
+        print_json({"file": str(file.absolute()) if file else None, "index": address, "settings": values}, indent=2)
+        return
+    lines = [
+        f"config  {file.absolute() if file else 'none: these are the defaults'}",
+        f"index   {address if '://' in address else Path(address).absolute()} (from "
+        f"{source_of_index(config_file, folder)})",
+    ]
+    for key, value in msgspec.to_builtins(values).items():
+        if isinstance(value, dict):
+            lines += [f"{key}:", *(f"  {name}: {_yaml(part)}" for name, part in value.items())]
+        elif key != "index":
+            lines.append(f"{key}: {_yaml(value)}")
+    click.echo(plain("\n".join(lines)))
+
+
+def _yaml(value: object) -> str:
+    import msgspec
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 @click.command()
 @common
-def verify(folder: str | None, config_file: Path | None) -> None:
-    """Read every part of the index and hold it against the others. Exit code 1 if anything is wrong."""
-    from search.api import Index
-    from search.cli.output import plain
+@json_option
+def merge(folder: str | None, config_file: Path | None, as_json: bool) -> None:
+    """Merge changes into the search indexes now, not when it is due."""
+    from search.cli.output import print_json
 
-    config, address = settings(config_file, folder)
-    problems = Index.verify(address, config=config)
-    for problem in problems:
-        click.echo(plain(problem))
-    click.echo(f"{len(problems):,} problems" if problems else "the index is whole", err=True)
+    with open_index(config_file, folder) as index:
+        index.merge()
+        generation = index.status().generation
+    if as_json:
+        print_json({"generation": generation})
+    else:
+        click.echo(f"generation {generation} is active", err=True)
+
+
+@click.command()
+@common
+@json_option
+def verify(folder: str | None, config_file: Path | None, as_json: bool) -> None:
+    """Read the whole index and cross-check its parts. Exit code 1 if there are problems."""
+    from search.api import Index
+    from search.cli.output import print_json
+    from search.cli.screen import plain
+
+    values, address = settings(config_file, folder)
+    problems = Index.verify(address, config=values)
+    if as_json:
+        print_json({"problems": problems}, indent=2)
+    else:
+        for problem in problems:
+            click.echo(plain(problem))
+        count = f"{len(problems):,} problem{'' if len(problems) == 1 else 's'}"
+        click.echo(count if problems else "no problems found", err=True)
     sys.exit(1 if problems else 0)
 
 
 @click.command()
 @common
 def repair(folder: str | None, config_file: Path | None) -> None:
-    """Make again what can be made from the records: search indexes, terms, dates. Exit code 1 if something cannot.
+    """Rebuild search indexes, terms and dates from the records.
 
-    Nothing is encoded; a damaged vector is removed, and `search encode` makes it again.
+    Encodes nothing: a damaged vector is removed, and `search encode` makes it again. Exit code 1 if problems are left.
     """
     from search.api import Index
-    from search.cli.output import plain
+    from search.cli.screen import plain
 
-    config, address = settings(config_file, folder)
-    problems = Index.repair(address, config=config)
+    values, address = settings(config_file, folder)
+    problems = Index.repair(address, config=values)
     for problem in problems:
         click.echo(plain(problem))
     click.echo(f"everything else is rebuilt; {len(problems):,} left" if problems else "no problems left", err=True)

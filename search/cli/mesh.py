@@ -36,7 +36,7 @@ def add(file: Path) -> None:
 @common
 def show(name: tuple[str, ...], folder: str | None, config_file: Path | None) -> None:
     """Show a heading: its entry terms, its places in the tree, and how many articles have it and what is below it."""
-    from search.cli.output import plain
+    from search.cli.screen import plain
     from search.retrieval.mesh_tree import load_mesh
 
     text = " ".join(name)

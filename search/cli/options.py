@@ -2,39 +2,89 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from search.config import Config, ModelConfig, config_from_dict, load_config
+from search.config import Config, ModelConfig, config_from_dict, find_config, load_config
+from search.errors import IndexFolderError
 
 if TYPE_CHECKING:
     from search.api import Index
 
-__all__ = ["FORMATS", "common", "format_option", "model_named", "open_index", "settings"]
+__all__ = [
+    "FORMATS",
+    "common",
+    "config_option",
+    "format_option",
+    "json_option",
+    "model_named",
+    "open_index",
+    "settings",
+    "source_of_index",
+    "text_or_json",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-FORMATS = ("table", "json", "jsonl", "csv")
+FORMATS = ("text", "json", "jsonl", "csv")
+
+_JSON = "search.json"
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The config file [default: the nearest config.yml; `search config` shows which].",
+)
 
 
 def common(function: _Function) -> _Function:
     """Add `--index` and `--config`."""
-    function = click.option(
-        "--config", "config_file", type=click.Path(path_type=Path), help="The config file [default: ./config.yml]."
-    )(function)
     return click.option(
         "--index", "folder", help="The index: a folder, or postgresql://... [default: the config's `index`]."
-    )(function)
+    )(config_option(function))
 
 
 def format_option(function: _Function) -> _Function:
-    """Add `--format`."""
-    return click.option(
-        "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="How to print."
-    )(function)
+    """Add `--format` and `--json`."""
+    return _formats(FORMATS)(function)
+
+
+def text_or_json(function: _Function) -> _Function:
+    """Add `--format text|json` and `--json`."""
+    return _formats(("text", "json"))(function)
+
+
+def _formats(formats: tuple[str, ...]) -> Callable[[_Function], _Function]:
+    def note(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        ctx.meta[_JSON] = value
+
+    def chosen(ctx: click.Context, _: click.Parameter, value: str) -> str:
+        return "json" if ctx.meta.get(_JSON) else value
+
+    def add(function: _Function) -> _Function:
+        function = click.option(
+            "--json", is_flag=True, is_eager=True, expose_value=False, callback=note, help="Same as `--format json`."
+        )(function)
+        return click.option(
+            "--format",
+            "style",
+            type=click.Choice(formats),
+            default="text",
+            show_default=True,
+            callback=chosen,
+            help="How to print.",
+        )(function)
+
+    return add
+
+
+#: For commands that change the index and report what they did.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 
 
 def model_named(text: str | None) -> str | ModelConfig | None:
@@ -51,14 +101,29 @@ def model_named(text: str | None) -> str | ModelConfig | None:
 
 
 def settings(config_file: Path | None, folder: str | None) -> tuple[Config, str]:
-    """Return the config and the address of the index that are meant."""
+    """Return the config and the address of the index to use: `--index`, else `$SEARCH_INDEX`, else the config's."""
     config = load_config(config_file)
-    return config, folder or config.index
+    return config, folder or os.environ.get("SEARCH_INDEX") or config.index
+
+
+def source_of_index(config_file: Path | None, folder: str | None) -> str:
+    """Return where the address of the index comes from: `--index`, `$SEARCH_INDEX`, a config file or the default."""
+    if folder:
+        return "--index"
+    if os.environ.get("SEARCH_INDEX"):
+        return "$SEARCH_INDEX"
+    file = config_file or find_config()
+    return f"`index` in {file.absolute()}" if file else "the default; there is no config.yml"
 
 
 def open_index(config_file: Path | None, folder: str | None) -> Index:
-    """Open the index that is meant."""
+    """Open the index. Raises IndexFolderError that names the absolute path and where it came from."""
     from search.api import Index
 
-    config, path = settings(config_file, folder)
-    return Index.open(path, config=config)
+    config, address = settings(config_file, folder)
+    if "://" not in address and not Path(address).exists():
+        where = source_of_index(config_file, folder)
+        raise IndexFolderError(
+            f"there is no index at {Path(address).absolute()} (from {where}); `search add FILE` makes one"
+        )
+    return Index.open(address, config=config)

@@ -1,10 +1,14 @@
-"""A progress line on standard error: how much, how fast, how long still. Silent where that is no terminal."""
+"""Progress on standard error: a bar in a terminal, a line a minute in a log or a pipe."""
 
 from __future__ import annotations
 
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.screen import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -13,13 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter", "RowMeter"]
 
+#: Seconds between two lines in a log.
+_EVERY = 60.0
+
 
 class Meter:
     """Shows the progress of an ingestion while it is entered."""
 
     def __init__(self) -> None:
         self._bar: Bar | None = None
-        self._started = time.monotonic()
+        self._started = self._reported = time.monotonic()
 
     def __enter__(self) -> Meter:
         """Begin."""
@@ -30,7 +37,7 @@ class Meter:
         if console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=None),
                 TextColumn("{task.fields[numbers]}"),
                 TimeRemainingColumn(),
                 console=console,
@@ -38,21 +45,27 @@ class Meter:
             )
             self._bar.add_task("", total=1.0, numbers="")
             self._bar.start()
-        self._started = time.monotonic()
+        self._started = self._reported = time.monotonic()
         return self
 
     def update(self, progress: Progress) -> None:
         """Show how far the run is."""
+        now = time.monotonic()
+        rate = progress.encoded / max(now - self._started, 1e-9)
         if self._bar is None:
+            if now - self._reported >= _EVERY:
+                self._reported = now
+                share = f"{progress.fraction:.0%}, " if progress.fraction else ""
+                numbers = f"{progress.read:,} records read, {progress.encoded:,} encoded, {rate:,.0f} a second"
+                click.echo(f"{share}{numbers} {plain(progress.file)}".rstrip(), err=True)
             return
         from rich.markup import escape
 
-        rate = progress.encoded / max(time.monotonic() - self._started, 1e-9)
         self._bar.update(
             self._bar.task_ids[0],
-            description=escape(progress.file[-40:]),
+            description=escape(progress.file[-24:]),
             completed=progress.fraction,
-            numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left:",
+            numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left",
         )
 
     def __exit__(

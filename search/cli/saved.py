@@ -6,39 +6,48 @@ from pathlib import Path
 
 import click
 
-from search.cli.options import common, format_option, open_index
+from search.cli.options import common, format_option, open_index, text_or_json
 
 __all__ = ["new", "saved"]
 
 
+def _saved_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of saved searches, for the completion of a shell."""
+    with open_index(ctx.params.get("config_file"), ctx.params.get("folder")) as index:
+        return [search.name for search in index.saved_searches() if search.name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_saved_names)
 @common
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json
 def saved(name: str | None, folder: str | None, config_file: Path | None, style: str) -> None:
-    """List the saved searches, or tell of one what a methods section needs."""
+    """List the saved searches, or describe one for a methods section."""
     import msgspec
 
-    from search.cli.output import plain, print_json
+    from search.cli.output import print_json
+    from search.cli.screen import plain
     from search.retrieval.saved_searches import methods
 
     with open_index(config_file, folder) as index:
-        found = [index.saved_search(name)] if name else index.saved_searches()
+        searches = [index.saved_search(name)] if name else index.saved_searches()
     if style == "json":
-        print_json(msgspec.to_builtins(found), indent=2)
+        print_json(msgspec.to_builtins(searches), indent=2)
     elif name:
-        click.echo(plain(methods(found[0])))
+        click.echo(plain(methods(searches[0])))
     else:
-        for search in found:
+        for search in searches:
             click.echo(plain(f"{search.name}: {search.question} ({search.mode}, last run {search.runs[-1].time})"))
+        if not searches:
+            click.echo('no saved searches; `search query "..." --save NAME` keeps one', err=True)
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_saved_names)
 @common
 @format_option
 def new(name: str, folder: str | None, config_file: Path | None, style: str) -> None:
-    """Tell what a saved search finds among the articles added since it last ran."""
+    """Run a saved search over the articles added since it last ran."""
     from search.cli.output import print_searches
 
     with open_index(config_file, folder) as index:

@@ -16,29 +16,34 @@ __all__ = ["mcp", "serve", "token"]
 
 @click.command()
 @common
-@click.option("--host", help="The address to listen at [default: the config's, this machine alone].")
+@click.option("--host", help="The address to listen on [default: the config's, this machine only].")
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0 takes any that is free [default: 8080].")
-def serve(folder: str | None, config_file: Path | None, host: str | None, port: int | None) -> None:
-    """Show a page to search with, and answer requests over HTTP.
+@click.option("--open", "browse", is_flag=True, help="Open the page in the browser.")
+def serve(folder: str | None, config_file: Path | None, host: str | None, port: int | None, browse: bool) -> None:
+    """Serve a search page and a REST API.
 
-    Reads only, and answers this machine only, unless the configuration says otherwise (`serve:`), which takes a token.
+    Serves only this machine, and reads only, unless `serve:` in the configuration says otherwise.
     """
     from search.web.server import serve as run
 
+    def started(name: str, address: str) -> None:
+        click.echo(f"serving {name} at {address} (Ctrl-C stops it)", err=True)
+        if browse:
+            click.launch(address)
+
     config, index = settings(config_file, folder)
-    config = _with_address(config, host, port)
-    run(index, config, lambda name, at: click.echo(f"serving {name} at {at} (Ctrl-C stops it)", err=True))
+    run(index, _with_address(config, host, port), started)
 
 
 @click.command()
 @common
-@click.option("--http", is_flag=True, help="Answer over HTTP at /mcp, not over standard input and output.")
-@click.option("--host", help="With --http: the address to listen at [default: the config's, this machine alone].")
+@click.option("--http", is_flag=True, help="Serve HTTP at /mcp instead of standard input and output.")
+@click.option("--host", help="With --http: the address to listen on [default: the config's, this machine only].")
 @click.option("--port", type=click.IntRange(0, 65_535), help="With --http: the port; 0 takes any that is free.")
 def mcp(folder: str | None, config_file: Path | None, http: bool, host: str | None, port: int | None) -> None:
-    """Let language models search: a server of the Model Context Protocol that only reads.
+    """Serve language models over the Model Context Protocol.
 
-    Over HTTP it takes the same settings as `search serve`: this machine alone, unless there is a token.
+    Over HTTP, the settings of `search serve` hold: this machine only, unless there is a token.
     """
     if (host is not None or port is not None) and not http:
         raise click.UsageError("--host and --port go with --http")
@@ -65,9 +70,9 @@ def _with_address(config: Config, host: str | None, port: int | None) -> Config:
 
 @click.command()
 def token() -> None:
-    """Make a token for the server, and print it and its hash.
+    """Make a token for the server, and print it with its hash.
 
-    The token is for whoever asks; the hash goes into the configuration. The token itself is written nowhere.
+    Clients send the token; the configuration holds its hash. The token itself is stored nowhere.
     """
     from search.web.tokens import new_token, token_hash
 

@@ -1,4 +1,4 @@
-"""The command that runs a strategy: a table of its lines with their counts, its PMIDs, or a report."""
+"""Run a strategy and show its lines with their counts, its PMIDs, or a report."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ __all__ = ["strategy"]
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["table", "json", "pmids", "report"]),
-    default="table",
+    type=click.Choice(["text", "json", "pmids", "report"]),
+    default="text",
     show_default=True,
     help="Lines with counts; all of it as JSON; PMIDs, one a line; or the text of a report (PRISMA-S).",
 )
 def strategy(text: str, folder: str | None, config_file: Path | None, style: str) -> None:
-    """Run a search in PubMed's query language, or the numbered lines of a search history, with exact counts.
+    """Run a search in PubMed's query language, with exact counts.
 
-    The last line is the result. Put it in order with `search query QUESTION --strategy @FILE`, and write it with
-    `search export --strategy @FILE --all`.
+    Give one search, or the numbered lines of a search history; the last line is the result. To put it in order:
+    `search query QUESTION --strategy @FILE`; to write it: `search export --strategy @FILE --all`.
     """
-    from search.cli.output import plain, print_json, print_strategy
+    from search.cli.output import print_json, print_strategy
+    from search.cli.screen import plain
     from search.retrieval.strategy import StrategyAnswer
 
     if Path(text).suffix in (".txt", ".strategy") and Path(text).is_file():
@@ -51,7 +52,7 @@ def strategy(text: str, folder: str | None, config_file: Path | None, style: str
         click.echo(plain(report))
     else:
         print_strategy(found)
-    for note in found.notes if style in ("table", "pmids") else ():
+    for note in found.notes if style in ("text", "pmids") else ():
         click.echo(f"note: {plain(note)}", err=True)
 
 

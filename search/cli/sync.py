@@ -91,7 +91,7 @@ def sync(
 def _print_plan(plan: SyncPlan) -> None:
     from humanize import naturaldelta, naturalsize
 
-    from search.cli.output import plain
+    from search.cli.screen import plain
 
     lines = [
         f"from      {plan.origin}",
@@ -114,7 +114,7 @@ def _print_plan(plan: SyncPlan) -> None:
 
 
 def _print_sync(report: SyncReport) -> None:
-    from search.cli.output import plain
+    from search.cli.screen import plain
 
     print_report(report.ingest)
     deletions = sum(entry.deletions for entry in report.applied)

@@ -31,7 +31,7 @@ def pairs(
     folder: str | None, config_file: Path | None, output: Path, sample: int | None, kinds: str, seed: int
 ) -> None:
     """Mine pairs from the articles of an index: (title, abstract), (title, similar title)."""
-    from search.cli.output import plain
+    from search.cli.screen import plain
     from search.training.pairs import DEFAULT_SAMPLE, mine_pairs
 
     with open_index(config_file, folder) as index:

@@ -1,4 +1,4 @@
-"""The command that takes vectors others have made."""
+"""Import published vectors: import-vectors."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ _UNUSABLE_SHOWN = 10
 @click.command(name="import-vectors")
 @click.argument("paths", nargs=-1, required=True)
 @common
-@click.option("--pmids", help="The PMIDs of the rows: a JSON list, an integer .npy, or one a line.")
+@click.option("--pmids", help="The PMIDs of the rows: a JSON list, an integer .npy, or one per line.")
 @click.option("--model", help="The model the vectors were made with; `medcpt` for NCBI's files.")
-@click.option("--replace", is_flag=True, help="Replace vectors that articles have already.")
+@click.option("--replace", is_flag=True, help="Replace the vectors that articles already have.")
 def import_vectors(
     paths: tuple[str, ...], folder: str | None, config_file: Path | None, pmids: str | None, model: str | None,
     replace: bool,
 ) -> None:  # fmt: skip
-    """Take published vectors instead of encoding: .npy files, or a folder of NCBI's embeds_chunk_N.npy.
+    """Import published vectors instead of encoding.
 
-    The articles come first (`search add --no-encode`); vectors of others are passed over. Nothing is written unless all
-    files fit the index: the model's name, its dimension, and as many PMIDs as rows.
+    Give .npy files, or a folder of NCBI's embeds_chunk_N.npy.
+
+    Add the articles first (`search add --no-encode`); vectors of other articles are skipped. Nothing is written unless
+    every file fits the index: the model's name, its dimension, and as many PMIDs as rows.
     """
     from search.cli.progress import RowMeter
 
@@ -39,4 +41,4 @@ def import_vectors(
         more = len(report.unusable) - _UNUSABLE_SHOWN
         click.echo(f"zero or not finite, PMID {shown}" + (f" and {more:,} more" if more > 0 else ""), err=True)
     if report.counts["imported"] == 0 and report.counts["not in the index"] == report.read:
-        click.echo("none of them is of an article in the index: add the articles first (`search add`)", err=True)
+        click.echo("none of these articles is in the index: add them first (`search add --no-encode`)", err=True)

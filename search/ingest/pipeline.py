@@ -264,13 +264,13 @@ def add_files(
     *,
     strict: bool = False,
     restore: bool = False,
-    again: bool = False,
+    reread: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
     """Add the records of files, folders and `-` (standard input) to an index.
 
     Without an encoder the articles are stored and marked stale. A file that was read completely before is skipped
-    unless `again` is set. `strict` stops at the first record or file that cannot be used (InvalidRecordError,
+    unless `reread` is set. `strict` stops at the first record or file that cannot be used (InvalidRecordError,
     SourceError); otherwise they are counted and listed in the report.
     """
     names = expand_paths(paths)
@@ -280,7 +280,7 @@ def add_files(
         for number, name in enumerate(names):
             share = sum(sizes[:number]) / total, sizes[number] / total
             try:
-                _add_file(pipeline, writer, name, share, again=again or restore)
+                _add_file(pipeline, writer, name, share, reread=reread or restore)
             except SourceError as error:
                 if strict:
                     raise
@@ -288,7 +288,7 @@ def add_files(
         return pipeline.report
 
 
-def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float, float], *, again: bool) -> None:
+def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float, float], *, reread: bool) -> None:
     """Add the records of a file, with an entry in the ledger, unless it was read completely before."""
     if name == "-":
         pipeline.add(open_source(name), name, share=share)
@@ -298,7 +298,7 @@ def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float,
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror}") from error
     store = writer.store
-    if not again and store.has_read(sha256):
+    if not reread and store.has_read(sha256):
         pipeline.report.skipped_files.append(name)
         return
     store.begin_file(name, sha256)

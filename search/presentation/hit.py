@@ -23,6 +23,7 @@ __all__ = [
     "hit_record",
     "hit_records",
     "search_records",
+    "study_type",
 ]
 
 
@@ -93,6 +94,29 @@ class Answer(msgspec.Struct, frozen=True):
 
     question: str | None
     hits: list[HitRecord]
+
+
+#: The types that a reader weighs an article by, the most telling first.
+_TELLING_TYPES = (
+    "Meta-Analysis",
+    "Systematic Review",
+    "Practice Guideline",
+    "Guideline",
+    "Randomized Controlled Trial",
+    "Controlled Clinical Trial",
+    "Clinical Trial",
+    "Observational Study",
+    "Review",
+    "Case Reports",
+    "Editorial",
+    "Letter",
+)
+
+
+def study_type(article: Article) -> str | None:
+    """Return the most telling publication type of an article; None if it has only general ones."""
+    names = {kind.name for kind in article.publication_types}
+    return next((name for name in _TELLING_TYPES if name in names), None)
 
 
 def article_record(article: Article) -> HitRecord:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from search.cli import main as command_line
 from search.storage.folder.folder_manifest import read_manifest, write_manifest
 
 ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
@@ -30,10 +31,17 @@ def record(pmid, title="Title", **fields):
 # Asking --------------------------------------------------------------------------------------------------------------
 
 
-def test_query_as_a_table_shows_what_a_reader_needs(run, built_demo):
+def test_query_as_text_shows_what_a_reader_needs(run, built_demo):
     code, out, err = run("query", ASPIRIN, "--index", built_demo, "-n", 2)
     assert (code, err) == (0, "")
-    for text in ("990000025", "score", "journal", "https://pubmed.ncbi.nlm.nih.gov/990000025/", "not a real study"):
+    for text in (
+        "990000025",
+        "score 0.",
+        "Example J",
+        "et al",
+        "https://pubmed.ncbi.nlm.nih.gov/990000025/",
+        "not a real study",
+    ):
         assert text in out
     assert out.index("990000025") < out.index("990000026")
 
@@ -120,9 +128,9 @@ def test_a_question_of_100000_characters(run, built_demo):
         (("query",), 2, "give a question"),
         (("query", "x", "-n", "0"), 2, "0 is not in the range"),
         (("query", "x", "--format", "xml"), 2, "'xml' is not one of"),
-        (("nonsense",), 2, "No such command"),
+        (("qurey", "aspirin"), 2, "did you mean 'query'?"),
         (("show", "abc"), 2, "not a valid integer"),
-        (("query", "x", "--index", "nowhere"), 1, "nowhere does not exist; `search add FILE` makes one"),
+        (("query", "x", "--index", "nowhere"), 1, "nowhere (from --index); `search add FILE` makes one"),
         (("query", "x", "--config", "none.yml"), 1, "none.yml: No such file"),
     ],
 )
@@ -160,7 +168,7 @@ def test_add_makes_an_index_tells_what_it_did_and_skips_what_it_read(run):
     assert json.loads(run("show", 1, "--index", "new", "--format", "json")[1])["title"] == "Revised 1"
     err = run("add", "records.jsonl", "--index", "new")[2]
     assert "records.jsonl: read before, unchanged" in err
-    err = run("add", "records.jsonl", "--index", "new", "--again")[2]
+    err = run("add", "records.jsonl", "--index", "new", "--reread")[2]
     assert "0 encoded" in err or "1 encoded" in err
 
 
@@ -194,13 +202,13 @@ def test_a_file_that_breaks_off_is_told_and_the_next_is_read(run):
     assert "error: picture.png" in err
     assert run("show", 1, "--index", "new")[0] == 0
     assert run("show", 9001, "--index", "new")[0] == 0
-    assert "not to its end: cut.jsonl.gz" in run("status", "--index", "new")[1]
+    assert "incomplete: cut.jsonl.gz" in run("status", "--index", "new")[1]
 
 
 def test_deleted_articles_stay_deleted(run, demo):
-    assert "1 of 2 articles were there" in run("delete", 990000025, 5, "--index", demo)[2]
-    out = run("query", ASPIRIN, "--index", demo, "-n", 1, "--format", "json")[1]
-    assert json.loads(out)[0]["pmid"] == 990000026
+    assert "1 article deleted\n1 not in the index" in run("delete", 990000025, 5, "--index", demo)[2]
+    out = run("query", ASPIRIN, "--index", demo, "-n", 300, "--format", "json")[1]
+    assert 990000025 not in {hit["pmid"] for hit in json.loads(out)} and "990000026" in out
     Path("back.jsonl").write_text(lines(record(990000025)))
     assert "1 deleted earlier" in run("add", "back.jsonl", "--index", demo)[2]
     assert "1 added" in run("add", "back.jsonl", "--index", demo, "--restore")[2]
@@ -324,7 +332,7 @@ def test_export_that_cannot_be(run, built_demo):
     assert "no/where.ris" in run("export", 990000025, "--format", "ris", "-o", "no/where.ris", "--index", built_demo)[2]
     Path("bad.txt").write_text("12\n34 x9\n")
     assert (
-        "bad.txt line 2: 'x9' is no PMID"
+        "bad.txt line 2: 'x9' is not a valid PMID"
         in run("export", "--pmids", "bad.txt", "--format", "ris", "--index", built_demo)[2]
     )
 
@@ -374,7 +382,9 @@ def test_facets_explain_and_evidence(run, built_demo):
 
 def test_filters_as_options(run, built_demo):
     def pmids(*options):
-        out = run("query", "treatment", "-n", 300, "--no-fold", "--index", built_demo, "--format", "jsonl", *options)[1]
+        out = run("query", "treatment", "-n", 300, "--no-dedupe", "--index", built_demo, "--format", "jsonl", *options)[
+            1
+        ]
         return {json.loads(line)["pmid"] for line in out.splitlines()}
 
     everything = pmids()
@@ -387,7 +397,7 @@ def test_filters_as_options(run, built_demo):
 
 
 def test_verify_and_repair(run, demo):
-    assert run("verify", "--index", demo)[::2] == (0, "the index is whole\n")
+    assert run("verify", "--index", demo)[::2] == (0, "no problems found\n")
     next(demo.glob("vectors-*.faiss")).write_bytes(b"damaged")
     code, out, _ = run("verify", "--index", demo)
     assert code == 1 and "`search repair` rebuilds it" in out
@@ -395,3 +405,112 @@ def test_verify_and_repair(run, demo):
     assert run("repair", "--index", demo)[0] == 0
     assert run("verify", "--index", demo)[0] == 0
     assert run("query", "x", "--index", demo)[0] == 0
+
+
+# Without a wrong turn ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_hits_fit_the_screen_and_links_are_whole(built_demo, width):
+    from rich.console import Console
+
+    from search import Index
+    from search.cli import blocks, screen
+
+    with Index.open(built_demo) as index:
+        hits = index.search(ASPIRIN, 12, evidence=2)
+    out = io.StringIO()
+    screen._CONSOLES.append(Console(file=out, width=width, highlight=False))
+    try:
+        blocks.print_hits(None, hits, headed=False, explain=False)
+    finally:
+        screen._CONSOLES.pop()
+    printed = out.getvalue().splitlines()
+    links = [line.strip() for line in printed if "https://" in line]
+    assert links == [hit.article.url for hit in hits]
+    assert max(len(line) for line in printed if "https://" not in line) <= min(width, 100)
+    assert [line[:3].strip() for line in printed if line[:1].isdigit()] == [f"{hit.rank}." for hit in hits]
+
+
+def test_a_question_needs_no_command(run, built_demo):
+    expected = run("query", ASPIRIN, "-n", 2, "--json", "--index", built_demo)
+    assert run(ASPIRIN, "-n", 2, "--json", "--index", built_demo) == expected
+    assert expected[1] == run("query", ASPIRIN, "-n", 2, "--format", "json", "--index", built_demo)[1]
+    assert run("aspirin", "for", "stroke", "--index", built_demo)[0] == 0
+
+
+def test_help_groups_the_commands_and_every_example_is_one(run):
+    import shlex
+
+    import click
+
+    from search.cli.examples import EXAMPLES
+
+    out = run("--help")[1]
+    assert [title for title in ("Find:", "Keep:", "Load:", "Maintain:", "Serve:", "Models:") if title not in out] == []
+    context = click.Context(command_line.cli)
+    for name in command_line.cli.list_commands(context):
+        if name not in ("train", "evaluate"):
+            assert "Examples:" in run(name, "--help")[1], name
+    for examples in EXAMPLES.values():
+        for example in examples:
+            words = shlex.split(example)[1:]
+            found, command, rest = command_line.cli.resolve_command(context, words)
+            if not {"abstract.txt", "pmids.txt", "@asthma.txt"} & set(words):
+                command.make_context(found, list(rest))
+
+
+def test_every_report_is_json_where_it_is_asked_for(run, demo):
+    Path("records.jsonl").write_text(lines(record(1), record(2)))
+    report = json.loads(run("add", "records.jsonl", "--index", demo, "--json")[1])
+    assert (report["read"], report["counts"]["added"]) == (2, 2)
+    assert json.loads(run("delete", 1, 7, "--index", demo, "--json")[1]) == {"deleted": 1, "not_in_the_index": 1}
+    assert json.loads(run("encode", "--index", demo, "--json")[1])["encoded"] == 0
+    assert json.loads(run("merge", "--index", demo, "--json")[1])["generation"] > 0
+    assert json.loads(run("verify", "--index", demo, "--json")[1]) == {"problems": []}
+    assert json.loads(run("config", "--index", "x", "--json")[1])["index"] == "x"
+
+
+def test_nothing_is_left_where_nothing_was_added(run):
+    Path("empty").mkdir()
+    for source in ("nothere.xml", "empty"):
+        code, _, err = run("add", source, "--index", "new")
+        assert code == 1 and source in err and not Path("new").exists()
+    Path("bad.jsonl").write_text(lines({"title": "none"}))
+    code, _, err = run("add", "bad.jsonl", "--index", "new")
+    assert code == 1 and "1 rejected" in err
+
+
+def test_a_pipe_that_is_closed_early_is_no_error_of_an_export(built_demo, tmp_path):
+    command = f"{sys.executable} -m search export --all --format jsonl --index {built_demo} | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == "" and json.loads(done.stdout)["pmid"] > 0
+
+
+def test_the_lists_of_the_command_line_are_those_of_the_program():
+    from search.cli.export import EXPORT_FORMATS
+    from search.cli.find import MODES
+    from search.formats.export import FORMATS
+    from search.retrieval import request
+
+    assert MODES == request.MODES and EXPORT_FORMATS == tuple(FORMATS) == request.ExportFormat.__args__
+
+
+def test_the_index_comes_from_the_option_the_environment_or_the_config(run, built_demo, monkeypatch):
+    monkeypatch.setenv("SEARCH_INDEX", str(built_demo))
+    assert json.loads(run("status", "--json")[1])["articles"] == 220
+    assert "$SEARCH_INDEX" in run("config")[1]
+    monkeypatch.delenv("SEARCH_INDEX")
+    Path("config.yml").write_text("index: mine\n")
+    code, _, err = run("status")
+    assert code == 1 and str(Path("mine").absolute()) in err and str(Path("config.yml").absolute()) in err
+
+
+def test_a_run_in_a_log_reports_now_and_then(capsys, monkeypatch):
+    from search.cli import progress
+    from search.ingest.pipeline import Progress
+
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    with progress.Meter() as meter:
+        meter.update(Progress("file.xml", 10, 5, 0.25))
+    assert "25%, 10 records read, 5 encoded" in capsys.readouterr().err

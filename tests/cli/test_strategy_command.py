@@ -40,9 +40,9 @@ def test_the_report_says_how_the_list_was_made(run, built_demo, strategy_file):
 def test_query_and_export_take_a_strategy(run, built_demo, strategy_file):
     pmids = json.loads(run("strategy", f"@{strategy_file}", "--index", built_demo, "--format", "json")[1])["pmids"]
     arguments = ("--strategy", f"@{strategy_file}", "--index", built_demo)
-    hits = json.loads(run("query", "stroke", *arguments, "-n", 200, "--no-fold", "--format", "json")[1])
+    hits = json.loads(run("query", "stroke", *arguments, "-n", 200, "--no-dedupe", "--format", "json")[1])
     assert sorted(hit["pmid"] for hit in hits) == pmids
-    newest = json.loads(run("query", *arguments, "-n", 200, "--no-fold", "--format", "json")[1])
+    newest = json.loads(run("query", *arguments, "-n", 200, "--no-dedupe", "--format", "json")[1])
     assert sorted(hit["pmid"] for hit in newest) == pmids
     code, out, err = run("export", *arguments, "--all", "--format", "jsonl")
     assert (code, err) == (0, f"{len(pmids)} article{'' if len(pmids) == 1 else 's'}\n")

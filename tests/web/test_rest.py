@@ -35,7 +35,7 @@ def printed(monkeypatch, capsys, tmp_path, built_demo):
         (
             "search",
             {"question": ASPIRIN, "limit": 4, "mode": "hybrid", "evidence": 2, "explain": True, "fold": False},
-            ["query", ASPIRIN, "-n", 4, "--mode", "hybrid", "--evidence", 2, "--explain", "--no-fold"],
+            ["query", ASPIRIN, "-n", 4, "--mode", "hybrid", "--evidence", 2, "--explain", "--no-dedupe"],
         ),
         (
             "search",

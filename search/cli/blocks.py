@@ -1,0 +1,93 @@
+"""A hit as a short block of text: title, source, what kind of article it is, evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from search.cli.screen import badge, badge_style, console, plain, print_wrapped
+from search.presentation.citation import author_names
+from search.presentation.hit import explanation, study_type
+from search.presentation.notices import notices_of
+from search.retrieval.hit import Hit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = ["print_hits"]
+
+_AUTHORS = 2
+
+
+def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:
+    """Print the hits of a search, a block each; `headed` puts the question above them."""
+    from rich.text import Text
+
+    screen = console()
+    if headed and question is not None:
+        print_wrapped(screen, Text(plain(question), style="bold"), 0)
+    if not hits:
+        screen.print("nothing found")
+    for hit in hits:
+        _print_hit(screen, hit, question if explain else None, indent=len(str(hits[-1].rank)) + 2)
+
+
+def _print_hit(screen: Console, hit: Hit, explained: str | None, indent: int) -> None:
+    from rich.text import Text
+
+    article = hit.article
+    title = Text()
+    for notice in notices_of(article):
+        title.append(f"[{badge(notice)}] ", style=badge_style(notice))
+    title.append(plain(article.title) or "(no title)", style="bold")
+    print_wrapped(screen, title, indent, f"{hit.rank}.")
+    print_wrapped(screen, _source(hit), indent)
+    for sentence in hit.evidence:
+        quote = Text()
+        quote.append(f"{sentence.section}: ", style="dim")
+        quote.append(f"\u201c{plain(sentence.text)}\u201d", style="green")
+        print_wrapped(screen, quote, indent)
+    for other in hit.duplicates:
+        print_wrapped(screen, Text(f"also PMID {other.pmid}: {other.reason}", style="yellow"), indent)
+    if explained:
+        print_wrapped(screen, _why(explained, hit), indent)
+    if not screen.is_terminal:
+        screen.print(" " * indent + article.url, soft_wrap=True)
+    screen.print()
+
+
+def _source(hit: Hit) -> Text:
+    """Return who published the article, where and when, its PMID (a link in a terminal), its type and its score."""
+    from rich.text import Text
+
+    article = hit.article
+    authors = author_names(article, _AUTHORS)
+    parts = [
+        Text(
+            plain(" ".join(part for part in (f"{authors}." if authors else "", article.journal_abbreviation) if part))
+        ),
+        Text(str(article.year or "")),
+        Text(f"PMID {hit.pmid}", style=f"link {article.url}"),
+        Text(study_type(article) or ""),
+        Text("free full text" if article.pmcid else ""),
+        # A question of filters alone has no words to be near to.
+        Text(f"score {hit.score:.3f}" if hit.score else "", style="dim"),
+    ]
+    return Text(" \u00b7 ").join(part for part in parts if part.plain)
+
+
+def _why(question: str, hit: Hit) -> Text:
+    from rich.text import Text
+
+    explained = explanation(question, hit)
+    values = msgspec.structs.asdict(explained).items()
+    shown = ((name.replace("_", " "), value) for name, value in values if type(value) in (int, float))
+    parts = [
+        ", ".join(f"{name} {value:g}" for name, value in shown if value),
+        f"words in common: {', '.join(explained.matched_words) or 'none'}",
+        "estimated: not encoded yet" if explained.estimated else "",
+        f"added by feedback: {', '.join(explained.added_words)}" if explained.added_words else "",
+    ]
+    return Text(plain("; ".join(filter(None, parts))), style="cyan")

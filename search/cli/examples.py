@@ -1,0 +1,58 @@
+"""Two examples for the help of each command; the tests check that each of them is one."""
+
+from __future__ import annotations
+
+__all__ = ["EXAMPLES"]
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "query": (
+        'search "does aspirin prevent bowel cancer?" --date 2010: --evidence 1',
+        'search query "statins and stroke" --mode hybrid --type "Randomized Controlled Trial" --json',
+    ),
+    "similar": (
+        "search similar 29768149 -n 5",
+        "search similar abstract.txt --not 29768149",
+    ),
+    "facets": (
+        'search facets "heart failure" --depth 500',
+        'search facets "heart failure" --json',
+    ),
+    "strategy": (
+        "search strategy 'statins[tiab] AND (stroke[mh] OR stroke[tiab])'",
+        "search strategy @asthma.txt --format report",
+    ),
+    "show": ("search show 29768149", "search show 29768149 --json"),
+    "open": ("search open 29768149", "search open 29768149 --full-text"),
+    "saved": ("search saved", "search saved aspirin --json"),
+    "new": ("search new aspirin", "search new aspirin --format csv"),
+    "export": (
+        'search export --query "statins and stroke" -n 200 --format ris -o statins.ris',
+        "search export --pmids pmids.txt --format bibtex",
+    ),
+    "add": (
+        "search add records.jsonl.gz exports/",
+        'search add --pubmed "asthma[majr] AND 2020:2026[dp]" --limit 5000',
+    ),
+    "sync": ("search sync --dry-run --since 2015", 'search sync --since 2015 --mesh "Asthma"'),
+    "encode": ("search encode", "search encode --ray auto"),
+    "import-vectors": (
+        "search import-vectors embeddings/ --model medcpt",
+        "search import-vectors vectors.npy --pmids pmids.json --model builtin",
+    ),
+    "delete": ("search delete 29768149", "search delete 29768149 11073508"),
+    "status": ("search status", "search status --json"),
+    "config": ("search config", "search config --json"),
+    "merge": ("search merge", "search merge --index indexes/demo"),
+    "verify": ("search verify", "search verify --json"),
+    "repair": ("search repair", "search repair --index indexes/demo"),
+    "copy": (
+        "search copy indexes/pubmed postgresql://me@localhost/pubmed",
+        "search copy postgresql://me@localhost/pubmed indexes/back",
+    ),
+    "completion": ("search completion bash", "search completion zsh"),
+    "serve": ("search serve --open", "search serve --port 9000 --index indexes/demo"),
+    "mcp": ("search mcp", "search mcp --http --port 8090"),
+    "token": ("search token",),
+    "mesh": ("search mesh add desc2026.xml", 'search mesh show "myocardial infarction"'),
+    "models": ("search models", "search models download pubmedbert"),
+}
