@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from search.models.runtime import openvino
 
-__all__ = ["TRANSFORMERS", "Node", "Ops", "Transformer", "Unsupported"]
+__all__ = ["HIDDEN", "TRANSFORMERS", "Node", "Ops", "Transformer", "Unsupported", "all_positions"]
 
 Node = Any
 _Array = npt.NDArray[Any]
 _Config = Mapping[str, Any]
 
 #: What is added to the score of a token that is not attended to: finite, so that a row of padding gives no NaN.
-_HIDDEN = np.float32(-1e9)
+HIDDEN = np.float32(-1e9)
 
 
 class Unsupported(Exception):
@@ -42,7 +42,7 @@ class Ops:
         )
         #: (texts, 1, 1, tokens), to be added to the scores of attention.
         self.padding: Node = self._op.multiply(
-            self._op.subtract(np.float32(1), self._op.unsqueeze(self.mask, np.array([1, 2]))), _HIDDEN
+            self._op.subtract(np.float32(1), self._op.unsqueeze(self.mask, np.array([1, 2]))), HIDDEN
         )
 
     def types(self) -> Node:
@@ -235,7 +235,7 @@ def _mpnet(ops: Ops, config: _Config) -> Node:
     eps = float(config.get("layer_norm_eps", 1e-12))
     x = _embedded(ops, prefix, _positions_after(ops, 1), eps)
     table = ops.weight(f"{prefix}encoder.relative_attention_bias.weight")
-    mask = openvino().opset13.add(ops.padding, _relative_bias(ops, table, _all_positions(config)))
+    mask = openvino().opset13.add(ops.padding, _relative_bias(ops, table, all_positions(config)))
     return _layers(ops, x, prefix, _MPNET, mask, eps=eps, **_size(config))
 
 
@@ -307,19 +307,20 @@ def _distilbert_head(ops: Ops, first: Node) -> Node:
     return ops.linear(ops.activation(ops.linear(first, "pre_classifier"), "relu"), "classifier")
 
 
-def _all_positions(config: _Config) -> int:
+def all_positions(config: _Config) -> int:
+    """Return how many tokens a transformer with a position for each takes."""
     return int(config.get("max_position_embeddings", 512))
 
 
 def _positions_but_padding(config: _Config) -> int:
-    return _all_positions(config) - int(config.get("pad_token_id", 1)) - 1
+    return all_positions(config) - int(config.get("pad_token_id", 1)) - 1
 
 
 TRANSFORMERS = {
-    "bert": Transformer(_bert, _all_positions, ("Bert",), _bert_head),
+    "bert": Transformer(_bert, all_positions, ("Bert",), _bert_head),
     "roberta": Transformer(_bert, _positions_but_padding, ("Roberta",), _roberta_head),
     "xlm-roberta": Transformer(_bert, _positions_but_padding, ("XLMRoberta",), _roberta_head),
     "camembert": Transformer(_bert, _positions_but_padding, ("Camembert",), _roberta_head),
-    "distilbert": Transformer(_distilbert, _all_positions, ("DistilBert",), _distilbert_head),
+    "distilbert": Transformer(_distilbert, all_positions, ("DistilBert",), _distilbert_head),
     "mpnet": Transformer(_mpnet, _positions_but_padding, ("MPNet",), _roberta_head),
 }

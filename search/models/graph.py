@@ -12,17 +12,19 @@ import numpy as np
 
 from search.models.encoders import TRANSFORMERS, Node, Ops, Transformer, Unsupported
 from search.models.layout import Layout, Module, needs_own_code
+from search.models.rotary import ROTARY_TRANSFORMERS
 from search.models.runtime import openvino
 from search.models.weights import read_weights
 
 __all__ = ["build_encoder", "build_reranker", "padding_token", "position_limit"]
 
+_TRANSFORMERS = {**TRANSFORMERS, **ROTARY_TRANSFORMERS}
 _DENSE_ACTIVATIONS = {"Identity": None, "Tanh": "tanh", "ReLU": "relu", "GELU": "gelu", "SiLU": "silu"}
 
 
 def position_limit(config: Mapping[str, Any]) -> int | None:
     """Return how many tokens the transformer has positions for; None where nothing limits them."""
-    transformer = TRANSFORMERS.get(str(config.get("model_type")))
+    transformer = _TRANSFORMERS.get(str(config.get("model_type")))
     return transformer.positions(config) if transformer else None
 
 
@@ -57,9 +59,9 @@ def build_reranker(layout: Layout) -> Any:
 
 def _transformer(layout: Layout) -> Transformer:
     config, model_type = layout.config, layout.model_type
-    if model_type not in TRANSFORMERS:
+    if model_type not in _TRANSFORMERS:
         raise Unsupported(f"the model type {model_type} is not among those that are built from their weights")
-    transformer = TRANSFORMERS[model_type]
+    transformer = _TRANSFORMERS[model_type]
     names = [str(name) for name in config.get("architectures") or []]
     if not all(name.startswith(transformer.architectures) for name in names):
         if config.get("auto_map"):

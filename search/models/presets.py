@@ -103,19 +103,19 @@ PRESETS = {
         scores=(36.2, 71.8, 84.6, None),
     ),
     "denseon": Preset(
-        document="lightonai/DenseOn", needs="models", parameters=149, dimensions=768, licence="Apache-2.0",
+        document="lightonai/DenseOn", parameters=149, dimensions=768, licence="Apache-2.0",
         scores=(39.0, 76.0, 82.3, None),
     ),
     "bioclinical-modernbert": Preset(
-        document="NeuML/bioclinical-modernbert-base-embeddings", needs="models", parameters=149, dimensions=768,
+        document="NeuML/bioclinical-modernbert-base-embeddings", parameters=149, dimensions=768,
         licence="Apache-2.0", scores=(None, None, None, 92.49),
     ),
     "qwen3": Preset(
-        document="Qwen/Qwen3-Embedding-0.6B", needs="models", parameters=596, dimensions=1024, licence="Apache-2.0",
+        document="Qwen/Qwen3-Embedding-0.6B", parameters=596, dimensions=1024, licence="Apache-2.0",
         languages="over 100", scores=(36.7, 69.7, 90.5, None),
     ),
     "embeddinggemma": Preset(
-        document="google/embeddinggemma-300m", needs="models", parameters=308, dimensions=768, licence="Gemma",
+        document="google/embeddinggemma-300m", parameters=308, dimensions=768, licence="Gemma",
         languages="over 100", scores=(None, None, 80.4, None),
     ),
     "mpnet": Preset(

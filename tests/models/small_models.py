@@ -74,10 +74,28 @@ def transformer_folder(folder: Path, model_type: str, *, head: str = "Model", **
         "mpnet": ("MPNet", {"max_position_embeddings": 514}),
         "roberta": ("Roberta", {"max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1}),
         "xlm-roberta": ("XLMRoberta", {"max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1}),
+        "modernbert": ("ModernBert", {"pad_token_id": 0, "local_attention": 16, "num_hidden_layers": 4}),
+        "qwen3": (
+            "Qwen3",
+            {"num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 512, "rms_norm_eps": 1e-6},
+        ),
+        "gemma3_text": (
+            "Gemma3Text",
+            {
+                "num_key_value_heads": 1,
+                "head_dim": 16,
+                "max_position_embeddings": 512,
+                "num_hidden_layers": 4,
+                "layer_types": ["sliding_attention", "full_attention"] * 2,
+                "sliding_window": 12,
+                "query_pre_attn_scalar": 20,
+                "use_bidirectional_attention": True,
+            },
+        ),
         "camembert": ("Camembert", {"max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1}),
     }[model_type]
     folder.mkdir(parents=True, exist_ok=True)
-    if model_type in ("bert", "distilbert", "mpnet"):
+    if model_type in ("bert", "distilbert", "mpnet", "modernbert", "qwen3", "gemma3_text"):
         wordpiece_folder(folder, model_type)
     elif model_type == "roberta":
         byte_level_folder(folder, ["<s>", "<pad>", "</s>", "<unk>"])
@@ -86,7 +104,7 @@ def transformer_folder(folder: Path, model_type: str, *, head: str = "Model", **
     size = dict(SMALL)
     if model_type == "distilbert":
         size = {"dim": 48, "n_layers": 2, "n_heads": 4, "hidden_dim": 96}
-    settings = getattr(transformers, f"{name}Config")(vocab_size=600, **size, **config, **options)
+    settings = getattr(transformers, f"{name}Config")(vocab_size=600, **{**size, **config}, **options)
     model = getattr(transformers, f"{name}{head}")(settings)
     with torch.no_grad():
         # Fresh weights are so small that attention hardly matters and layer normalizations do nothing.

@@ -10,6 +10,7 @@ from .conftest import TEXTS
 from .small_models import edit_json, sentence_folder, transformer_folder
 
 TYPES = ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "camembert"]
+ROTARY = ["modernbert", "qwen3", "gemma3_text"]
 LENGTHS = ["word " * count for count in (1, 3, 8, 9, 30, 31, 140, 700)]
 ALL_TEXTS = [*TEXTS, *LENGTHS, "[MASK] <mask> [SEP] </s> <pad> [PAD] in a text", "-" * 3000]
 
@@ -46,7 +47,7 @@ def assert_built_and_equal(folder: Path) -> Encoder:
     return encoder
 
 
-@pytest.mark.parametrize("model_type", TYPES)
+@pytest.mark.parametrize("model_type", [*TYPES, *ROTARY])
 def test_each_transformer_with_mean_pooling(transformers_of, tmp_path, model_type, monkeypatch):
     monkeypatch.setattr("search.models.compile._trace", lambda *_: pytest.fail("it was traced with torch"))
     assert_built_and_equal(sentence_folder(tmp_path / "model", transformers_of(model_type), normalized=True))
@@ -71,6 +72,39 @@ def test_each_module_that_follows(transformers_of, tmp_path, model_type, layout,
     encoder = assert_built_and_equal(sentence_folder(tmp_path / "model", transformers_of(model_type), **layout))
     assert encoder.dimension == layout.get("truncate_dim", layout.get("dense", [(48,)])[-1][0])
     assert encoder.max_length == layout.get("max_length", 512)
+
+
+PRESET_LAYOUTS = {
+    # Of each preset: the transformer, and what stands in its files besides.
+    "pubmedbert": ("bert", {"max_length": 512}),
+    "biomedbert": ("bert", {"normalized": True}),
+    "mdbr-leaf-ir": ("bert", {"dense": [(64, "Identity")], "normalized": True, "prompts": {"query": "Represent: "}}),
+    "bge-base": ("bert", {"pooling": "cls", "normalized": True}),
+    "gte-base": ("bert", {"normalized": True}),
+    "arctic-m": ("bert", {"pooling": "cls", "normalized": True, "prompts": {"query": "Represent: "}}),
+    "denseon": ("modernbert", {"pooling": "cls", "prompts": {"query": "query: ", "document": "document: "}}),
+    "bioclinical-modernbert": ("modernbert", {}),
+    "qwen3": ("qwen3", {"pooling": "lasttoken", "normalized": True, "prompts": {"query": "Instruct: find\nQuery:"}}),
+    "embeddinggemma": (
+        "gemma3_text",
+        {
+            "dense": [(96, "Identity"), (48, "Identity")],
+            "normalized": True,
+            "prompts": {"query": "task: search result | query: ", "document": "title: none | text: "},
+        },
+    ),
+    "mpnet": ("mpnet", {"normalized": True, "max_length": 384}),
+}
+
+
+@pytest.mark.parametrize("name", PRESET_LAYOUTS)
+def test_the_layout_of_each_preset_with_small_random_weights(transformers_of, tmp_path, name, monkeypatch):
+    monkeypatch.setattr("search.models.compile._trace", lambda *_: pytest.fail("it was traced with torch"))
+    model_type, layout = PRESET_LAYOUTS[name]
+    folder = sentence_folder(tmp_path / "model", transformers_of(model_type), **layout)
+    if model_type == "qwen3":
+        edit_json(folder / "tokenizer_config.json", padding_side="left")
+    assert not assert_built_and_equal(folder).notes
 
 
 def _halved(folder: Path) -> None:
