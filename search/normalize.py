@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from datetime import date
+from functools import lru_cache
 
 from search.article import Article, PartialDate
 from search.characters import without_accents
@@ -24,6 +25,7 @@ __all__ = [
     "name_key",
     "normalise_doi",
     "yyyymmdd",
+    "folded_key",
 ]
 
 #: English month abbreviations as MEDLINE writes them.
@@ -82,6 +84,8 @@ _LETTERS = str.maketrans(
     }
 )  # fmt: skip
 _WORD = re.compile(r"[^\W_]+")
+# Few at once: the same come again and again.
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]{1,8}")
 #: Letters of a word that are compared.
 LONGEST_WORD = 200
 
@@ -92,10 +96,20 @@ def folded_words(text: str) -> list[str]:
     >>> folded_words("Sjögren's α-synuclein")
     ['sjogren', 's', 'alpha', 'synuclein']
     """
-    if text.isascii():
-        return _cut(_WORD.findall(text.lower()))
-    plain = without_accents(text.lower().translate(_LETTERS)).casefold().translate(_LETTERS)
-    return _cut(_WORD.findall(plain))
+    if not text.isascii():
+        text = _BEYOND_ASCII.sub(lambda letters: _folded(letters[0]), text)
+    return _cut(_WORD.findall(text.lower()))
+
+
+@lru_cache(50_000)
+def _folded(letters: str) -> str:
+    return without_accents(letters.lower().translate(_LETTERS)).casefold().translate(_LETTERS)
+
+
+@lru_cache(200_000)
+def folded_key(text: str) -> str:
+    """Return the words of a short text that comes again and again, such as a heading, joined by `_`."""
+    return "_".join(folded_words(text))
 
 
 def _cut(words: list[str]) -> list[str]:

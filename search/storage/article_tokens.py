@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
 from search.article import Article, Author, PartialDate
-from search.normalize import MONTHS, folded_words, journal_keys, yyyymmdd
+from search.normalize import MONTHS, folded_key, folded_words, journal_keys, yyyymmdd
 
-__all__ = ["TOKEN_RULE", "Tokens", "key_of", "people_keys", "publication_day", "tokens_of", "zone_values"]
+__all__ = [
+    "TOKEN_RULE",
+    "Tokens",
+    "key_of",
+    "people_keys",
+    "publication_day",
+    "token_texts",
+    "tokens_of",
+    "zone_values",
+]
 
 #: Name and version of the rules below. Written into every index that holds these tokens.
 TOKEN_RULE = "strategy-1"
@@ -40,14 +50,31 @@ class Tokens(msgspec.Struct, frozen=True):
 
 def tokens_of(article: Article) -> Tokens:
     """Return the words and the exact values of an article."""
-    words = []
+    texts, keys = token_texts(article)
+    return Tokens(tuple(tuple(text.split(" ")) for text in texts), tuple(keys))
+
+
+def token_texts(article: Article) -> tuple[list[str], list[str]]:
+    """Return the tokens of an article: the words of each stretch of text with spaces between, and the keys, sorted."""
+    texts: list[str] = []
     keys = set(_keys(article))
     for zone, values in zone_values(article).items():
-        found = [folded for folded in map(folded_words, values) if folded]
-        words += [tuple(f"{zone}:{word}" for word in folded) for folded in found]
-        if zone in _NEAR_ZONES and len(found) > 1:
+        before = len(texts)
+        # Subjects come again and again, other texts do not.
+        texts += filter(None, (_zoned_subject(value) if zone == "m" else _zoned(zone, value) for value in values))
+        if zone in _NEAR_ZONES and len(texts) > before + 1:
             keys.add(f"many:{zone}")
-    return Tokens(tuple(words), tuple(sorted({key[:_LONGEST_KEY] for key in keys if not key.endswith(":")})))
+    return texts, sorted({key[:_LONGEST_KEY] for key in keys if not key.endswith(":")})
+
+
+def _zoned(zone: str, text: str) -> str:
+    words = folded_words(text)
+    return f"{zone}:{f' {zone}:'.join(words)}" if words else ""
+
+
+@lru_cache(100_000)
+def _zoned_subject(text: str) -> str:
+    return _zoned("m", text)
 
 
 def key_of(text: str) -> str:
@@ -56,7 +83,7 @@ def key_of(text: str) -> str:
     >>> key_of("Heart Failure / Drug Therapy")
     'heart_failure/drug_therapy'
     """
-    return "/".join("_".join(folded_words(part)) for part in text.split("/"))
+    return "/".join(folded_key(part) for part in text.split("/"))
 
 
 def zone_values(article: Article) -> dict[str, list[str]]:
@@ -136,13 +163,13 @@ def _keys(article: Article) -> Iterator[str]:
 def people_keys(field: str, full: str, people: Iterable[Author]) -> Iterator[str]:
     """Yield `field:last/initials` (with a suffix, `/suffix`) and `full:last/fore_name` of people."""
     for person in people:
-        last = "_".join(folded_words(person.last_name or person.fore_name or ""))
+        last = folded_key(person.last_name or person.fore_name or "")
         if not last:
             continue
         initials = "".join(folded_words(person.initials or ""))[:_INITIALS]
-        suffix = "_".join(folded_words(person.suffix or ""))
+        suffix = folded_key(person.suffix or "")
         yield f"{field}:{last}/{initials}{'/' + suffix if suffix else ''}"
-        fore = "_".join(folded_words(person.fore_name or ""))
+        fore = folded_key(person.fore_name or "")
         if full and fore and person.last_name:
             yield f"{full}:{last}/{fore}"
 
@@ -162,29 +189,29 @@ def _people(article: Article) -> Iterator[str]:
 
 def _headings(article: Article) -> Iterator[str]:
     for heading in article.mesh_headings:
-        name = "_".join(folded_words(heading.descriptor))
+        name = folded_key(heading.descriptor)
         yield f"mh:{name}"
         if heading.is_major:
             yield f"majr:{name}"
         for qualifier in heading.qualifiers:
-            under = "_".join(folded_words(qualifier.name))
+            under = folded_key(qualifier.name)
             yield f"sh:{under}"
             yield f"mh:{name}/{under}"
             if qualifier.major or heading.major:
                 yield f"majr:{name}/{under}"
     for kind in article.publication_types:
-        yield f"pt:{'_'.join(folded_words(kind.name))}"
+        yield f"pt:{folded_key(kind.name)}"
     concepts = [part.name for part in article.substances] + [part.name for part in article.supplementary_concepts]
-    yield from (f"nm:{'_'.join(folded_words(name))}" for name in concepts)
+    yield from (f"nm:{folded_key(name)}" for name in concepts)
     for substance in article.substances:
         if substance.registry_number not in (None, "0"):
-            yield f"rn:{'_'.join(folded_words(str(substance.registry_number)))}"
+            yield f"rn:{folded_key(str(substance.registry_number))}"
 
 
 def _values(article: Article) -> Iterator[str]:
     journal, book = article.journal, article.book
-    yield from (f"la:{'_'.join(folded_words(language))}" for language in article.languages)
-    yield from (f"ta:{'_'.join(folded_words(name))}" for name in journal_keys(article))
+    yield from (f"la:{folded_key(language)}" for language in article.languages)
+    yield from (f"ta:{folded_key(name)}" for name in journal_keys(article))
     identifiers = [article.doi, article.article_number, *(entry.value for entry in article.other_ids)]
     single: dict[str, list[str | None]] = {
         "jid": [journal.nlm_id],
@@ -197,9 +224,9 @@ def _values(article: Article) -> Iterator[str]:
         "isbn": list(book.isbns) if book else [],
     }
     for field, values in single.items():
-        yield from (f"{field}:{'_'.join(folded_words(value))}" for value in values if value)
+        yield from (f"{field}:{folded_key(value)}" for value in values if value)
     for entry in article.accession_numbers:
-        databank, number = ("_".join(folded_words(part)) for part in (entry.databank, entry.number))
+        databank, number = (folded_key(part) for part in (entry.databank, entry.number))
         yield from (f"si:{databank}", f"si:{number}")
         if number:
             yield f"si:{databank}/{number}"

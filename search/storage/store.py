@@ -446,7 +446,8 @@ class WritableStore(Store):
 
     def _put_plan(self, plan: Plan, change: int, stale: set[int]) -> None:
         rows = list(plan.rows.values())
-        added = {row.pmid: plan.first.get(row.pmid, (today(), change)) for row in rows}
+        now = today(), change
+        added = {row.pmid: plan.first.get(row.pmid, now) for row in rows}
         self._put_rows(rows, change, added, dict.fromkeys(plan.rows, plan.sequence), stale)
         self._for("DELETE FROM tombstones WHERE pmid", plan.restored)
         self.executemany(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from search.article import Article
-from search.storage.article_tokens import tokens_of
+from search.storage.article_tokens import token_texts
 from search.storage.rows import Pmids
 from search.storage.token_query import (
     MOST_EXPANSIONS,
@@ -41,10 +41,10 @@ def register_tokens(index: Any) -> None:
 
 def add_tokens(document: Any, article: Article) -> None:
     """Add the tokens of an article to its document; words of two values never stand side by side."""
-    tokens = tokens_of(article)
-    for value in tokens.words:
-        document.add_text("words", " ".join(value))
-    document.add_text("keys", " ".join(tokens.keys))
+    texts, keys = token_texts(article)
+    for text in texts:
+        document.add_text("words", text)
+    document.add_text("keys", " ".join(keys))
 
 
 def fill_tokens(index: Any, articles: Iterable[Article]) -> None:
