@@ -285,7 +285,7 @@ def add_files(
                 if strict:
                     raise
                 pipeline.report.errors.append(str(error))
-        return pipeline.report
+        return _finished(pipeline, writer)
 
 
 def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float, float], *, reread: bool) -> None:
@@ -322,7 +322,12 @@ def add_articles(
     """Add articles, or delete, from an iterable: what a program has at hand or a service yields."""
     with Pipeline(writer, encoder, restore=restore, progress=progress) as pipeline:
         pipeline.add(articles)
-        return pipeline.report
+        return _finished(pipeline, writer)
+
+
+def _finished(pipeline: Pipeline, writer: Writer) -> IngestReport:
+    pipeline.report.merged |= writer.merge_if_due(last=True)
+    return pipeline.report
 
 
 def encode_stale(
@@ -337,6 +342,7 @@ def encode_stale(
         report.merged |= writer.merge_if_due()
         if progress is not None:
             progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1)))
+    report.merged |= writer.merge_if_due(last=True)
     return report
 
 

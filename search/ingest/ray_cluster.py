@@ -119,6 +119,7 @@ def encode_on_cluster(
                 progress(Progress("", report.read, report.encoded, min(report.encoded / total, 1.0)))
         # Texts that changed while they were encoded are stale still: once more, until nothing is.
         if report.encoded == before:
+            report.merged |= writer.merge_if_due(last=True)
             return report
 
 

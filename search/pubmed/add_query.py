@@ -38,6 +38,7 @@ def add_query(
             if page.pmids:
                 ledger.note_done(number, page.pmids)
     ledger.finish_query(number)
+    report.merged |= writer.merge_if_due(last=True)
     if done:
         report.counts["fetched before the interruption"] = len(done)
     return report

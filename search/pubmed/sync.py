@@ -74,7 +74,7 @@ def synchronize(
             ledger.forget_files(plan.replays)
             _apply(plan, pipeline, ledger, origin, report)
     _remove_replaced(ledger, report, accept=accept_removals)
-    report.ingest.merged |= writer.merge_if_due()
+    report.ingest.merged |= writer.merge_if_due(last=True)
     return report
 
 

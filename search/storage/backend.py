@@ -203,8 +203,11 @@ class Writer(Protocol):
         """Note that an index that was made as a copy of another is complete."""
         ...
 
-    def merge_if_due(self) -> bool:
-        """Merge if so much is unmerged that searches would feel it, and return whether it was."""
+    def merge_if_due(self, *, last: bool = False) -> bool:
+        """Merge if so much is unmerged that searches would feel it, and return whether it was.
+
+        `last` says that a run ends: then a little is enough.
+        """
         ...
 
     def merge(self, *, rebuild: bool = False) -> None:

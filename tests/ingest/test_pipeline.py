@@ -105,3 +105,14 @@ def test_a_failed_write_ends_the_run_and_is_told(writer, monkeypatch):
         add_articles(writer, WordEncoder(), [article(pmid) for pmid in range(1, 9)])
     assert failed == [[3, 4]]
     assert sorted(texts_of(writer)) == [1, 2]
+
+
+def test_what_a_run_added_is_merged_at_its_end(folder):
+    writer = backend.open_writer(folder)
+    assert not add_articles(writer, WordEncoder(), [article(pmid) for pmid in range(1, 9)]).merged
+    assert add_articles(writer, WordEncoder(), [article(pmid) for pmid in range(9, 109)]).merged
+    writer.close()
+    reader = backend.open_reader(folder)
+    with reader.view() as view:
+        assert (view.unmerged(), view.manifest.generation) == (0, 1)
+    reader.close()

@@ -41,6 +41,9 @@ __all__ = ["IndexWriter", "create_folder", "restore_manifest"]
 #: Merge once so much is unmerged, whatever the size of the index: a search compares all of it, and so does no more.
 _MERGE_AT = 5_000
 
+#: At the end of a run so much is worth a merge.
+_MERGE_AT_THE_END = 100
+
 #: What a creation that was interrupted leaves behind; the manifest comes last.
 _LEFT_BY_CREATION = {*(f"{DATABASE}{ending}" for ending in ("", "-wal", "-shm", "-journal")), "writer.lock"}
 
@@ -168,15 +171,17 @@ class IndexWriter:
         self.store.transact(lambda _: self.store.put_manifest(_common(manifest)))
         self._switch(manifest)
 
-    def merge_if_due(self) -> bool:
+    def merge_if_due(self, *, last: bool = False) -> bool:
         """Merge if so much is unmerged that searches would feel it, and return whether it was.
+
+        With `last`, at the end of a run, a little is enough: every process that searches would read it again.
 
         It becomes a small segment. Where larger ones are due to become one, that begins in a thread of its own; a later
         call or `close` makes it active.
         """
         if self._compaction is not None and self._compaction.ready:
             self._adopt()
-        if self._unmerged() < _MERGE_AT:
+        if self._unmerged() < (_MERGE_AT_THE_END if last else _MERGE_AT):
             return False
         self._flush()
         self._begin_compaction()

@@ -144,7 +144,7 @@ class PgIndexWriter:
         manifest = msgspec.structs.replace(self.manifest, copy_of=None)
         self.store.transact(lambda _: self.store.put_manifest(manifest))
 
-    def merge_if_due(self) -> bool:
+    def merge_if_due(self, *, last: bool = False) -> bool:
         """Update the search indexes if so much is unmerged that searches would feel it; return whether it was."""
         return self._indexes.update_if_due()
 
