@@ -13,6 +13,7 @@ from search.cli.options import common, format_option, open_index, text_or_json
 from search.errors import QueryError
 
 if TYPE_CHECKING:
+    from search.api import Index
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
 
@@ -161,17 +162,17 @@ def facets(
 
 
 @click.command()
-@click.argument("pmids", nargs=-1, required=True, type=int)
+@click.argument("identifiers", nargs=-1, required=True, metavar="PMID|DOI|PMCID...")
 @common
 @text_or_json
-def show(pmids: tuple[int, ...], folder: str | None, config_file: Path | None, style: str) -> None:
-    """Show articles by PMID; JSON has every field of the record."""
+def show(identifiers: tuple[str, ...], folder: str | None, config_file: Path | None, style: str) -> None:
+    """Show articles by PMID, DOI, PMCID or address; JSON has every field of the record."""
     from search.article import to_dict
     from search.cli.output import print_article, print_json
     from search.cli.screen import paged
 
     with open_index(config_file, folder) as index:
-        articles = index.get_many(pmids)
+        articles = index.get_many([_named(index, identifier) for identifier in identifiers])
     if style == "json":
         for article in articles:
             print_json(to_dict(article), indent=2)
@@ -179,6 +180,18 @@ def show(pmids: tuple[int, ...], folder: str | None, config_file: Path | None, s
     with paged():
         for article in articles:
             print_article(article)
+
+
+def _named(index: Index, identifier: str) -> int:
+    """Return the PMID of the article that an identifier names."""
+    if is_pmid(identifier):
+        return int(identifier)
+    pmids = index.engine.identified(identifier)
+    if pmids is None:
+        raise QueryError(f"{identifier} is not a valid PMID, DOI, PMCID or address of an article")
+    if not pmids:
+        raise QueryError(f"{identifier} is not in {index.name}")
+    return pmids[0]
 
 
 @click.command(name="open")

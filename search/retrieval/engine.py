@@ -18,13 +18,14 @@ from cachetools import LRUCache
 
 from search.article import embedding_text
 from search.config import Config
-from search.errors import IndexCorruptError
+from search.errors import IndexCorruptError, NotFoundError
 from search.models.kept_vectors import KeptVectors
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
 from search.retrieval.hit import Duplicate, Hit
+from search.retrieval.identifiers_typed import identifier_query
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.on_demand import Hashes, OnDemand
 from search.retrieval.ranking import Ranker, Ranking
@@ -82,11 +83,12 @@ class Engine:
     def search(self, questions: Sequence[str], options: SearchOptions | None = None) -> list[list[Hit]]:
         """Return the hits of each question, best first; the questions are encoded as one batch.
 
-        A question of tags alone is answered with the newest articles that pass. Raises QueryError if a question is
-        empty, its tags do not parse, or the limit is below 1.
+        A question of tags alone is answered with the newest articles that pass; a PMID, DOI, PMCID or the address of an
+        article with that article. Raises QueryError if a question is empty, its tags do not parse, or the limit is
+        below 1; NotFoundError if the index has no article of an identifier.
         """
         options = options or SearchOptions()
-        return self.answer([read_question(question, options.filters) for question in questions], options)
+        return self.answer([self._read(question, options.filters) for question in questions], options)
 
     def answer(self, questions: Sequence[Question], options: SearchOptions) -> list[list[Hit]]:
         """Return the hits of each question that was read already; the filters are those of the questions."""
@@ -101,7 +103,7 @@ class Engine:
 
         `since`: search only the articles that were first added after this change number.
         """
-        read = read_question(question, options.filters)
+        read = self._read(question, options.filters)
         vectors = self._encode_questions([read], options)
         with self._reader.view() as view:
             answers = self._first_stage(view, [read], vectors, options, since)
@@ -120,7 +122,7 @@ class Engine:
 
     def questions_to_encode(self, questions: Sequence[str], options: SearchOptions) -> list[str]:
         """Return the texts that `search` encodes as questions. Raises QueryError if tags do not parse."""
-        return self._texts([read_question(question, options.filters) for question in questions], options)
+        return self._texts([self._read(question, options.filters) for question in questions], options)
 
     def allowed(self, view: View, filters: Filters, since: int | None = None) -> Selection | None:
         """Return the articles that pass the filters and, with `since`, were first added after that change number.
@@ -138,6 +140,24 @@ class Engine:
             with self._lock:
                 self._selections[key] = selection
         return selection
+
+    def identified(self, text: str) -> list[int] | None:
+        """Return the PMIDs of the articles that an identifier names, none if it is unknown; None for any other text."""
+        query = identifier_query(text)
+        if query is None:
+            return None
+        with self._reader.view() as view:
+            pmids: list[int] = view.tokens.pmids(query).tolist()
+            return pmids
+
+    def _read(self, question: str, filters: Filters) -> Question:
+        pmids = self.identified(question)
+        if pmids is None:
+            return read_question(question, filters)
+        if not pmids:
+            raise NotFoundError(f"{question.strip()} is not in {self._reader.name}: it holds no such article")
+        given = frozenset(pmids) if filters.pmids is None else filters.pmids.intersection(pmids)
+        return Question("", msgspec.structs.replace(filters, pmids=given))
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy selects, line by line. Raises QueryError with the place of what cannot be read."""
