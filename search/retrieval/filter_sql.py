@@ -61,7 +61,7 @@ def _expression(expression: Expression, sql: Conditions, *, negate: bool) -> Con
         return _expression(expression.operand, sql, negate=not negate)
     if isinstance(expression, Term):
         return condition_of(expression.filters, sql, negate=negate)
-    deepest_first = sorted(expression.operands, key=depth_of, reverse=True)
+    deepest_first = sorted(dict.fromkeys(expression.operands), key=depth_of, reverse=True)
     operands = [_expression(operand, sql, negate=negate) for operand in deepest_first]
     return all_of(operands) if isinstance(expression, And) != negate else any_of(operands)
 

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from search.errors import QueryError
@@ -84,6 +85,7 @@ class _Node(NamedTuple):
         return self.expression is None
 
 
+@lru_cache(maxsize=32)  # A server reads a question when it arrives, and again when it is answered.
 def parse_question(text: str) -> tuple[str, Expression | None]:
     """Return the question without its tags, and what the tags ask for (None where there are none).
 

@@ -28,6 +28,9 @@ __all__ = ["Application"]
 #: Threads for what is quick, and for what is not: whoever wants a file or evidence does not hold up the others.
 _QUICK, _SLOW = 2, 2
 
+#: Questions of so many characters together are read in a few milliseconds.
+_QUICKLY_READ = 2_000
+
 #: How long the check of the server's health waits for the index, and how long the server's end does.
 _HEALTH_SECONDS, _CLOSING_SECONDS = 1.0, 3.0
 
@@ -88,7 +91,10 @@ class Application(Collector):
     async def _prepare_and_run(self, body: msgspec.Struct | None, work: Callable[[], bytes], slow: bool) -> bytes:
         end = time.monotonic() + self.settings.seconds
         if body is not None:
-            texts = await self._in(self._reading, lambda: self.service.to_encode(body), end)
+            if sum(map(len, questions_of(body))) <= _QUICKLY_READ:
+                texts = self.service.to_encode(body)
+            else:
+                texts = await self._in(self._reading, lambda: self.service.to_encode(body), end)
             await self.batcher.prepare(texts)
         return await self._in(self._slow if slow else self._quick, work, end)
 

@@ -60,7 +60,7 @@ def lines_run(parse, text, modules):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("parse", "modules"),
-    [(parse_question, [tags]), (parse_strategy, [strategy_lexer, strategy_parser])],
+    [(parse_question.__wrapped__, [tags]), (parse_strategy, [strategy_lexer, strategy_parser])],
     ids=["question", "strategy"],
 )
 def test_the_work_grows_no_faster_than_the_question(parse, modules, shape):
