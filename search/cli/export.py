@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
 
-__all__ = ["EXPORT_FORMATS", "export"]
+__all__ = ["CITATION_STYLES", "EXPORT_FORMATS", "export"]
 
-#: `search.formats.export.FORMATS`, which takes time to import.
-EXPORT_FORMATS = ("ris", "bibtex", "nbib", "csv", "jsonl", "markdown")
+#: `search.formats.export.FORMATS` and `search.formats.citation.STYLES`, which take time to import.
+EXPORT_FORMATS = ("ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown")
+CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
 
 
 @click.command()
@@ -38,6 +39,20 @@ EXPORT_FORMATS = ("ris", "bibtex", "nbib", "csv", "jsonl", "markdown")
     type=click.Choice([*EXPORT_FORMATS, "txtai"]),
     help="The format; `txtai` makes an index folder that txtai opens.",
 )
+@click.option(
+    "--style",
+    "cited",
+    type=click.Choice(CITATION_STYLES),
+    default="nlm",
+    show_default=True,
+    help="Of --format citation.",
+)
+@click.option(
+    "--bom/--no-bom",
+    "mark",
+    default=None,
+    help="Begin CSV with a byte order mark, which Excel needs [default: where -o names a .csv file].",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder [default: standard output].")
 @click.option("--query", "question", help="Export the results of a search.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
@@ -49,6 +64,8 @@ def export(
     folder: str | None,
     config_file: Path | None,
     style: str,
+    cited: str,
+    mark: bool | None,
     output: Path | None,
     question: str | None,
     limit: int,
@@ -58,8 +75,8 @@ def export(
 ) -> None:
     """Write articles in the formats of other tools.
 
-    RIS, BibTeX, MEDLINE text, CSV, JSON lines, Markdown, or an index that txtai opens. Give PMIDs, a file of PMIDs, a
-    search, a strategy or --all. Retracted articles are marked in every format.
+    RIS, BibTeX, MEDLINE text, CSV, JSON lines, CSL JSON, citations in a style, Markdown, or an index that txtai opens.
+    Give PMIDs, a file of PMIDs, a search, a strategy or --all. Retracted articles are marked in every format.
     """
     chosen = list(pmids)
     if filters.strategy is not None and question is None and not chosen:
@@ -83,7 +100,7 @@ def export(
         if style == "txtai" and output is not None:
             count = index.export_txtai(output, None if everything and not selected else articles)
         else:
-            count = _write(articles, style, output)
+            count = _write(articles, style, output, cited, mark)
     click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)
 
 
@@ -96,16 +113,19 @@ def _articles(
     return index.get_many(pmids) if pmids else index.articles()
 
 
-def _write(articles: Iterable[Article], style: str, output: Path | None) -> int:
+def _write(articles: Iterable[Article], style: str, output: Path | None, cited: str, mark: bool | None) -> int:
     from search.errors import ExportError
     from search.formats.export import write
 
+    if mark is None:
+        mark = output is not None and output.suffix.lower() == ".csv"
+    mark = mark and style == "csv"
     if output is None:
-        return write(articles, sys.stdout, style)
+        return write(articles, sys.stdout, style, byte_order_mark=mark, style=cited)
     temporary = output.with_name(f"{output.name}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as stream:
-            count = write(articles, stream, style)
+            count = write(articles, stream, style, byte_order_mark=mark, style=cited)
         temporary.replace(output)
     except OSError as error:
         temporary.unlink(missing_ok=True)

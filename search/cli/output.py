@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,10 +10,10 @@ import msgspec
 
 from search.article import Article
 from search.cli.screen import badge, badge_style, console, paged, plain, print_wrapped
-from search.formats.csv import defuse
+from search.formats import csv
 from search.normalize import escaped
 from search.presentation.citation import author_names, source
-from search.presentation.hit import as_json, hit_record, hit_records, search_records
+from search.presentation.hit import as_json, hit_records, search_records
 from search.presentation.notices import notices_of
 from search.retrieval.facets import Facets
 from search.retrieval.hit import Hit
@@ -72,27 +70,13 @@ def print_json(value: Any, indent: int = 0) -> None:
     sys.stdout.write(escaped(as_json(value, indent).decode()))
 
 
-_COLUMNS = ("rank", "score", "pmid", "year", "journal", "title", "url", "doi", "retracted", "notices", "sample")
-
-
 def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) -> None:
     several = len(answers) > 1
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow((["question"] if several else []) + list(_COLUMNS))
+    sys.stdout.write(csv.line([*(["question"] if several else []), "rank", "score", *csv.COLUMNS]))
     for question, hits in zip(questions, answers, strict=True):
+        asked = [csv.defuse(plain(question or ""))] if several else []
         for hit in hits:
-            record = {
-                **msgspec.to_builtins(hit_record(hit)),
-                "notices": "; ".join(map(badge, notices_of(hit.article))),
-            }
-            cells = [_cell(record[column]) for column in _COLUMNS]
-            writer.writerow(([_cell(question)] if several else []) + cells)
-    sys.stdout.write(stream.getvalue())
-
-
-def _cell(value: object) -> object:
-    return defuse(plain(value)) if isinstance(value, str) else "" if value is None else value
+            sys.stdout.write(csv.line([*asked, hit.rank, round(hit.score, 6), *csv.row(hit.article)]))
 
 
 def print_facets(facets: Facets) -> None:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable
 
 from search.article import Article
-from search.formats.citation_fields import abstract_line, keyword_term, mesh_term
+from search.formats.citation_fields import abstract_line, bare_title, keyword_term, mesh_term
 from search.normalize import clean
 from search.presentation.notices import notices_of
 
-__all__ = ["COLUMNS", "header", "render"]
+__all__ = ["COLUMNS", "defuse", "header", "line", "render", "row"]
 
 #: The columns, in order.
 COLUMNS = (
@@ -38,6 +38,8 @@ COLUMNS = (
     "url",
 )
 
+#: What fits into a cell of a spreadsheet, beside the apostrophe that may be put before it.
+_LONGEST = 32_766
 # What makes a spreadsheet take a cell for a formula, also in the full-width forms that some of them fold.
 _FORMULA = re.compile("[=+@\uff1d\uff0b\uff20\uff0d-]")
 # Where a semicolon parts the cells, a spreadsheet cuts ours there: what follows must not be a formula either.
@@ -46,19 +48,24 @@ _INNER_FORMULA = re.compile(f";(?=[\"']*{_FORMULA.pattern})")
 
 def header() -> str:
     """Return the line of column names."""
-    return _line(COLUMNS)
+    return line(COLUMNS)
 
 
 def render(article: Article) -> str:
     """Return the article as one line; lists are joined by `; `, line breaks are spaces."""
+    return line(row(article))
+
+
+def row(article: Article) -> list[str | int]:
+    """Return the cells of an article, one for each of `COLUMNS`: numbers where there are any, and safe texts."""
     cells = {
-        "title": clean(article.title or (article.book.title if article.book is not None else "")),
+        "title": bare_title(article.title or (article.book.title if article.book is not None else "")),
         "authors": _joined(map(str, article.authors)),
         "journal": clean(article.journal_name),
-        "date": str(article.publication_date),
+        "date": str(article.citation_date),
         "volume": clean(article.volume),
         "issue": clean(article.issue),
-        "pages": clean(article.pages),
+        "pages": clean(article.location),
         "doi": clean(article.doi),
         "pmcid": clean(article.pmcid),
         "issn": clean(article.journal.issn or article.journal.issn_linking),
@@ -71,19 +78,23 @@ def render(article: Article) -> str:
         "notices": _joined(map(str, notices_of(article))),
         "url": article.url,
     }
-    numbers = {"pmid": str(article.pmid), "year": str(article.year or "")}
-    return _line(numbers[column] if column in numbers else defuse(cells[column]) for column in COLUMNS)
+    numbers: dict[str, str | int] = {"pmid": article.pmid, "year": article.year or ""}
+    return [numbers[column] if column in numbers else defuse(cells[column]) for column in COLUMNS]
 
 
 def defuse(cell: str) -> str:
     """Return the cell with an apostrophe before whatever a spreadsheet would run as a formula."""
-    line = _INNER_FORMULA.sub("; ", clean(cell))
-    return "'" + line if _FORMULA.match(line) else line
+    text = _INNER_FORMULA.sub("; ", clean(cell))
+    if len(text) > _LONGEST:
+        note = f" ... [cut: {len(text):,} characters]"
+        text = text[: _LONGEST - len(note)] + note
+    return "'" + text if _FORMULA.match(text) else text
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str | float | None]) -> str:
+    """Return a line of cells: numbers as they are, texts in quotes."""
     buffer = io.StringIO()
-    csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(cells)
+    csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(cells)
     return buffer.getvalue()
 
 

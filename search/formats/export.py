@@ -10,7 +10,7 @@ import msgspec
 
 from search.article import Article
 from search.errors import ExportError
-from search.formats import bibtex, csv, jsonl, markdown, ris
+from search.formats import bibtex, citation, csl, csv, jsonl, markdown, ris
 from search.formats.medline import write as nbib
 
 __all__ = ["FORMATS", "Format", "render", "write"]
@@ -24,7 +24,10 @@ class Format(NamedTuple):
     media_type: str
     render: Callable[..., str]
     header: str = ""
+    separator: str = ""
+    footer: str = ""
     numbered: bool = False
+    styled: bool = False
 
 
 #: The formats by name.
@@ -36,6 +39,16 @@ FORMATS: dict[str, Format] = {
     "nbib": Format("MEDLINE text, as PubMed writes it", ".nbib", "application/nbib", nbib.render),
     "csv": Format("CSV, for spreadsheets", ".csv", "text/csv", csv.render, header=csv.header()),
     "jsonl": Format("JSON lines, with every field of the record", ".jsonl", "application/jsonl", jsonl.render),
+    "csl": Format(
+        "CSL JSON, for Zotero, Pandoc and citeproc",
+        ".json",
+        "application/vnd.citationstyles.csl+json",
+        csl.render,
+        header="[\n",
+        separator=",\n",
+        footer="\n]\n",
+    ),
+    "citation": Format("Citations in a style, one a line", ".txt", "text/plain", citation.render, styled=True),
     "markdown": Format("Markdown, a list to read", ".md", "text/markdown", markdown.render, numbered=True),
 }
 
@@ -55,12 +68,14 @@ def write(
     *,
     abstracts: bool = True,
     byte_order_mark: bool = False,
+    style: str = "nlm",
 ) -> int:
     """Write the articles to the stream, one at a time as they come, and return how many there were.
 
     The stream must take UTF-8. `abstracts=False` leaves the abstracts out. `byte_order_mark=True` begins the file with
-    U+FEFF, by which Excel knows a CSV file for UTF-8. Raises ExportError if there is no such format or the stream
-    refuses; BrokenPipeError passes, for a reader that has had enough is no failure of the export.
+    U+FEFF, by which Excel knows a CSV file for UTF-8. `style` is the style of citations: nlm, vancouver, ama or apa.
+    Raises ExportError if there is no such format or style or the stream refuses; BrokenPipeError passes, for a reader
+    that has had enough is no failure of the export.
     """
     chosen = _find(format)
     count = 0
@@ -68,7 +83,9 @@ def write(
         stream.write("\ufeff" * byte_order_mark + chosen.header)
         for count, article in enumerate(articles, 1):
             shown = article if abstracts else msgspec.structs.replace(article, abstract=(), other_abstracts=())
-            stream.write(chosen.render(shown, count) if chosen.numbered else chosen.render(shown))
+            extra = (count,) if chosen.numbered else (style,) if chosen.styled else ()
+            stream.write(chosen.separator * (count > 1) + chosen.render(shown, *extra))
+        stream.write(chosen.footer)
     except BrokenPipeError:
         raise
     except UnicodeEncodeError as error:

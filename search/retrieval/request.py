@@ -99,7 +99,7 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-ExportFormat = Literal["ris", "bibtex", "nbib", "csv", "jsonl", "markdown"]
+ExportFormat = Literal["ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown"]
 
 #: Longer questions are a mistake: a model reads some hundreds of words.
 QuestionText = Annotated[

@@ -61,6 +61,24 @@ def test_query_as_json_jsonl_and_csv_say_the_same(run, built_demo):
     assert [(int(row["pmid"]), float(row["score"])) for row in table] == [(hit["pmid"], hit["score"]) for hit in hits]
 
 
+def test_csv_of_a_query_has_the_columns_of_an_export_and_excel_knows_its_file(run, built_demo):
+    queried = run("query", ASPIRIN, "--index", built_demo, "-n", 2, "--format", "csv")[1].splitlines()
+    exported = run("export", "--query", ASPIRIN, "--index", built_demo, "-n", 2, "--format", "csv")[1].splitlines()
+    assert queried[0] == '"rank","score",' + exported[0]
+    assert queried[1].startswith("1,0.") and queried[1].endswith("," + exported[1])
+    for options, begins in (((), b"\xef\xbb\xbf"), (("--no-bom",), b'"pm')):
+        run("export", 990000025, "--index", built_demo, "--format", "csv", "-o", "out.csv", *options)
+        assert Path("out.csv").read_bytes()[:3] == begins
+    assert run("export", 990000025, "--index", built_demo, "--format", "csv", "--bom")[1].startswith("\ufeff")
+    run("export", 990000025, "--index", built_demo, "--format", "ris", "-o", "out.ris", "--bom")
+    assert Path("out.ris").read_bytes().startswith(b"TY")
+
+
+def test_citations_from_the_command_line(run, built_demo):
+    out = run("export", 990000025, "--index", built_demo, "--format", "citation", "--style", "vancouver")[1]
+    assert "Example J Gastroenterol. 2011" in out and out.count("\n") == 1
+
+
 def test_several_questions_from_a_file(run, built_demo, tmp_path):
     (tmp_path / "questions.txt").write_text(f"{ASPIRIN}\n\nshould I take my blood pressure pills at night?\n")
     out = run("query", "--queries", "questions.txt", "--index", built_demo, "-n", 1, "--format", "json")[1]
@@ -488,11 +506,13 @@ def test_a_pipe_that_is_closed_early_is_no_error_of_an_export(built_demo, tmp_pa
 
 
 def test_the_lists_of_the_command_line_are_those_of_the_program():
-    from search.cli.export import EXPORT_FORMATS
+    from search.cli.export import CITATION_STYLES, EXPORT_FORMATS
     from search.cli.find import MODES
+    from search.formats.citation import STYLES
     from search.formats.export import FORMATS
     from search.retrieval import request
 
+    assert tuple(STYLES) == CITATION_STYLES
     assert MODES == request.MODES and EXPORT_FORMATS == tuple(FORMATS) == request.ExportFormat.__args__
 
 

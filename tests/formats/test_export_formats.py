@@ -2,13 +2,14 @@
 
 import csv
 import io
+import json
 import unicodedata
 
 import pytest
-from export_articles import ALL, RETRACTED_BY_TYPE, SAMPLE, TRICKY, articles
+from export_articles import ALL, BOOK, CHAPTER, RETRACTED_BY_TYPE, SAMPLE, TRICKY, articles
 from hypothesis import HealthCheck, example, given, settings
 
-from search.article import AbstractSection, Article, from_json
+from search.article import AbstractSection, Article, Author, Journal, PartialDate, from_json
 from search.errors import ExportError
 from search.formats import export
 
@@ -16,7 +17,7 @@ SLOW_STRATEGY = settings(max_examples=40, suppress_health_check=[HealthCheck.too
 
 
 def test_all_formats_are_there():
-    assert list(export.FORMATS) == ["ris", "bibtex", "nbib", "csv", "jsonl", "markdown"]
+    assert list(export.FORMATS) == ["ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown"]
 
 
 def test_an_unknown_format_names_the_nearest():
@@ -68,7 +69,7 @@ def test_no_control_character_comes_out(format, article):
     shown.encode()
 
 
-@pytest.mark.parametrize("format", export.FORMATS)
+@pytest.mark.parametrize("format", [format for format in export.FORMATS if format != "citation"])
 def test_without_abstracts(format):
     stream = io.StringIO()
     export.write([TRICKY], stream, format, abstracts=False)
@@ -111,11 +112,103 @@ def _cells(*found):
 def test_csv_says_what_the_article_says():
     (row,) = _cells(TRICKY)
     assert row["pmid"] == "12345678" and row["year"] == "2004" and row["date"] == "2004-03-17"
-    assert row["title"] == TRICKY.title and row["pages"] == "S123-9" and row["doi"] == TRICKY.doi
+    assert row["title"] == TRICKY.title[:-1] and row["pages"] == "S123-9" and row["doi"] == TRICKY.doi
     assert row["authors"].startswith("van der Berg JP Jr; O'Brien-Núñez Í; Silva e Costa M; ")
     assert row["abstract"].startswith('BACKGROUND: We asked, "does it?"') and "RESULTS: α-tocopherol" in row["abstract"]
     assert row["mesh"] == "*Databases, Protein; Asthma/*drug therapy/genetics"
     assert row["retracted"] == "yes" and "ERRATUM: J Odd Ends. 2004;13:1 PMID 111" in row["notices"]
+
+
+def test_csv_has_numbers_as_such_and_no_cell_that_a_spreadsheet_cuts():
+    many = tuple(Author(f"Name{number}", "Ann", "A") for number in range(5_000))
+    line = export.render(Article(pmid=5, title="T", authors=many, publication_date=PartialDate(2004)), "csv")
+    (cells,) = csv.reader(io.StringIO(line))
+    assert line.startswith('5,"T","Name0 A; ') and ',2004,"2004",' in line
+    assert max(map(len, cells)) <= 32_767 and "... [cut: 58," in cells[2][-30:]
+
+
+def test_csl_json_is_an_array_of_items():
+    stream = io.StringIO()
+    export.write([TRICKY, CHAPTER, BOOK], stream, "csl")
+    tricky, chapter, book = json.loads(stream.getvalue())
+    assert (tricky["type"], chapter["type"], book["type"]) == ("article-journal", "chapter", "book")
+    assert tricky["id"] == "pmid12345678" and tricky["PMID"] == "12345678" and tricky["PMCID"] == "PMC1234567"
+    assert tricky["author"][0] == {"family": "van der Berg", "given": "Jan Peter", "suffix": "Jr"}
+    assert tricky["author"][8] == {"literal": "World Health Organization and the {COVID}, 50% Group"}
+    assert tricky["issued"] == {"date-parts": [[2004, 3, 17]]}
+    assert tricky["available-date"] == {"date-parts": [[2003, 12, 23]]}
+    assert tricky["page"] == "S123-S129" and tricky["container-title-short"] == "J Odd Ends"
+    assert tricky["title"] == TRICKY.title[:-1] and tricky["note"].startswith("RETRACTED: J Odd Ends")
+    assert chapter["container-title"] == "GeneReviews\u00ae" and chapter["editor"][1] == {"literal": "Editorial Board"}
+    stream = io.StringIO()
+    export.write([], stream, "csl")
+    assert json.loads(stream.getvalue()) == []
+
+
+@pytest.mark.parametrize(
+    ("date", "issued"),
+    [
+        (PartialDate(2004, season="Summer"), {"date-parts": [[2004]], "season": 2}),
+        (PartialDate(2015, 10, medline_date="2015 Oct-Dec"), {"date-parts": [[2015, 10]], "literal": "2015 Oct-Dec"}),
+        (PartialDate(), None),
+    ],
+)
+def test_dates_of_csl_json(date, issued):
+    assert json.loads(export.render(Article(pmid=1, title="T", publication_date=date), "csl")).get("issued") == issued
+
+
+ZEBRAS = Article(
+    pmid=39337454,
+    title="A study of zebras: part 1.",
+    journal=Journal("International journal of molecular sciences", "Int J Mol Sci", "Int J Mol Sci"),
+    volume="25",
+    issue="18",
+    article_number="9966",
+    publication_date=PartialDate(2024, 9, 15),
+    doi="10.3390/ijms25189966",
+    authors=(
+        Author("Muster", "Anna B", "AB"),
+        Author("van der Berg", "Jan", "J", "Jr"),
+        Author(collective_name="ZEBRA"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        (
+            "nlm",
+            "Muster AB, van der Berg J Jr, ZEBRA. A study of zebras: part 1. Int J Mol Sci. 2024 Sep 15;25(18):9966. "
+            "doi:10.3390/ijms25189966 PubMed PMID: 39337454.",
+        ),
+        (
+            "vancouver",
+            "Muster AB, van der Berg J Jr, ZEBRA. A study of zebras: part 1. Int J Mol Sci. 2024 Sep 15;25(18):9966.",
+        ),
+        (
+            "ama",
+            "Muster AB, van der Berg J Jr, ZEBRA. A study of zebras: part 1. Int J Mol Sci. 2024;25(18):9966. "
+            "doi:10.3390/ijms25189966",
+        ),
+        (
+            "apa",
+            "Muster, A. B., van der Berg, J., Jr, & ZEBRA. (2024). A study of zebras: part 1. International Journal of "
+            "Molecular Sciences, 25(18), 9966. https://doi.org/10.3390/ijms25189966",
+        ),
+    ],
+)
+def test_citations_in_a_style(style, expected):
+    stream = io.StringIO()
+    export.write([ZEBRAS, RETRACTED_BY_TYPE], stream, "citation", style=style)
+    first, second = stream.getvalue().splitlines()
+    assert first == expected
+    assert second.startswith("[RETRACTED] Gone")
+
+
+def test_an_unknown_style_is_told():
+    with pytest.raises(ExportError, match="choose nlm, vancouver, ama, apa"):
+        export.write([ZEBRAS], io.StringIO(), "citation", style="mla")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " =", "\uff1d", "\x00="])

@@ -7,7 +7,7 @@ const KEY = "search-selected";
 const FORMATS = [
   ["ris", "RIS", "EndNote, Zotero, Rayyan, Covidence"], ["bibtex", "BibTeX", "LaTeX"],
   ["nbib", "MEDLINE", "as PubMed writes it"], ["csv", "CSV", "spreadsheets"],
-  ["markdown", "Markdown", "a list to read"], ["jsonl", "JSON lines", "every field"],
+  ["csl", "CSL JSON", "Zotero, Pandoc"], ["markdown", "Markdown", "a list to read"], ["jsonl", "JSON lines", "every field"],
 ];
 
 const selected = new Map(JSON.parse(sessionStorage.getItem(KEY) ?? "[]").map((hit) => [hit.pmid, hit]));
