@@ -301,14 +301,16 @@ def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float,
     if not reread and store.has_read(sha256):
         pipeline.report.skipped_files.append(name)
         return
-    store.begin_file(name, sha256)
+    # What of a name is not UTF-8 cannot be stored.
+    entry = name.encode("utf-8", "backslashreplace").decode()
+    store.begin_file(entry, sha256)
     before = pipeline.report.copy()
     try:
         pipeline.add(open_source(name), name, share=share)
     except SourceError as error:
-        store.finish_file(name, sha256, pipeline.report.since(before).counts, str(error))
+        store.finish_file(entry, sha256, pipeline.report.since(before).counts, str(error))
         raise
-    store.finish_file(name, sha256, pipeline.report.since(before).counts)
+    store.finish_file(entry, sha256, pipeline.report.since(before).counts)
 
 
 def add_articles(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from search.config import Config, PostgresConfig
-from search.errors import ConfigError
+from search.errors import ConfigError, IndexFolderError
 from search.extras import install_command
 from search.storage.bm25 import Terms
 from search.storage.conditions import Condition, Conditions
@@ -235,7 +235,7 @@ def open_reader(address: Address, config: Config | None = None) -> Reader:
         return reader
     from search.storage.folder.folder_reader import IndexReader
 
-    return IndexReader(Path(address))
+    return IndexReader(_folder(address))
 
 
 def open_writer(address: Address, config: Config | None = None) -> Writer:
@@ -245,14 +245,14 @@ def open_writer(address: Address, config: Config | None = None) -> Writer:
         return writer
     from search.storage.folder.folder_writer import IndexWriter
 
-    return IndexWriter(Path(address))
+    return IndexWriter(_folder(address))
 
 
 def exists(address: Address, config: Config | None = None) -> bool:
-    """Whether there is an index."""
+    """Whether there is an index. Raises IndexFolderError if the name of the folder cannot be used for one."""
     if is_postgres(address):
         return bool(_postgres().has_index(parse_address(address), _settings(config)))
-    return (Path(address) / "manifest.json").exists()
+    return (_folder(address) / "manifest.json").exists()
 
 
 def create(address: Address, manifest: Manifest, config: Config | None = None) -> None:
@@ -262,7 +262,7 @@ def create(address: Address, manifest: Manifest, config: Config | None = None) -
         return
     from search.storage.folder.folder_writer import create_folder
 
-    create_folder(Path(address), manifest)
+    create_folder(_folder(address), manifest)
 
 
 def verify(address: Address, config: Config | None = None) -> Iterator[str]:
@@ -272,7 +272,7 @@ def verify(address: Address, config: Config | None = None) -> Iterator[str]:
         return problems
     from search.storage.folder.folder_verify import verify as verify_folder
 
-    return verify_folder(Path(address))
+    return verify_folder(_folder(address))
 
 
 def repair(address: Address, config: Config | None = None) -> list[str]:
@@ -283,7 +283,7 @@ def repair(address: Address, config: Config | None = None) -> list[str]:
     if not is_postgres(address):
         from search.storage.folder.folder_writer import restore_manifest
 
-        restore_manifest(Path(address))
+        restore_manifest(_folder(address))
     writer = open_writer(address, config)
     try:
         return writer.repair()
@@ -325,6 +325,16 @@ def ledger_state(address: Address, config: Config | None = None) -> Iterator[Nlm
     finally:
         if store is not None:
             store.close()
+
+
+def _folder(address: Address) -> Path:
+    """Return a folder as a path. Raises IndexFolderError if its name is not UTF-8: Faiss and tantivy take no other."""
+    try:
+        str(address).encode()
+    except UnicodeEncodeError:
+        name = str(address).encode("utf-8", "backslashreplace").decode()
+        raise IndexFolderError(f"{name}: the name of the folder is not valid UTF-8; give the index another") from None
+    return Path(address)
 
 
 def _settings(config: Config | None) -> PostgresConfig:

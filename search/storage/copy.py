@@ -27,7 +27,7 @@ __all__ = ["BATCH", "copy_index", "read_articles"]
 #: Articles that are copied in one transaction.
 BATCH = 900
 
-_MARK = "copy"
+_MARK, _COMPLETE = "copy", "copied"
 
 #: The articles are chosen before they are joined: PostgreSQL would else read the other tables from their beginning.
 _ARTICLES = (
@@ -65,6 +65,8 @@ def copy_index(source: Reader, target: Address, config: Config, progress: Callab
     """
     with closing(_opened(source, target, config)) as writer:
         store = writer.store
+        if writer.manifest.copy_of is None:
+            return store.counts()["articles"]
         mark = _begin(source, store)
         done = store.counts()["articles"]
         with source.view() as view:
@@ -83,25 +85,42 @@ def copy_index(source: Reader, target: Address, config: Config, progress: Callab
             _finish(view, store, mark.change)
         _copy_saved(source, target, config)
         writer.merge()
+        store.transact(lambda change: store.put_setting(_COMPLETE, _completed(source, change)))
         writer.finish_copy()
-        store.transact(lambda _: store.executemany("DELETE FROM settings WHERE key = ?", [(_MARK,)]))
         return store.counts()["articles"]
 
 
 def _opened(source: Reader, target: Address, config: Config) -> Writer:
     """Open the target, made if there is none. Raises IndexFolderError if it is not a copy of this source."""
-    # A name alone may come to mean another index.
-    identity = f"{source.name} (made {source.manifest.created})"
+    identity = _identity(source)
     if not backend.exists(target, config):
         known = {name: getattr(source.manifest, name) for name in Manifest.__struct_fields__}
         backend.create(target, Manifest(**{**known, "copy_of": identity, "generation": 0}), config)
     writer = backend.open_writer(target, config)
-    if writer.manifest.copy_of != identity:
-        of = writer.manifest.copy_of
+    of = writer.manifest.copy_of
+    if of is None and _is_complete(source, writer.store):
+        return writer
+    if of != identity:
         writer.close()
         what = f"an unfinished copy of {of}" if of else "an index already"
         raise IndexFolderError(f"{backend.name_of(target)} holds {what}; copy to another place, or empty this one")
     return writer
+
+
+def _identity(source: Reader) -> str:
+    """Return by what a copy knows its source: a name alone may come to mean another index."""
+    return f"{source.name} (made {source.manifest.created})"
+
+
+def _completed(source: Reader, change: int) -> str:
+    return f"{change} {_identity(source)}"
+
+
+def _is_complete(source: Reader, store: WritableStore) -> bool:
+    """Whether a store is a complete copy of a source that was not written since: its process may have been killed."""
+    # `finish_copy` is one change more.
+    expected = {_completed(source, store.change() - more) for more in (0, 1)}
+    return store.settings().get(_COMPLETE) in expected
 
 
 def _begin(source: Reader, store: WritableStore) -> Mark:

@@ -498,6 +498,15 @@ class WritableStore(Store):
         self.transact(
             lambda _: self.executemany(
                 "UPDATE files SET complete = ?, finished = ?, counts = ?, error = ? WHERE name = ? AND sha256 = ?",
-                [(error is None, utc_now(), json.dumps(dict(counts)), error, name, sha256)],
+                [
+                    (
+                        error is None,
+                        utc_now(),
+                        json.dumps(dict(counts)),
+                        error and error.encode("utf-8", "backslashreplace").decode(),
+                        name,
+                        sha256,
+                    )
+                ],
             )
         )

@@ -54,6 +54,8 @@ def verify(folder: Path) -> Iterator[str]:
             yield from _saved(folder)
     except SearchError as error:
         yield str(error)
+    except (TypeError, ValueError, AttributeError) as error:
+        yield f"{store.path} is damaged, a value is not of its kind ({error}); restore it from a copy"
     except OSError as error:
         yield f"{error.filename}: {error.strerror}; what comes after it was not checked"
     finally:

@@ -124,6 +124,7 @@ class IndexWriter:
             self.manifest = read_manifest(folder)
             self._number = self.manifest.generation
             self.store = self._open_store()
+            self.store.guard = self._lock.check
         except BaseException:
             self._lock.release()
             raise
@@ -292,6 +293,7 @@ class IndexWriter:
         return self._number
 
     def _switch(self, manifest: FolderManifest) -> None:
+        self._lock.check()
         with _failures_reported(self.folder):
             write_manifest(self.folder, manifest)
         self.manifest = manifest

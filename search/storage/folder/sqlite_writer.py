@@ -54,6 +54,8 @@ class StoreWriter(StoreReader, WritableStore):
         if not (create or path.exists()):
             raise IndexCorruptError(f"{path} is missing: restore it from a copy, nothing else holds the articles")
         super().__init__(path, writable=True)
+        #: Called before a commit, to raise if this process may not write any more.
+        self.guard: Callable[[], None] = lambda: None
         self._terms: LRUCache[Term, int] = LRUCache(_IDS_KEPT)
         self._journals: LRUCache[str, int] = LRUCache(_IDS_KEPT)
 
@@ -100,6 +102,7 @@ class StoreWriter(StoreReader, WritableStore):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self.guard()
                 self.connection.execute("COMMIT")
             except BaseException:
                 self._terms.clear()

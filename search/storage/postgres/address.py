@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from search.errors import ConfigError
 
@@ -14,6 +14,7 @@ __all__ = ["DEFAULT_SCHEMA", "PgAddress", "is_postgres", "parse_address"]
 DEFAULT_SCHEMA = "search"
 
 _SCHEMES = ("postgresql://", "postgres://")
+_AUTHORITY = re.compile(r"[^/?#]*")
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -42,6 +43,7 @@ def parse_address(address: str) -> PgAddress:
     >>> parse_address("postgresql://me:secret@db/pubmed?schema=trials").name
     'postgresql://me@db/pubmed?schema=trials'
     """
+    _check_user(address)
     try:
         parts = urlsplit(address)
         options = parse_qsl(parts.query, keep_blank_values=True)
@@ -61,5 +63,20 @@ def parse_address(address: str) -> PgAddress:
     )
 
 
+def _check_user(address: str) -> None:
+    """Raise ConfigError, without the password, if a character in it ends the user's part of an address."""
+    rest = address.partition("://")[2]
+    authority = _AUTHORITY.match(rest)[0]  # type: ignore[index]
+    path, _, query = rest[len(authority) :].partition("?")
+    user, colon, password = authority.partition(":")
+    within_password = "@" not in authority and bool(colon) and not password.isdigit() and "@" in path + query
+    if within_password or "@" in path or any("@" in part.partition("=")[0] for part in re.split("[&#]", query)):
+        raise ConfigError(
+            f"the password of {user!r} holds a character that ends it in an address: write / as %2F, ? as %3F, # as "
+            "%23 and @ as %40, or keep the password in ~/.pgpass"
+        )
+
+
 def _joined(netloc: str, path: str, options: list[tuple[str, str]]) -> str:
-    return urlunsplit(("postgresql", netloc, path, urlencode(options, safe="/,", quote_via=quote), ""))
+    query = urlencode(options, safe="/,", quote_via=quote)
+    return f"postgresql://{netloc}{path}{'?' + query if query else ''}"
