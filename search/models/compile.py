@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from filelock import FileLock
 
 from search.errors import ModelError
@@ -126,9 +126,8 @@ def _trace(task: str, layout: Layout, target: Path) -> None:
     paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "search.models.trace"]
-    done = subprocess.run(
-        command, env=environment, input=pickle.dumps((task, layout, target)), capture_output=True, check=False
-    )
+    request = msgspec.msgpack.encode((task, layout, target), enc_hook=str)
+    done = subprocess.run(command, env=environment, input=request, capture_output=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         if done.returncode == TRACE_FAILED and lines:

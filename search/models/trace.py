@@ -6,12 +6,12 @@ model's own files. What comes out is compared with sentence-transformers on a fe
 
 from __future__ import annotations
 
-import pickle
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -172,7 +172,10 @@ def _check_scores(model: Any, spec: CompiledSpec, work: Path) -> None:
 
 
 def _main() -> int:
-    task, layout, target = pickle.load(sys.stdin.buffer)
+    request = msgspec.msgpack.decode(
+        sys.stdin.buffer.read(), type=tuple[str, Layout, Path], dec_hook=lambda kind, value: kind(value)
+    )
+    task, layout, target = request
     try:
         trace(task, layout, target)
     except ModelError as error:

@@ -55,5 +55,5 @@ def test_the_whole_index_may_be_a_link(whole, encoder, tmp_path):
 def test_a_pipe_in_place_of_the_manifest_is_not_waited_for(whole):
     (whole / "manifest.json").unlink()
     os.mkfifo(whole / "manifest.json")
-    with pytest.raises(IndexFolderError, match="is no file"):
+    with pytest.raises(IndexFolderError, match="is not a file"):
         Index.open(whole)

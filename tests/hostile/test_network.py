@@ -77,6 +77,7 @@ def commands(folder):
     np.save(folder / "vectors.npy", np.eye(1, 384, dtype=np.float32))
     (folder / "pmids.json").write_text("[6]")
     (folder / "nlm").mkdir()
+    (folder / "mtrees.bin").write_text("Asthma;C08.127.108\nRespiratory Tract Diseases;C08\n")
     demo = ["--index", "demo"]
     return [
         ["status", *demo],
@@ -92,6 +93,11 @@ def commands(folder):
         ["facets", QUESTION, *demo],
         ["show", "5", *demo],
         ["strategy", "aspirin[tiab] AND cancer", *demo],
+        ["mesh", "add", "mtrees.bin"],
+        ["mesh", "show", "Asthma", *demo],
+        ["models"],
+        ["config", *demo],
+        ["completion", "bash"],
         ["export", "--query", QUESTION, "--format", "ris", *demo],
         ["copy", "demo", "second"],
         ["delete", "6", *demo],
@@ -108,9 +114,12 @@ def commands(folder):
 #: Commands that answer until they are stopped: the tests below.
 SERVERS = {"mcp", "serve"}
 
+#: Hands an address to the browser, which is what it is for.
+BROWSER = {"open"}
+
 
 def test_every_command_is_watched(tmp_path):
-    assert {arguments[0] for arguments in commands(tmp_path)} - {"-c"} | SERVERS == set(_COMMANDS)
+    assert {arguments[0] for arguments in commands(tmp_path)} - {"-c"} | SERVERS | BROWSER == set(_COMMANDS)
 
 
 def test_no_command_asks_the_network(built_demo, tmp_path):
