@@ -102,9 +102,8 @@ def check_limit(limit: int) -> int:
 ExportFormat = Literal["ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown"]
 
 #: Longer questions are a mistake: a model reads some hundreds of words.
-QuestionText = Annotated[
-    str, Meta(min_length=1, max_length=10_000, description="A question, PubMed field tags and all.")
-]
+#: Only where a strategy selects the articles it may be empty (`read_question`).
+QuestionText = Annotated[str, Meta(max_length=10_000, description="A question, PubMed field tags and all.")]
 Texts = Annotated[tuple[QuestionText, ...], Meta(max_length=100)]
 Pmid = Annotated[int, Meta(ge=1, le=MAX_PMID)]
 Pmids = Annotated[tuple[Pmid, ...], Meta(max_length=10_000)]

@@ -417,3 +417,33 @@ def test_a_token_and_saving(open_page, demo, tmp_path):
         page.goto(address)
         page.locator("#saved").get_by_text("aspirin").click()
         page.wait_for_url(re.compile(r"q=aspirin&mode=semantic"))
+
+
+def test_a_strategy_is_counted_and_selects(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Advanced").click()
+    dialog = page.get_by_role("dialog", name="Strategy")
+    dialog.get_by_label("Term").fill("blood pressure")
+    dialog.get_by_role("button", name="Add").click()
+    expect(dialog.get_by_label("Strategy", exact=True)).to_have_value('"blood pressure"[tiab]')
+    dialog.get_by_label("Strategy", exact=True).fill("blood[tiab]\npressure[tiab]\n#1 AND #2")
+    dialog.get_by_role("button", name="Count").click()
+    expect(dialog.get_by_role("row")).to_have_count(3)
+    page.screenshot(path=SHOTS / "strategy.png")
+    count = int(dialog.get_by_role("row").nth(2).locator("td").last.inner_text())
+    dialog.get_by_role("button", name="Use it").click()
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#results > li")).to_have_count(min(count, 20))
+    assert "strategy=" in page.url
+    page.get_by_role("button", name="Remove: Strategy").click()
+    expect(page.locator("#results")).to_be_hidden()
+
+
+def test_a_strategy_that_cannot_be_read_stays_with_its_caret(open_page):
+    page = open_page(expected=["400"])
+    page.get_by_role("button", name="Advanced").click()
+    dialog = page.get_by_role("dialog", name="Strategy")
+    dialog.get_by_label("Strategy", exact=True).fill("blood[tiba]")
+    dialog.get_by_role("button", name="Use it").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("no field [tiba]")
+    expect(dialog).to_be_visible()

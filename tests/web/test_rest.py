@@ -229,5 +229,10 @@ def test_a_strategy_by_itself_and_as_a_filter(client):
     assert found["count"] == found["lines"][1]["count"] > 3 == len(found["pmids"])
     body = {"question": "salt", "limit": 50, "fold": False, "filters": {"strategy": strategy}}
     assert len(client.post("/api/search", json=body).json()) == found["count"]
+    newest = client.post("/api/search", json=body | {"question": ""}).json()
+    years = [hit["year"] for hit in newest]
+    assert (len(newest), years) == (found["count"], sorted(years, reverse=True))
+    counted = client.post("/api/facets", json={"question": "", "filters": {"strategy": strategy}}).json()
+    assert counted["articles"] == found["count"]
     refused = client.post("/api/strategy", json={"strategy": "blood[xx]"})
     assert (refused.status_code, "no field [xx]" in refused.text) == (400, True)

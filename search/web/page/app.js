@@ -8,6 +8,7 @@ import { drawMap } from "./map.js";
 import { resultItem, showEvidence } from "./results.js";
 import * as selection from "./selection.js";
 import { PAGE_SIZE, empty, filters, fromSaved, isAsking, read, write } from "./state.js";
+import { setUpStrategy } from "./strategy.js";
 import { setUpTheme } from "./theme.js";
 import { drawYears } from "./years.js";
 
@@ -233,6 +234,7 @@ function setUp() {
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
   $("keys-button").addEventListener("click", () => $("keys").showModal());
   setUpSaving();
+  setUpStrategy({ current: () => state.strategy, use: (strategy) => change({ strategy, like: [] }) });
   setUpTheme($("theme"));
   setUpKeys({ similar: (hit) => change({ ...empty(), like: [hit.pmid], map: state.map }) });
   addEventListener("popstate", () => show(read(location.search)));

@@ -79,6 +79,7 @@ export function drawChips(state, likeTitles, change) {
       chips.push([spoken(field, value), { [field]: state[field].filter((other) => other !== value) }]);
     }
   }
+  if (state.strategy) chips.push([`Strategy: ${state.strategy.length > 60 ? `${state.strategy.slice(0, 60)}…` : state.strategy}`, { strategy: null }]);
   if (state.extra) chips.push(["More filters of the saved search", { extra: null }]);
   $("chips").replaceChildren(...chips.map(([text, part]) => h("button", {
     type: "button", class: "chip", title: text, "aria-label": `Remove: ${text}`, onclick: () => change(part),

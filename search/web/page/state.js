@@ -9,7 +9,7 @@ const SWITCHES = { abstract: "abstract", free: "free", current: "current" };
 export function empty() {
   return {
     q: "", like: [], mode: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
-    abstract: false, free: false, current: false, extra: null, page: 1, map: false,
+    abstract: false, free: false, current: false, strategy: null, extra: null, page: 1, map: false,
   };
 }
 
@@ -23,6 +23,7 @@ export function read(search) {
   for (const end of ["from", "to"]) state[end] = year(parameters.get(end));
   for (const [name, field] of Object.entries(LISTS)) state[field] = parameters.getAll(name).filter(Boolean);
   for (const [name, field] of Object.entries(SWITCHES)) state[field] = parameters.get(name) === "1";
+  state.strategy = (parameters.get("strategy") ?? "").trim() || null;
   state.page = Math.max(1, Number.parseInt(parameters.get("page") ?? "1", 10) || 1);
   state.map = parameters.get("map") === "1";
   try {
@@ -42,6 +43,7 @@ export function write(state) {
   for (const end of ["from", "to"]) if (state[end] !== null) parameters.set(end, state[end]);
   for (const [name, field] of Object.entries(LISTS)) for (const value of state[field]) parameters.append(name, value);
   for (const [name, field] of Object.entries(SWITCHES)) if (state[field]) parameters.set(name, "1");
+  if (state.strategy) parameters.set("strategy", state.strategy);
   if (state.extra) parameters.set("filters", JSON.stringify(state.extra));
   if (state.page > 1) parameters.set("page", state.page);
   if (state.map) parameters.set("map", "1");
@@ -61,20 +63,21 @@ export function filters(state, { years = true } = {}) {
   if (state.abstract) made.has_abstract = true;
   if (state.free) made.free_full_text = true;
   if (state.current) made.not_retracted = true;
+  if (state.strategy) made.strategy = state.strategy;
   return made;
 }
 
 /** Return a state for a saved search; filters that this page has no place for stay as they are. */
 export function fromSaved(saved) {
-  const { year_from, year_to, journals, publication_types, languages, ...extra } = saved.filters ?? {};
+  const { year_from, year_to, journals, publication_types, languages, strategy, ...extra } = saved.filters ?? {};
   return {
     ...empty(), q: saved.question, mode: saved.mode, from: year_from ?? null, to: year_to ?? null,
     journals: journals ?? [], types: publication_types ?? [], languages: languages ?? [],
-    extra: Object.keys(extra).length ? extra : null,
+    strategy: strategy ?? null, extra: Object.keys(extra).length ? extra : null,
   };
 }
 
-export const isAsking = (state) => Boolean(state.q || state.like.length);
+export const isAsking = (state) => Boolean(state.q || state.like.length || state.strategy);
 
 function year(text) {
   const value = Number.parseInt(text ?? "", 10);
