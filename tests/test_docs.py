@@ -32,8 +32,7 @@ def test_every_command_and_option_exists(page):
         command = command_line.cli
         while isinstance(command, click.Group):
             context = click.Context(command)
-            name = next(word for word in words if not word.startswith("-"))
-            command, words = command.get_command(context, name), words[words.index(name) + 1 :]
+            name, command, words = command.resolve_command(context, list(words))
             assert command is not None, f"{page.name}: there is no `search {name}`"
         known = {option for parameter in command.params for option in parameter.opts}
         for word in words:
