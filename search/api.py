@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from search.ingest.published_vectors import ImportReport
     from search.models import Encoder
     from search.models.encoder import Kind
+    from search.models.tokens import Text
     from search.pubmed.subset import Part
     from search.pubmed.sync import SyncReport
     from search.pubmed.sync_plan import SyncPlan
@@ -471,7 +472,7 @@ class Index:
     def _limit(self, limit: int | None) -> int:
         return self.config.results if limit is None else limit
 
-    def _encode(self, texts: Sequence[str], kind: Kind) -> Vectors:
+    def _encode(self, texts: Sequence[Text], kind: Kind) -> Vectors:
         return self.encoder.encode(texts, kind=kind)
 
     def facets(

@@ -7,6 +7,7 @@ back without loss (`to_json`, `from_json`). Field names follow NLM's PubMed DTD 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -40,6 +41,7 @@ __all__ = [
     "Substance",
     "SupplementaryConcept",
     "embedding_text",
+    "model_inputs",
     "from_json",
     "text_hash",
     "to_dict",
@@ -416,6 +418,13 @@ def embedding_text(article: Article) -> str:
     Invisible characters are left out, and letters with accents are composed.
     """
     return visible(f"{article.title} {article.abstract_text}".strip())
+
+
+def model_inputs(articles: Iterable[Article], *, pairs: bool) -> list[str | tuple[str, str]]:
+    """Return what a model reads of articles: their texts, or for models made so the pair of title and abstract."""
+    if pairs:
+        return [(article.title, article.abstract_text) for article in articles]
+    return [embedding_text(article) for article in articles]
 
 
 def text_hash(text: str) -> bytes:

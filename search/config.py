@@ -52,7 +52,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `pooling` is one of cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by `+`.
     `max_length` is in tokens, for both kinds of text or by kind (`query`, `document`). `dimension` keeps that many
-    numbers of each vector, for models that were trained so (Matryoshka).
+    numbers of each vector, for models that were trained so (Matryoshka). With `pairs` an article is read as the pair of
+    its title and its abstract, as MedCPT was trained, not as one text.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     prompts: PromptsConfig = PromptsConfig()
     max_length: _Count | dict[Literal["query", "document"], _Count] | None = None
     dimension: _Count | None = None
+    pairs: bool = False
     precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
 
 

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from search.errors import EvaluationError
 from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.metrics import pearson, spearman
+from search.models.tokens import Text
 
 __all__ = ["PAIR_SETS", "PUBLISHED", "Encode", "PairScores", "PairSet", "evaluate_pairs", "load_pair_set", "shuffled"]
 
 #: Texts and what they are ("query" or "document") -> float32 rows of unit length.
-Encode = Callable[[Sequence[str], str], NDArray[np.float32]]
+Encode = Callable[[Sequence[Text], Any], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from search.evaluation.metrics import (
     reciprocal_rank,
 )
 from search.evaluation.pairs import Encode
+from search.models.tokens import Text
 from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters
 from search.retrieval.request import MODES, Mode, Question, SearchOptions
@@ -220,7 +221,7 @@ def _build(folder: Path, documents: Sequence[str], vectors: Vectors | None) -> N
 def _search_function(collection: Collection, reader: Reader, queries: Vectors | None) -> _Search:
     row_of = {text: row for row, text in enumerate(collection.queries)}
 
-    def encode(texts: Sequence[str], _kind: str) -> Vectors:
+    def encode(texts: Sequence[Text], _kind: str) -> Vectors:
         if queries is None:
             raise EvaluationError("search by meaning needs a model")
         return queries[[row_of[text] for text in texts]]

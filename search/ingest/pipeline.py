@@ -16,16 +16,17 @@ from typing import NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from search.article import Article, Deletion, embedding_text, text_hash
+from search.article import Article, Deletion, embedding_text, model_inputs, text_hash
 from search.errors import InvalidRecordError, SourceError
 from search.files import digest
 from search.formats.base import Record, Rejection
 from search.formats.open import expand_paths, open_source
 from search.ingest.prepare import NotOfPart, Prepared, Preparer
 from search.models import Kind
+from search.models.tokens import Text
 from search.storage.backend import Writer
 from search.storage.plan import Plan, PlanOutdatedError
-from search.storage.rows import ArticleRow, Outside, Vectors
+from search.storage.rows import ArticleRow, Outside, Vectors, unpack
 
 __all__ = [
     "Encodes",
@@ -48,7 +49,7 @@ _REJECTIONS_KEPT = 1000
 class Encodes(Protocol):
     """What ingestion needs of a model."""
 
-    def encode(self, texts: Sequence[str], kind: Kind = "document") -> Vectors:
+    def encode(self, texts: Sequence[Text], kind: Kind = "document") -> Vectors:
         """Return unit vectors, (n, dimension) float32."""
         ...
 
@@ -228,7 +229,10 @@ class Pipeline:
             return None
         known = {} if known is None else known
         new = [row for row in rows if row.text_hash not in known]
-        vectors = self._encoder.encode([row.text for row in new], kind="document")
+        texts: list[Text] = [row.text for row in new]
+        if self._writer.manifest.pairs:
+            texts = model_inputs((unpack(row.document) for row in new), pairs=True)
+        vectors = self._encoder.encode(texts, kind="document")
         self.report.encoded += len(new)
         known.update(zip((row.text_hash for row in new), vectors, strict=True))
         if len(new) == len(rows):
@@ -339,7 +343,7 @@ def encode_stale(
     report = IngestReport()
     total = writer.store.counts()["stale"]
     while stale := writer.store.stale(BATCH):
-        texts, hashes = texts_and_hashes(stale)
+        texts, hashes = texts_and_hashes(stale, writer.manifest.pairs)
         report.encoded += writer.store.put_vectors(hashes, encoder.encode(texts, kind="document"))
         report.merged |= writer.merge_if_due()
         if progress is not None:
@@ -348,10 +352,10 @@ def encode_stale(
     return report
 
 
-def texts_and_hashes(articles: Sequence[Article]) -> tuple[list[str], list[tuple[int, bytes]]]:
-    """Return the texts of articles as they are encoded, and the PMID and the text's hash of each."""
-    texts = [embedding_text(article) for article in articles]
-    return texts, [(article.pmid, text_hash(text)) for article, text in zip(articles, texts, strict=True)]
+def texts_and_hashes(articles: Sequence[Article], pairs: bool) -> tuple[list[Text], list[tuple[int, bytes]]]:
+    """Return what is encoded of articles, texts or `pairs`, and the PMID and the text's hash of each."""
+    hashes = [(article.pmid, text_hash(embedding_text(article))) for article in articles]
+    return model_inputs(articles, pairs=pairs), hashes
 
 
 def _batches(source: Iterable[Prepared], size: int) -> Iterator[tuple[list[Prepared], SourceError | None]]:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from search.errors import ConfigError, ModelError
 from search.extras import install_command
 from search.ingest.pipeline import Encodes, IngestReport, Progress, texts_and_hashes
+from search.models.tokens import Text
 from search.storage.backend import Writer
 
 __all__ = ["encode_on_cluster", "ray_cluster"]
@@ -35,7 +36,7 @@ _PATIENCE = 10.0
 _WAITING = 2
 
 #: Texts, and the PMID and the hash of each.
-Batch: TypeAlias = tuple[list[str], list[tuple[int, bytes]]]
+Batch: TypeAlias = tuple[list[Text], list[tuple[int, bytes]]]
 
 
 @contextmanager
@@ -86,7 +87,7 @@ class Worker:
             os.sched_setaffinity(0, {seen[(number * cores + core) % len(seen)] for core in range(cores)})
         self._encoder = load()
 
-    def encode(self, texts: list[str]) -> Any:
+    def encode(self, texts: list[Text]) -> Any:
         """Return the vectors of documents: (n, dimension) float32."""
         return self._encoder.encode(texts, kind="document")
 
@@ -138,7 +139,7 @@ def _stale(writer: Writer, size: int) -> Iterator[Batch]:
     after = 0
     while articles := writer.store.stale(size, after=after):
         after = articles[-1].pmid
-        yield texts_and_hashes(articles)
+        yield texts_and_hashes(articles, writer.manifest.pairs)
 
 
 def _encoded(ray: Any, actors: list[Any], batches: Iterator[Batch]) -> Iterator[tuple[list[tuple[int, bytes]], Any]]:

@@ -75,7 +75,7 @@ class Encoder:
         self.name = folders.name
         self.revision = folders.revision
         #: Whether a document may be given as a pair, (title, abstract), and is then read as one.
-        self.pairs = folders.pairs
+        self.pairs = folders.choices.pairs
         paths = {"document": folders.document, "query": folders.query}
         self._same_folder = folders.document == folders.query
         layouts = {path: _layout(path, folders.choices) for path in set(paths.values())}
@@ -88,7 +88,7 @@ class Encoder:
     @cached_property
     def fingerprint(self) -> str:
         """32 hex digits that stand for what decides the vectors: weights, tokenizer, pooling, prompts, lengths, ..."""
-        if self._same_folder:
+        if self._same_folder and not self.pairs:
             return self._fingerprints["document"]
         joined = " ".join([self._fingerprints["document"], self._fingerprints["query"], str(self.pairs)])
         return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
@@ -104,6 +104,7 @@ class Encoder:
             prompts=PromptsConfig(query=query.prompts["query"], document=document.prompts["document"]),
             max_length={"query": query.max_length["query"], "document": document.max_length["document"]},
             dimension=document.dimension,
+            pairs=self.pairs,
         )
 
     @property

@@ -139,7 +139,6 @@ class ModelFolders(msgspec.Struct, frozen=True, kw_only=True):
     query: Path
     revision: str | None
     choices: ModelConfig
-    pairs: bool = False
 
 
 def resolve_model(model: str | Path | ModelConfig) -> ModelFolders:
@@ -166,6 +165,7 @@ def resolve_model(model: str | Path | ModelConfig) -> ModelFolders:
                 document=by_preset.document if said.document is None else said.document,
             ),
             max_length=choices.max_length or preset.max_length or None,
+            pairs=choices.pairs or preset.pairs,
         )
     return ModelFolders(
         name=name,
@@ -173,7 +173,6 @@ def resolve_model(model: str | Path | ModelConfig) -> ModelFolders:
         query=query,
         revision=document.name if document.parent.name == "snapshots" else None,
         choices=choices,
-        pairs=preset is not None and preset.pairs,
     )
 
 

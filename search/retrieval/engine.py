@@ -40,6 +40,7 @@ from search.time_limit import check_time
 
 if TYPE_CHECKING:
     from search.models.encoder import Kind
+    from search.models.tokens import Text
 
 __all__ = ["RERANKED", "Encode", "Engine", "Keep", "Score", "folded", "hits_of", "reranked"]
 
@@ -56,7 +57,7 @@ _SELECTIONS_KEPT = 16
 _DUPLICATES_EXPECTED = 10
 
 #: Texts and their kind to vectors: (n, dimension) float32 with unit rows.
-Encode: TypeAlias = "Callable[[Sequence[str], Kind], Vectors]"
+Encode: TypeAlias = "Callable[[Sequence[Text], Kind], Vectors]"
 
 #: Stores vectors that were made at a question, with the PMID and the hash of the text of each.
 Keep: TypeAlias = Callable[[Hashes, Vectors], None]

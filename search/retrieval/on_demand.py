@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from cachetools import LRUCache
 
-from search.article import embedding_text
+from search.article import model_inputs
+from search.models.tokens import Text
 from search.storage.backend import View
 from search.storage.rows import Vectors
 
@@ -28,7 +29,7 @@ class OnDemand:
     `budget` is how many articles may be encoded for one question; 0 encodes none.
     """
 
-    def __init__(self, encode: Callable[[Sequence[str]], Vectors], budget: int) -> None:
+    def __init__(self, encode: Callable[[Sequence[Text]], Vectors], budget: int) -> None:
         self.budget = budget
         self._encode = encode
         self._lock = threading.Lock()
@@ -52,7 +53,7 @@ class OnDemand:
             articles = view.store.get_many(pmid for pmid in pmids if pmid not in known)
             if articles:
                 hashes = view.store.text_hashes(articles)
-                vectors = self._encode([embedding_text(article) for article in articles.values()])
+                vectors = self._encode(model_inputs(articles.values(), pairs=view.manifest.pairs))
                 for pmid, vector in zip(articles, np.asarray(vectors, np.float32), strict=True):
                     self._made[pmid] = hashes[pmid].text_hash, vector
                     self._new.add(pmid)

@@ -37,6 +37,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
 
     @property
+    def pairs(self) -> bool:
+        """Whether the model reads an article as the pair of its title and its abstract."""
+        return self.model_settings is not None and self.model_settings.pairs
+
+    @property
     def used_model(self) -> str | ModelConfig:
         """The model as it is to be loaded again, used as it was when the index was made."""
         return self.model_settings or self.model

@@ -182,3 +182,53 @@ def test_without_torch_the_extra_is_named(model, monkeypatch):
     edit_json(model / "config.json", model_type="electra", architectures=["ElectraModel"])
     with pytest.raises(ModelError, match=r"needs the extra `models`.*model type electra.*: pip install 'torch>=2.6'"):
         Encoder(model).encode(["a text"])
+
+
+def test_articles_as_the_pair_that_medcpt_was_trained_on(tmp_path, monkeypatch):
+    """Two towers, the vector of the first token, articles as (title, abstract), questions of 64 tokens."""
+    import torch
+    from msgspec.structs import replace
+    from transformers import AutoModel, AutoTokenizer
+
+    from search import Index
+    from search.article import AbstractSection, Article
+    from search.models import presets
+
+    towers = {
+        "document": transformer_folder(tmp_path / "article", "bert"),
+        "query": transformer_folder(tmp_path / "question", "bert", initializer_range=0.5),
+    }
+    preset = replace(presets.PRESETS["medcpt"], **{kind: str(folder) for kind, folder in towers.items()})
+    monkeypatch.setitem(presets.PRESETS, "medcpt", preset)
+
+    def theirs(kind: str, texts: list, length: int) -> np.ndarray:
+        tokenizer = AutoTokenizer.from_pretrained(towers[kind])
+        inputs = tokenizer(texts, truncation=True, padding=True, return_tensors="pt", max_length=length)
+        with torch.no_grad():
+            first = AutoModel.from_pretrained(towers[kind])(**inputs).last_hidden_state[:, 0].numpy()
+        return first / np.linalg.norm(first, axis=1, keepdims=True)
+
+    pairs = [
+        ("Aspirin and cancer", "We followed 240 adults. " * 60),
+        ("Asthma", ""),
+        ("A title " * 90, "An abstract " * 90),
+    ]
+    articles = [
+        Article(pmid=pmid, title=title.strip(), abstract=(AbstractSection(text.strip()),) if text else ())
+        for pmid, (title, text) in enumerate(pairs, 1)
+    ]
+    expected = theirs("document", [[article.title, article.abstract_text] for article in articles], 512)
+    long_question = "does aspirin prevent cancer " * 20
+    with Index.create(tmp_path / "index", model="medcpt") as index:
+        index.add(articles[:2])
+        index.add(articles[2:], encode=False)
+        index.encode()
+        with index._reader.view() as view:
+            stored = view.store.vectors([1, 2, 3])[1]
+        assert cosine(np.asarray(stored, np.float32), expected) > 0.9999
+        asked = index.encoder.encode([long_question], "query")
+        assert cosine(asked, theirs("query", [long_question], 64)) > 0.99999
+        assert (index.status().model_settings.pairs, index.status().model_settings.pooling) == (True, "cls")
+    with Index.open(tmp_path / "index") as index:
+        (best,) = index.search(long_question, 1, mode="semantic", feedback=False)
+        assert best.score == pytest.approx((expected @ asked[0]).max(), abs=1e-3)
