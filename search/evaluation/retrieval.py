@@ -224,7 +224,7 @@ def _search_function(collection: Collection, reader: Reader, queries: Vectors | 
     def encode(texts: Sequence[Text], _kind: str) -> Vectors:
         if queries is None:
             raise EvaluationError("search by meaning needs a model")
-        return queries[[row_of[text] for text in texts]]
+        return queries[[row_of[str(text)] for text in texts]]
 
     def search(mode: str, depth: int) -> Rankings:
         options = SearchOptions(limit=depth, mode=cast("Mode", mode), fold=False)
