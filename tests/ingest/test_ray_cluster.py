@@ -152,7 +152,7 @@ def test_a_model_that_does_not_load_is_told(ray, writer):
 
 def test_without_ray_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'pubmed-semantic-search\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"extra .ray. .*: pip install 'ray>="):
         clusters.ray_cluster("local").__enter__()
 
 

@@ -162,7 +162,7 @@ def test_the_workflows_of_txtai_take_it_too(copied, both):
 
 def test_without_the_driver_the_message_says_what_to_install(copied, monkeypatch):
     monkeypatch.setitem(sys.modules, "search.storage.postgres.postgres_index", None)
-    with pytest.raises(ConfigError, match=r"pip install 'pubmed-semantic-search\[postgres\]'"):
+    with pytest.raises(ConfigError, match=r"extra .postgres. .*: pip install 'psycopg"):
         Index.open(copied)
 
 
