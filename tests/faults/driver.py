@@ -192,6 +192,7 @@ def main():
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"Of {', '.join(SCENARIOS)}; all without one.")
     parser.add_argument("--sample", type=int, help="Try so many faults of each scenario, drawn by chance.")
     parser.add_argument("--seed", type=int, default=0, help="What the sample is drawn with.")
+    parser.add_argument("--kind", choices=KINDS, help="Try faults of one kind only")
     parser.add_argument("--only", help="Try one fault, as a problem names it: kill:17")
     options = parser.parse_args()
     load()
@@ -209,6 +210,8 @@ def main():
 
 def _try_all(lab, options):
     faults = lab.faults()
+    if options.kind:
+        faults = [fault for fault in faults if fault[0] == options.kind]
     whole = len(faults)
     if options.only:
         kind, number = options.only.split(":")
