@@ -22,7 +22,14 @@ from search.retrieval.hit import Hit
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
 from search.retrieval.request import Mode, SearchOptions, check_question
-from search.retrieval.saved_searches import SavedSearch, read_saved, write_saved
+from search.retrieval.saved_searches import (
+    SavedSearch,
+    begin_saved,
+    delete_saved,
+    read_saved,
+    rename_saved,
+    write_saved,
+)
 from search.retrieval.strategy import StrategyResult
 from search.storage import backend
 from search.storage.manifest import Manifest
@@ -503,11 +510,13 @@ class Index:
         evidence: int = 0,
         fold: bool = True,
         feedback: bool | None = None,
+        replace: bool = False,
     ) -> list[Hit]:
         """Run a search and keep it under a name, with what is needed to say how it was made.
 
-        A search of that name is replaced. The other arguments are those of `search`; `evidence` and `fold` are not
-        saved. Raises QueryError if the name is invalid.
+        If the same search is saved under this name, the run is added to its runs. The other arguments are those of
+        `search`; `evidence` and `fold` are not saved. Raises QueryError if the name is invalid, or another search is
+        saved under it and `replace` is not set.
 
         >>> index = Index.open("indexes/demo")
         >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
@@ -523,12 +532,39 @@ class Index:
             feedback=self.config.feedback if feedback is None else feedback,
             filters=filters or Filters(),
         )
+        saved = begin_saved(self._reader.saved, saved, replace=replace)
         options = _options(
             saved.limit, saved.mode, saved.filters, evidence=evidence, fold=fold, feedback=saved.feedback
         )
         hits, run = self.engine.run(question, options)
-        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(run,)))
+        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
         return hits
+
+    def delete_saved(self, name: str) -> None:
+        """Delete a saved search with its runs. Raises NotFoundError if there is none of that name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.delete_saved("aspirin")
+        >>> index.saved_searches()
+        []
+        >>> index.close()
+        """
+        delete_saved(self._reader.saved, name)
+
+    def rename_saved(self, name: str, new: str) -> None:
+        """Give a saved search another name; its runs stay.
+
+        Raises NotFoundError if there is none of that name, QueryError if there is one of the new name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.rename_saved("aspirin", "bowel-cancer")
+        >>> [saved.name for saved in index.saved_searches()]
+        ['bowel-cancer']
+        >>> index.close()
+        """
+        rename_saved(self._reader.saved, name, new)
 
     def new_results(self, name: str) -> list[Hit]:
         """Run a saved search over the articles that were added since it last ran, and note the run.

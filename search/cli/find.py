@@ -50,6 +50,7 @@ mode_option = click.option(
 @click.option("--no-dedupe", is_flag=True, help="Show duplicates (same DOI, or same title and year) separately.")
 @click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
 @click.option("--save", metavar="NAME", help="Save the search; `search new NAME` then shows what is new.")
+@click.option("--replace", is_flag=True, help="With --save: replace another search of that name.")
 @format_option
 @filter_options
 def query(
@@ -64,6 +65,7 @@ def query(
     no_dedupe: bool,
     no_feedback: bool,
     save: str | None,
+    replace: bool,
     style: str,
     filters: Filters,
 ) -> None:
@@ -82,11 +84,13 @@ def query(
         raise QueryError(f"{getattr(file, 'name', '--queries')} contains no question")
     if save and len(questions) > 1:
         raise click.UsageError("--save takes one question")
+    if replace and not save:
+        raise click.UsageError("--replace goes with --save")
     with open_index(config_file, folder) as index:
         options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_dedupe}
         options["feedback"] = False if no_feedback else None
         if save:
-            answers = [index.save_search(save, questions[0], limit, **options)]
+            answers = [index.save_search(save, questions[0], limit, replace=replace, **options)]
         else:
             answers = index.search(questions, limit, **options)
     print_searches(questions, answers, style, explain=explain)

@@ -20,8 +20,12 @@ def _saved_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
 @click.command()
 @click.argument("name", required=False, shell_complete=_saved_names)
 @common
+@click.option("--delete", is_flag=True, help="Delete the search of this name with its runs.")
+@click.option("--rename", metavar="NEW", help="Give the search of this name another one.")
 @text_or_json
-def saved(name: str | None, folder: str | None, config_file: Path | None, style: str) -> None:
+def saved(
+    name: str | None, folder: str | None, config_file: Path | None, delete: bool, rename: str | None, style: str
+) -> None:
     """List the saved searches, or describe one for a methods section."""
     import msgspec
 
@@ -29,7 +33,17 @@ def saved(name: str | None, folder: str | None, config_file: Path | None, style:
     from search.cli.screen import plain
     from search.retrieval.saved_searches import methods
 
+    if (delete or rename) and not name or (delete and rename):
+        raise click.UsageError("--delete and --rename take the name of a saved search, and exclude each other")
     with open_index(config_file, folder) as index:
+        if name and delete:
+            index.delete_saved(name)
+            click.echo(f"{name} is deleted", err=True)
+            return
+        if name and rename:
+            index.rename_saved(name, rename)
+            click.echo(f"{name} is now {rename}", err=True)
+            return
         searches = [index.saved_search(name)] if name else index.saved_searches()
     if style == "json":
         print_json(msgspec.to_builtins(searches), indent=2)

@@ -186,6 +186,7 @@ class SavedRequest(_Filtered, frozen=True):
 
     question: QuestionText
     limit: Count | None = None
+    replace: bool = False
 
 
 class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,16 @@ from search.retrieval.filters import Filters
 from search.retrieval.request import Mode
 from search.storage.backend import SavedFiles, View
 
-__all__ = ["Run", "SavedSearch", "methods", "read_saved", "write_saved"]
+__all__ = [
+    "Run",
+    "SavedSearch",
+    "begin_saved",
+    "delete_saved",
+    "methods",
+    "read_saved",
+    "rename_saved",
+    "write_saved",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -71,8 +80,7 @@ def read_saved(files: SavedFiles, name: str) -> SavedSearch:
     try:
         return msgspec.json.decode(files.read(_checked(name)), type=SavedSearch)
     except FileNotFoundError:
-        known = ", ".join(files.names()) or "none"
-        raise NotFoundError(f"there is no saved search {name!r}; there are: {known}") from None
+        raise _not_found(files, name) from None
     except (ValueError, OSError) as error:
         raise QueryError(f"the saved search {name!r} cannot be read: {error}") from error
 
@@ -82,7 +90,51 @@ def write_saved(files: SavedFiles, saved: SavedSearch) -> None:
     try:
         files.write(_checked(saved.name), msgspec.json.format(msgspec.json.encode(saved), indent=2))
     except OSError as error:
-        raise QueryError(f"{error.filename}: {error.strerror}; the search could not be saved") from error
+        where = f"{error.filename}: " if error.filename else ""
+        raise QueryError(f"the search {saved.name!r} could not be saved: {where}{error.strerror}") from error
+
+
+def begin_saved(files: SavedFiles, saved: SavedSearch, *, replace: bool) -> SavedSearch:
+    """Return a search to save, with the runs so far if the same one is saved under its name.
+
+    Raises QueryError if another one is and `replace` is not set, or the name is invalid.
+    """
+    if _checked(saved.name) not in files.names() or replace:
+        return saved
+    known = read_saved(files, saved.name)
+    if msgspec.structs.replace(known, runs=()) != saved:
+        raise QueryError(
+            f"another search is saved as {saved.name!r} ({known.question!r}, run {len(known.runs)} times); choose "
+            "another name, or replace it (--replace)"
+        )
+    return known
+
+
+def delete_saved(files: SavedFiles, name: str) -> None:
+    """Delete a saved search with its runs. Raises NotFoundError if there is none of that name."""
+    try:
+        files.delete(_checked(name))
+    except FileNotFoundError:
+        raise _not_found(files, name) from None
+    except OSError as error:
+        raise QueryError(f"the saved search {name!r} could not be deleted: {error.strerror}") from error
+
+
+def rename_saved(files: SavedFiles, name: str, new: str) -> None:
+    """Give a saved search another name; its runs stay.
+
+    Raises NotFoundError if there is none of that name, QueryError if there is one of the new name.
+    """
+    saved = read_saved(files, name)
+    if _checked(new) in files.names():
+        raise QueryError(f"a search is saved as {new!r} already; choose another name")
+    write_saved(files, msgspec.structs.replace(saved, name=new))
+    delete_saved(files, name)
+
+
+def _not_found(files: SavedFiles, name: str) -> NotFoundError:
+    known = ", ".join(files.names()) or "none"
+    return NotFoundError(f"there is no saved search {name!r}; there are: {known}")
 
 
 def methods(saved: SavedSearch) -> str:

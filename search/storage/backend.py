@@ -68,6 +68,10 @@ class SavedFiles(Protocol):
         """Replace one so that a crash leaves the old or the new. Raises OSError."""
         ...
 
+    def delete(self, name: str) -> None:
+        """Delete one. Raises FileNotFoundError if it is not there, another OSError if it cannot be deleted."""
+        ...
+
 
 class View(Protocol):
     """One state of an index, for as long as the reader holds it."""

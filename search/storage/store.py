@@ -335,13 +335,16 @@ class WritableStore(Store):
         return self.transact(work)
 
     def delete(self, pmids: Iterable[int]) -> int:
-        """Delete articles by hand and return how many there were; they stay deleted whatever is read later."""
-        deleted = set(pmids)
+        """Delete articles by hand and return how many there were; they stay deleted whatever is read later.
+
+        A PMID that is not there leaves no trace.
+        """
+        numbers = set(pmids)
 
         def work(change: int) -> int:
-            count = len(self.existing(deleted))
-            self.remove(deleted, change, 0)
-            return count
+            there = self.existing(numbers)
+            self.remove(there, change, 0)
+            return len(there)
 
         return self.transact(work)
 

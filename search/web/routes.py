@@ -196,6 +196,17 @@ async def save(
     return await shared.answer(request, lambda: shared.service.save(name, body), body, slow=True)
 
 
+@router.delete(
+    "/api/saved/{name}",
+    summary="Delete a saved search",
+    response_model=Annotated[list[SavedSearch], AsStruct()],
+    dependencies=[Depends(_check_writer)],
+)
+async def delete_saved(request: Request, shared: Shared, name: Name) -> Response:
+    """Delete a saved search with its runs, and return those that are left. Needs a token, as it writes."""
+    return await shared.answer(request, lambda: shared.service.delete_saved(name))
+
+
 @router.post(
     "/api/saved/{name}/new",
     summary="What is new for a saved search",

@@ -187,8 +187,15 @@ class Service:
     def save(self, name: str, request: SavedRequest) -> bytes:
         """Keep a search under a name, and return its hits."""
         limit = self._last(request.limit)
-        hits = self.index.save_search(name, request.question, limit, mode=request.mode, filters=request.filters)
+        hits = self.index.save_search(
+            name, request.question, limit, mode=request.mode, filters=request.filters, replace=request.replace
+        )
         return as_json(hit_records(request.question, hits))
+
+    def delete_saved(self, name: str) -> bytes:
+        """Delete a saved search, and return those that are left."""
+        self.index.delete_saved(name)
+        return self.saved()
 
     def new(self, name: str) -> bytes:
         """Return what a saved search finds among what was added since it last ran, as `search new --format json`."""

@@ -29,6 +29,11 @@ class SavedFolder:
         """
         return msgspec.json.encode(unsealed((self._folder / f"{name}.json").read_bytes()))
 
+    def delete(self, name: str) -> None:
+        """Delete one. Raises FileNotFoundError if it is not there, another OSError if it cannot be deleted."""
+        (self._folder / f"{name}.json").unlink()
+        fsync_folder(self._folder)
+
     def write(self, name: str, content: bytes) -> None:
         """Replace one so that a crash leaves the old or the new. Raises OSError.
 

@@ -29,6 +29,11 @@ class SavedTable:
             raise FileNotFoundError(name)
         return bytes(rows[0][0])
 
+    def delete(self, name: str) -> None:
+        """Delete one. Raises FileNotFoundError if it is not there."""
+        if not self._run("DELETE FROM saved WHERE name = %s RETURNING 1", [name], writable=True):
+            raise FileNotFoundError(name)
+
     def write(self, name: str, content: bytes) -> None:
         """Replace one."""
         self._run(
