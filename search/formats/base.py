@@ -10,7 +10,7 @@ import msgspec
 
 from search.article import Article, Deletion
 
-__all__ = ["Record", "Rejection", "Source", "file_sequence"]
+__all__ = ["LeftOut", "Record", "Rejection", "Source", "file_sequence"]
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -21,7 +21,15 @@ class Rejection(msgspec.Struct, frozen=True):
     pmid: int | None = None
 
 
-Record = Article | Deletion | Rejection
+class LeftOut(msgspec.Struct, frozen=True):
+    """A field of the next record that cannot be used: where it stands, what it is, and the PMID of the record."""
+
+    where: str
+    reason: str
+    pmid: int
+
+
+Record = Article | Deletion | Rejection | LeftOut
 
 
 class Source(Protocol):

@@ -1,34 +1,25 @@
-"""JSON lines: records as `search.article.to_json` writes them, or loosely as others keep them; a JSON array too.
+"""JSON lines: records as `search.article.to_json` writes them, or loosely as others keep them (`search.formats.loose`).
 
-The loose form has the fields of an article in their simplest shape: `pmid` (a number or digits), `title`, `abstract`
-(a string or a list of them), `year`, `journal` (a string), `authors`, `mesh`, `keywords`, `publication_types`,
-`languages` (lists of strings), `doi`, `pmcid`. Other keys are passed over.
+JSON arrays, objects printed over several lines, and objects around a list of records are read too.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from search.article import (
-    AbstractSection,
-    Article,
-    Author,
-    Journal,
-    Keyword,
-    MeshHeading,
-    PartialDate,
-    PublicationType,
-    from_json,
-    to_json,
-)
+from search.article import Article, Author, from_json, to_json
+from search.characters import composed
 from search.errors import ExportError, InvalidRecordError, SourceError
 from search.formats.base import Record, Rejection
 from search.formats.byte_stream import ByteStream, lines
-from search.formats.identifiers import check_readable, normalise_pmcid, parse_pmid
-from search.normalize import escaped, normalise_doi
+from search.formats.identifiers import check_readable, parse_pmid
+from search.formats.loose import read_loose
+from search.normalize import escaped
 from search.presentation.notices import notices_of
 
 __all__ = ["JsonLinesSource", "render"]
@@ -37,6 +28,7 @@ __all__ = ["JsonLinesSource", "render"]
 _MOST_BYTES = 32 * 1024 * 1024
 
 _FIELDS = frozenset(Article.__struct_fields__)
+_AUTHOR_FIELDS = frozenset(Author.__struct_fields__)
 
 #: A JSON array is read whole.
 _MOST_ARRAY_BYTES = 1024 * 1024 * 1024
@@ -57,30 +49,55 @@ class JsonLinesSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
-        for number, line in self._lines():
+        if not self._is_lines():
+            for number, value in enumerate(self._values(), start=1):
+                if isinstance(value, dict | list):
+                    yield from _of_value(value, None, f"{self.name} record {number}")
+                else:
+                    yield from _of_value(value, None, f"{self.name} record {number}")
+            return
+        for number, line in lines(self._stream.pieces(), _MOST_BYTES):
             where = f"{self.name} line {number}"
             if line is None:
                 yield Rejection(where, f"the line is longer than {_MOST_BYTES // 1024**2} MB, which no record is")
             elif line.strip():
-                yield _record(line, where)
+                yield from _records(line, where)
 
-    def _lines(self) -> Iterator[tuple[int, bytes | None]]:
-        """Yield line numbers and lines; None for a line that is too long."""
-        is_array = self._stream.head().lstrip()[:1] == b"["
-        yield from self._array() if is_array else lines(self._stream.pieces(), _MOST_BYTES)
+    def _is_lines(self) -> bool:
+        """Whether there is an object a line, and not an array, or an object over several lines or around others."""
+        head = self._stream.head().lstrip()
+        first, rest = head.partition(b"\n")[::2]
+        if head[:1] == b"[":
+            return False
+        try:
+            value = msgspec.json.decode(_NOT_JSON.sub(b"null", first))
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            # A line that is not JSON is one bad line, if what follows begins an object again.
+            return not _OPENS.fullmatch(first) or rest.lstrip()[:1] == b"{"
+        return not isinstance(value, dict) or _has_pmid(value) or not any(map(_holds_records, value.values()))
 
-    def _array(self) -> Iterator[tuple[int, bytes | None]]:
+    def _values(self) -> Iterator[Any]:
+        """Yield the records of a file that is one JSON value, or several one after the other."""
         parts, size = [], 0
         for piece in self._stream.pieces():
             parts.append(piece)
             size += len(piece)
             if size > _MOST_ARRAY_BYTES:
-                raise SourceError(f"{self.name}: a JSON array of over 1 GB; write it as JSON lines, an object a line")
+                raise SourceError(f"{self.name}: JSON of over 1 GB; write it as JSON lines, an object a line")
+        decoder = json.JSONDecoder()
+        place = 0
         try:
-            items = msgspec.json.decode(b"".join(parts), type=list[msgspec.Raw])
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise SourceError(f"{self.name}: not a JSON array of records: {error}") from error
-        yield from ((number, bytes(item)) for number, item in enumerate(items, start=1))
+            text = b"".join(parts).decode().strip()
+            while place < len(text):
+                value, place = decoder.raw_decode(text, place)
+                place += len(text) - place - len(text[place:].lstrip(" \t\r\n,"))
+                yield from _within(value)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{self.name}: not JSON, or cut off: {error}") from error
+
+
+#: The first line of an object that goes on in the next.
+_OPENS = re.compile(rb"\{\s*(?:\"[^\"]*\"\s*:\s*(?:[\[{]\s*|.*,\s*)?)?")
 
 
 def render(article: Article) -> str:
@@ -99,102 +116,79 @@ def render(article: Article) -> str:
     return escaped(line) + "\n"
 
 
-def _record(line: bytes, where: str) -> Record:
+def _records(line: bytes, where: str) -> list[Record]:
     try:
         data = msgspec.json.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        return Rejection(where, f"not JSON: {error}")
+        # pandas and Python write NaN, which JSON does not have.
+        plain = _NOT_JSON.sub(b"null", line)
+        if plain != line:
+            return _records(plain, where)
+        return [Rejection(where, f"not JSON: {error}")]
+    return _of_value(data, line, where)
+
+
+_NOT_JSON = re.compile(rb"(?<=[:,\[\s])(?:NaN|-?Infinity)(?=\s*[,}\]])")
+
+
+def _of_value(data: Any, line: bytes | None, where: str) -> list[Record]:
+    """Return the record in a value: our own form, which comes back unchanged, or else the loose one."""
     if not isinstance(data, dict):
-        return Rejection(where, "not a record: a JSON object with `pmid` and `title` or `abstract` is expected")
-    pmid = data.get("pmid")
-    try:
-        if not isinstance(pmid, str | int) or isinstance(pmid, bool):
-            raise InvalidRecordError("no PMID" if pmid is None else f"the PMID {pmid!r} is not a positive whole number")
-        number = parse_pmid(str(pmid))
-    except InvalidRecordError as error:
-        return Rejection(where, str(error))
-    try:
-        return check_readable(_article(number, data, line))
-    except InvalidRecordError as error:
-        return Rejection(where, str(error), number)
-
-
-def _article(pmid: int, data: dict[str, Any], line: bytes) -> Article:
-    """Read our own form, and anything that is not in it as the loose one."""
+        return [Rejection(where, "not a record: a JSON object with `pmid` and `title` or `abstract` is expected")]
     # An export says retractions and the like once more in `marks`, for whoever reads it.
-    if data.keys() - {"marks"} <= _FIELDS:
+    if data.keys() - {"marks"} <= _FIELDS and type(data.get("pmid")) is int and _known_names(data):
+        is_plain = line is not None and line.isascii() and b"\\u" not in line
         try:
-            return from_json(line)
+            article = from_json(line if line is not None and is_plain else msgspec.json.encode(_composed(data)))
+            parse_pmid(str(article.pmid))
+            return [check_readable(article)]
         except InvalidRecordError:
             pass
-    return _loose(pmid, data)
+    return read_loose(data, where)
 
 
-def _loose(pmid: int, data: dict[str, Any]) -> Article:
-    doi, pmcid = _text(data, "doi"), _text(data, "pmcid")
-    try:
-        return Article(
-            pmid=pmid,
-            title=_text(data, "title"),
-            abstract=tuple(AbstractSection(text) for text in _texts(data, "abstract")),
-            journal=Journal(title=_text(data, "journal") or None),
-            publication_date=PartialDate(year=_year(data.get("year"))),
-            authors=tuple(map(_author, _list(data, "authors"))),
-            mesh_headings=tuple(MeshHeading(name) for name in _texts(data, "mesh")),
-            keywords=tuple(Keyword(text) for text in _texts(data, "keywords")),
-            publication_types=tuple(PublicationType(name) for name in _texts(data, "publication_types")),
-            languages=tuple(_texts(data, "languages")),
-            doi=normalise_doi(doi) if doi else None,
-            pmcid=normalise_pmcid(pmcid) if pmcid else None,
-        )
-    except (TypeError, msgspec.ValidationError) as error:
-        raise InvalidRecordError(f"a field is not what it should be: {error}") from error
+def _known_names(data: dict[str, Any]) -> bool:
+    """Whether each author is an object of ours that has a name."""
+    authors = data.get("authors", ())
+    return isinstance(authors, list | tuple) and all(
+        isinstance(author, dict) and author.keys() <= _AUTHOR_FIELDS and any(map(str.strip, _texts_of(author)))
+        for author in authors
+    )
 
 
-def _text(data: dict[str, Any], key: str) -> str:
-    value = data.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidRecordError(f"`{key}` is {type(value).__name__}, not text")
-    return " ".join(value.split())
+def _texts_of(author: dict[str, Any]) -> list[str]:
+    return [text for text in author.values() if isinstance(text, str)]
 
 
-def _list(data: dict[str, Any], key: str) -> list[Any]:
-    value = data.get(key) or []
-    if not isinstance(value, list):
-        raise InvalidRecordError(f"`{key}` is not a list of names")
-    return value
-
-
-def _texts(data: dict[str, Any], key: str) -> list[str]:
-    """Return a list of texts, or one text as a list; empty ones are left out."""
-    value = data.get(key)
-    values = [value] if isinstance(value, str) else value or []
-    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
-        raise InvalidRecordError(f"`{key}` is not text or a list of texts")
-    return [text for text in (" ".join(text.split()) for text in values) if text]
-
-
-def _year(value: Any) -> int | None:
-    if value is None or value == "":
-        return None
-    text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text)):
-        raise InvalidRecordError(f"`year` is {text[:40]!r}, not a year")
-    return int(text)
-
-
-def _author(value: Any) -> Author:
-    """Read an author given as `Last, First`, `Last FM`, a name of any other shape, or an object."""
+def _composed(value: Any) -> Any:
+    """Return a value with its texts in composed form."""
+    if isinstance(value, str):
+        return composed(value)
     if isinstance(value, dict):
-        return msgspec.convert(value, Author)
-    if not isinstance(value, str):
-        raise InvalidRecordError("`authors` is not a list of names")
-    last, comma, fore = " ".join(value.split()).partition(", ")
-    if comma:
-        return Author(last_name=last, fore_name=fore, initials="".join(part[0] for part in fore.split()))
-    name, space, initials = last.rpartition(" ")
-    if space and initials.isupper() and len(initials) <= 3:
-        return Author(last_name=name, initials=initials)
-    return Author(last_name=last)
+        return {key: _composed(entry) for key, entry in value.items()}
+    return [_composed(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _within(value: Any) -> Iterator[Any]:
+    """Yield the records that a value is or holds: a list of them, or an object around them, as services answer."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _within(entry) if isinstance(entry, list) else (entry,)
+    elif isinstance(value, dict) and not _has_pmid(value):
+        inner = [entry for entry in value.values() if _holds_records(entry)]
+        for entry in inner:
+            entries = list(entry.values()) if isinstance(entry, dict) else entry
+            yield from (record for record in entries if isinstance(record, dict) and _has_pmid(record))
+        if not inner:
+            yield value
+    elif not isinstance(value, dict) or _has_pmid(value):
+        yield value
+
+
+def _has_pmid(value: dict[str, Any]) -> bool:
+    return any(str(key).lower() in ("pmid", "pubmed_id", "uid", "externalids") for key in value)
+
+
+def _holds_records(value: Any) -> bool:
+    entries = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+    return any(isinstance(entry, dict) and _has_pmid(entry) for entry in entries)

@@ -9,6 +9,7 @@ from pathlib import Path
 from search.errors import SourceError
 from search.formats.base import Source, file_sequence
 from search.formats.byte_stream import STANDARD_INPUT, ByteStream
+from search.formats.table import PARQUET, TableSource, is_csv
 
 __all__ = ["expand_paths", "open_source"]
 
@@ -19,7 +20,9 @@ _NO_RECORDS = frozenset(
     {".md5", ".md", ".html", ".db", ".faiss", ".part", ".lock", ".pdf", ".png", ".py", ".pyc", ".yml"}
 )
 
-_ACCEPTED = "NLM XML (PubMed, MEDLINE), MEDLINE text (.nbib), or JSON lines; each may be packed with gzip"
+_ACCEPTED = (
+    "NLM XML (PubMed, MEDLINE), MEDLINE text (.nbib), JSON, or a table with a column `pmid` (CSV); each may be gzipped"
+)
 
 
 def open_source(path: str | Path) -> Source:
@@ -40,6 +43,8 @@ def open_source(path: str | Path) -> Source:
         from search.formats.jsonl import JsonLinesSource
 
         return JsonLinesSource(stream)
+    if head.startswith(PARQUET) or is_csv(head):
+        return TableSource(stream)
     if _NBIB.match(head):
         from search.formats.medline.lines import NbibSource
 

@@ -19,7 +19,7 @@ import numpy as np
 from search.article import Article, Deletion, embedding_text, model_inputs, text_hash
 from search.errors import InvalidRecordError, SourceError
 from search.files import digest
-from search.formats.base import Record, Rejection
+from search.formats.base import LeftOut, Record, Rejection
 from search.formats.open import expand_paths, open_source
 from search.ingest.prepare import NotOfPart, Prepared, Preparer
 from search.models import Kind
@@ -44,6 +44,7 @@ BATCH = 512
 
 # More would fill the terminal and the memory; the counts are whole in any case.
 _REJECTIONS_KEPT = 1000
+_FIELDS_NOTED = 20
 
 
 class Encodes(Protocol):
@@ -94,6 +95,12 @@ class IngestReport(msgspec.Struct):
         self.counts["rejected"] += 1
         if len(self.rejections) < _REJECTIONS_KEPT:
             self.rejections.append(rejection)
+
+    def leave_out(self, field: LeftOut) -> None:
+        """Count a field that cannot be used, and note the first of them."""
+        self.counts["fields left out"] += 1
+        if self.counts["fields left out"] <= _FIELDS_NOTED:
+            self.notes.append(f"{field.where} (PMID {field.pmid}): {field.reason}")
 
 
 class _Encoded(NamedTuple):
@@ -167,6 +174,10 @@ class Pipeline:
                 self._tell(name, share[0] + share[1] * getattr(source, "fraction", 0.0))
                 if error is not None:
                     raise error
+            if name and self.report.read == before.read:
+                self.report.notes.append(f"{name}: there is no record in it")
+                if self._strict:
+                    raise InvalidRecordError(f"{name}: there is no record in it")
         finally:
             # Also where the run is stopped: what was encoded is not lost.
             self._store_waiting()
@@ -195,6 +206,9 @@ class Pipeline:
         records: list[ArticleRow | Outside | Deletion] = []
         ignored = self._ignored(batch)
         for record in batch:
+            if isinstance(record, LeftOut):
+                self.report.leave_out(record)
+                continue
             self.report.read += 1
             if isinstance(record, Rejection):
                 self.report.reject(record)

@@ -14,7 +14,7 @@ import msgspec
 
 from search.article import Article, Deletion, from_json, to_json
 from search.errors import SearchError, SourceError
-from search.formats.base import Record, Rejection
+from search.formats.base import LeftOut, Record, Rejection
 from search.storage.rows import ArticleRow, prepare
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class NotOfPart(msgspec.Struct, frozen=True, gc=False):
         return prepare(from_json(self.document))
 
 
-Prepared = ArticleRow | NotOfPart | Deletion | Rejection
+Prepared = ArticleRow | NotOfPart | Deletion | Rejection | LeftOut
 
 #: The records of a part of a source up to its end, or up to an error and that error's message.
 _PartRead = tuple[list[Prepared], str | None]

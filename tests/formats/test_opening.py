@@ -51,7 +51,7 @@ def test_the_format_is_told_by_the_content(tmp_path, monkeypatch, data):
         (b" \n", "is empty"),
         (b"\x89PNG\r\n\x1a\n", "holds no PubMed records"),
         (b"PK\x03\x04abcdef", "a zip archive"),
-        (b"pmid,title\n1,x\n", r"begins with 'pmid,title"),
+        (b"id,title\n1,x\n", r"begins with 'id,title"),
         (b"\x1b[2J evil", r"begins with '\\x1b"),
     ],
 )

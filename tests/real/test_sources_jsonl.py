@@ -2,9 +2,14 @@
 
 import gzip
 import json
+import unicodedata
 
 from search.article import Article, PartialDate
 from search.formats.open import open_source
+
+
+def plain(text):
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def test_all_json_lines_are_read(shared_data):
@@ -14,12 +19,12 @@ def test_all_json_lines_are_read(shared_data):
             record = json.loads(line)
             assert article == Article(
                 pmid=record["pmid"],
-                title=" ".join(record["title"].split()),
+                title=plain(record["title"]),
                 abstract=article.abstract,
                 journal=article.journal,
                 mesh_headings=article.mesh_headings,
                 publication_date=PartialDate(record.get("year")),
             )
-            assert article.abstract_text == " ".join(record["abstract"].split())
-            assert article.journal.title == (" ".join(record.get("journal", "").split()) or None)
+            assert article.abstract_text == plain(record["abstract"])
+            assert article.journal.title == (plain(record.get("journal", "")) or None)
             assert [heading.descriptor for heading in article.mesh_headings] == record.get("mesh", [])
