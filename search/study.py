@@ -65,6 +65,7 @@ _OF_LOOSE_TYPE: Mapping[str, Design] = {
     "Letter": "comment",
     "News": "comment",
 }
+_SAY_MORE = ("randomized trial", "cohort", "case-control", "cross-sectional", "clinical trial")
 _OF_HEADING: Mapping[str, Design] = {
     "Case-Control Studies": "case-control",
     "Cross-Sectional Studies": "cross-sectional",
@@ -82,6 +83,10 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
+def _said(design: Design, words: str, *patterns: str) -> tuple[Design, str, tuple[str, ...]]:
+    return design, words, patterns
+
+
 _RANDOM_TITLE = r"\b(?<!mendelian )randomi[sz]ed\b|\brandomly\b|\bplacebo-controlled\b"
 #: What a title says, in the order in which it is believed.
 _TITLES: tuple[tuple[Design, re.Pattern[str]], ...] = (
@@ -92,27 +97,90 @@ _TITLES: tuple[tuple[Design, re.Pattern[str]], ...] = (
     ("randomized trial", _pattern(_RANDOM_TITLE)),
     ("case-control", _pattern(r"case[- ]control")),
     ("cross-sectional", _pattern(r"cross-?sectional")),
-    ("cohort", _pattern(r"\bcohort\b|follow-up study|retrospective|prospective (?:study|observational)|longitudinal study")),
+    (
+        "cohort",
+        _pattern(r"\bcohort\b|follow-up study|retrospective|prospective (?:study|observational)|longitudinal study"),
+    ),
     ("case report", _pattern(r"\bcase reports?\b|report of (?:a|one|two|three|\d+) cases?|: a case\b|case series")),
     ("review", _pattern(r"\breview\b|\boverview\b|\ban update\b|state of the art")),
     ("clinical trial", _pattern(r"\b(?:clinical|pilot|open[- ]label|controlled|phase [1-4i]+[ab]?) (?:trial|study)\b")),
 )
-_WE = r"(?:we|study|trial|patients?|participants?|subjects?|women|men|children|adults|infants|eyes|volunteers)"
-#: What an abstract says, in this order; a pattern is tried only where the text has one of the words before it.
-_TEXTS: tuple[tuple[Design, str, re.Pattern[str]], ...] = (
-    ("meta-analysis", "meta pooled", _pattern(r"(?:performed|conducted|did|undertook|carried out|this|present) (?:an? )?(?:\w+[ -]){0,6}meta-?analys|meta-?analys[ie]s (?:was|were) (?:performed|conducted|done|carried)|pooled (?:odds|risk|hazard) ratio")),
-    ("systematic review", "systematic search", _pattern(r"(?:systematically (?:searched|reviewed)|(?:this|a|our) systematic(?: literature)? review|systematic (?:literature )?search (?:was|of))|(?:medline|pubmed|embase)\b.{0,120}\bsearched|searched\b.{0,120}\b(?:medline|pubmed|embase)")),
-    ("randomized trial", "random blind placebo-controlled", _pattern(rf"\brandom(?:ly|i[sz]ed|i[sz]ation)\b.{{0,60}}\b(?:assign|allocat|to receive|to (?:one|either|treatment|placebo)|into|crossover|cross-over|double|trial,|controlled trial (?:of|was|in|with|compar))|{_WE}\b.{{0,60}}\b(?:was|were) random(?:i[sz]ed|ly (?:assigned|allocated|divided|selected to))|\b(?:double|single)-blind\w*,? .{{0,40}}(?:placebo|crossover|cross-over|trial|study)|random order|placebo-controlled (?:trial|study|crossover)")),
-    ("protocol", "protocol", _pattern(r"this (?:study )?protocol describes|(?:trial|study) protocol (?:is|for)")),
-    ("case-control", "control", _pattern(r"case[- ]control (?:study|analysis|design)|\bcases and (?:\d+ )?(?:matched )?controls\b")),
-    ("cross-sectional", "sectional questionnaire survey", _pattern(r"cross-?sectional (?:study|survey|analysis|design|data)|(?:questionnaire|survey) (?:was|were) (?:sent|mailed|administered|completed|distributed)")),
-    ("cohort", "cohort spective historical population-based longitudinal observational birth records charts", _pattern(r"\b(?:prospective|retrospective|historical|population-based|longitudinal|observational|birth)\b.{0,20}\b(?:cohort|study|analysis|review of|follow-up)|retrospectively (?:reviewed|analy[sz]ed|studied|evaluated|collected|identified)|cohort (?:study|of)|(?:medical|clinical|patient)?\s?(?:records|charts) (?:of|were)\b.{0,60}\breview")),
-    ("clinical trial", "open single-arm uncontrolled crossover cross-over pilot phase random", _pattern(r"\b(?:open[- ]label|single-arm|uncontrolled|crossover|cross-over|pilot|phase (?:[1-4]|i{1,3}|iv)[ab]?)\b.{0,25}\b(?:trial|study)|non-?randomi[sz]ed")),
-    ("case report", "case patient -old", _pattern(r"\bwe (?:report|describe|present)\b.{0,50}\b(?:case|patient|\d+-year-old)|\ba \d+-(?:year|month|week|day)-old\b|this case report")),
-    ("review", "review summar discuss overview highlight focus provid", _pattern(r"\b(?:this|the present|our|in this) (?:article|review|paper|chapter)\b.{0,40}\b(?:review|summar|discuss|overview|highlight|focus|provid)|we (?:will )?(?:review|summari[sz]e|discuss)\b|(?:is|are|will be) (?:briefly )?(?:reviewed|discussed|summari[sz]ed)\b")),
-    ("animal", "rat mice mouse rabbit pig dog monkey zebrafish hamster sheep drosophila elegans", _pattern(r"\b(?:rats?|mice|mouse|rabbits?|pigs?|piglets|dogs?|monkeys?|zebrafish|hamsters?|guinea pigs|sheep|drosophila|c\. elegans)\b")),
-    ("in vitro", "vitro cell", _pattern(r"\bin vitro\b|\bcell lines?\b|\bcultured\b.{0,20}\bcells\b")),
-)  # fmt: skip
+_WHO = r"\b(?:we|study|trial|patients?|participants?|subjects?|women|men|children|adults|infants|eyes|volunteers)\b"
+_OBSERVED = r"\b(?:prospective|retrospective|historical|population-based|longitudinal|observational|birth)\b"
+_ANIMALS = (
+    r"\b(?:rats?|mice|mouse|rabbits?|pigs?|piglets|dogs?|monkeys?|zebrafish|hamsters?|sheep|drosophila|c\. elegans)\b"
+)
+#: What an abstract says, in this order: any of some patterns, tried only if the text has one of the words before them.
+_TEXTS: tuple[tuple[Design, str, re.Pattern[str]], ...] = tuple(
+    (design, words, _pattern("|".join(patterns)))
+    for design, words, patterns in (
+        _said(
+            "meta-analysis",
+            "meta pooled",
+            r"(?:performed|conducted|did|undertook|carried out|this|present) (?:an? )?(?:\w+[ -]){0,6}meta-?analys",
+            r"meta-?analys[ie]s (?:was|were) (?:performed|conducted|done|carried)",
+            r"pooled (?:odds|risk|hazard) ratio",
+        ),
+        _said(
+            "systematic review",
+            "systematic search",
+            r"systematically (?:searched|reviewed)|(?:this|a|our) systematic(?: literature)? review",
+            r"systematic (?:literature )?search (?:was|of)",
+            r"\b(?:medline|pubmed|embase)\b.{0,120}\bsearched|searched\b.{0,120}\b(?:medline|pubmed|embase)",
+        ),
+        _said(
+            "randomized trial",
+            "random blind placebo-controlled",
+            r"\brandom(?:ly|i[sz]ed|i[sz]ation)\b.{0,60}\b(?:assign|allocat|to receive|into|to (?:one|either|placebo)"
+            r"|crossover|cross-over|double|trial,|controlled trial (?:of|was|in|with|compar))",
+            _WHO + r".{0,60}\b(?:was|were) random(?:i[sz]ed|ly (?:assigned|allocated|divided|selected to))",
+            r"\b(?:double|single)-blind\w*,? .{0,40}(?:placebo|crossover|cross-over|trial|study)",
+            r"random order|placebo-controlled (?:trial|study|crossover)",
+        ),
+        _said("protocol", "protocol", r"this (?:study )?protocol describes|(?:trial|study) protocol (?:is|for)"),
+        _said(
+            "case-control",
+            "control",
+            r"case[- ]control (?:study|analysis|design)|\bcases and (?:\d+ )?(?:matched )?controls\b",
+        ),
+        _said(
+            "cross-sectional",
+            "sectional questionnaire survey",
+            r"cross-?sectional (?:study|survey|analysis|design|data)",
+            r"(?:questionnaire|survey) (?:was|were) (?:sent|mailed|administered|completed|distributed)",
+        ),
+        _said(
+            "cohort",
+            "cohort spective historical population-based longitudinal observational birth records charts",
+            _OBSERVED + r".{0,20}\b(?:cohort|study|analysis|review of|follow-up)|cohort (?:study|of)",
+            r"retrospectively (?:reviewed|analy[sz]ed|studied|evaluated|collected|identified)",
+            r"(?:records|charts) (?:of|were)\b.{0,60}\breview",
+        ),
+        _said(
+            "clinical trial",
+            "open single-arm uncontrolled crossover cross-over pilot phase random",
+            r"\b(?:open[- ]label|single-arm|uncontrolled|crossover|cross-over|pilot|phase (?:[1-4]|i{1,3}|iv)[ab]?)\b"
+            r".{0,25}\b(?:trial|study)",
+            r"non-?randomi[sz]ed",
+        ),
+        _said(
+            "case report",
+            "case patient -old",
+            r"\bwe (?:report|describe|present)\b.{0,50}\b(?:case|patient|\d+-year-old)",
+            r"\ba \d+-(?:year|month|week|day)-old\b|this case report",
+        ),
+        _said(
+            "review",
+            "review summar discuss overview highlight focus provid",
+            r"\b(?:this|the present|our|in this) (?:article|review|paper|chapter)\b.{0,40}"
+            r"\b(?:review|summar|discuss|overview|highlight|focus|provid)",
+            r"we (?:will )?(?:review|summari[sz]e|discuss)\b",
+            r"(?:is|are|will be) (?:briefly )?(?:reviewed|discussed|summari[sz]ed)\b",
+        ),
+        _said("animal", "rat mice mouse rabbit pig dog monkey zebrafish hamster sheep drosophila elegans", _ANIMALS),
+        _said("in vitro", "vitro cell", r"\bin vitro\b|\bcell lines?\b|\bcultured\b.{0,20}\bcells\b"),
+    )
+)
 
 
 def design_of(article: Article) -> Design | None:
@@ -138,7 +206,7 @@ def design_of(article: Article) -> Design | None:
         said = next((design for name, design in _OF_HEADING.items() if name in headings), said)
     said = said or _of_abstract(article.abstract_text)
     if loose is not None:
-        return said if said in ("randomized trial", "cohort", "case-control", "cross-sectional", "clinical trial") else loose
+        return said if said in _SAY_MORE else loose
     if said is None and any(_CELLS.match(name) for name in headings):
         return "in vitro"
     return said
@@ -159,10 +227,12 @@ def _of_abstract(abstract: str) -> Design | None:
 
 # Sample size ---------------------------------------------------------------------------------------------------------
 
-_UNITS = dict(zip("one two three four five six seven eight nine".split(), range(1, 10), strict=True))
+_UNITS = dict(zip(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], range(1, 10), strict=True))
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _UNITS |= dict(zip(_TEENS.split(), range(10, 20), strict=True))
-_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_TENS = dict(
+    zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
+)
 _WORD = "|".join((*_TENS, *sorted(_UNITS, key=len, reverse=True), "hundred", "thousand"))
 _NUMBER = re.compile(
     rf"(?<![\d.,])\d{{1,3}}(?:[, ]\d{{3}})+(?![\d.])|(?<![\d.,/-])\d+(?![\d.,]*\d|\s?%|-)|"
@@ -190,8 +260,8 @@ _OTHER = re.compile(
 def sample_size(article: Article) -> int | None:
     """Return how many took part in the study: people, or animals; None where the abstract does not say.
 
-    Numbers in figures or in words. Where several are named, the first that is said to be the whole (randomised, enrolled,
-    included, in total), else the largest.
+    Numbers in figures or in words. Where several are named: the first that is said to be the whole (randomised,
+    enrolled, included, in total), else the largest.
     """
     text = article.abstract_text
     found = list(_counts(text.lower()))
@@ -241,8 +311,10 @@ def _value(text: str) -> int:
 # Registries ----------------------------------------------------------------------------------------------------------
 
 _REGISTERED = re.compile(
-    r"\b(?:NCT ?0\d{7}|ISRCTN ?\d{8}|ACTRN ?\d{14}|ChiCTR[-A-Z]*\d{8,10}|DRKS ?\d{8}|UMIN ?\d{9}|CTRI/\d{4}/\d{2,3}/\d{6}|"
-    r"IRCT ?\d{8,}(?:N\d+)?|PACTR ?\d{15}|KCT ?\d{7}|TCTR ?\d{11}|CRD ?42\d{9}|NTR ?\d{3,5}|\d{4}-\d{6}-\d{2})\b"
+    r"\b(?:NCT ?0\d{7}|ISRCTN ?\d{8}|ACTRN ?\d{14}|"
+    r"ChiCTR[-A-Z]*\d{8,10}|DRKS ?\d{8}|UMIN ?\d{9}|"
+    r"CTRI/\d{4}/\d{2,3}/\d{6}|IRCT ?\d{8,}(?:N\d+)?|PACTR ?\d{15}|"
+    r"KCT ?\d{7}|TCTR ?\d{11}|CRD ?42\d{9}|NTR ?\d{3,5}|\d{4}-\d{6}-\d{2})\b"
 )
 
 

@@ -40,6 +40,8 @@ filters_strategy = st.builds(
     mesh=st.lists(st.builds(MeshTerm, _names, st.booleans(), st.none() | _names, st.booleans()), max_size=2).map(tuple),
     publication_types=st.lists(_names, max_size=2).map(tuple),
     languages=st.lists(st.sampled_from(["eng", "English", "fre"]), max_size=2).map(tuple),
+    designs=st.lists(st.sampled_from(["randomized trial", "cohort"]), max_size=1).map(tuple),
+    min_n=st.none() | st.integers(1, 200),
     has_abstract=st.booleans(),
     free_full_text=st.booleans(),
     not_retracted=st.booleans(),
@@ -73,5 +75,12 @@ small_articles = st.builds(
     ).map(tuple),
     publication_types=st.lists(st.builds(PublicationType, _names, st.none() | _names), max_size=2).map(tuple),
     pmcid=st.none() | st.just("PMC1"),
-    abstract=st.sampled_from([(), (AbstractSection("x"),), (AbstractSection(" "),)]),
+    abstract=st.sampled_from(
+        [
+            (),
+            (AbstractSection("x"),),
+            (AbstractSection(" "),),
+            (AbstractSection("We randomised 120 patients in a cohort."),),
+        ]
+    ),
 )

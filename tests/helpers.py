@@ -78,7 +78,7 @@ def put(address, encoder, *articles, merge=False):
 
 _COLUMNS = (
     "pmid, version, revised, sequence, date_first, date_last, electronic_first, electronic_last, has_abstract, "
-    "free_full_text, retracted, stale, "
+    "free_full_text, retracted, sample_size, stale, "
     "text_hash, record_hash"
 )
 _TERMS = {

@@ -10,6 +10,7 @@ from search.cli.screen import badge, badge_style, console, plain, print_wrapped
 from search.presentation.citation import author_names
 from search.presentation.hit import explanation, study_type
 from search.presentation.notices import notices_of
+from search.presentation.study_table import study_label
 from search.retrieval.hit import Hit
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def _print_hit(screen: Console, hit: Hit, explained: str | None, indent: int) ->
     title.append(plain(article.title) or "(no title)", style="bold")
     print_wrapped(screen, title, indent, f"{hit.rank}.")
     print_wrapped(screen, _source(hit), indent)
+    if hit.evidence and (study := study_label(article)):
+        print_wrapped(screen, Text(study, style="dim"), indent)
     for sentence in hit.evidence:
         quote = Text()
         quote.append(f"{sentence.section}: ", style="dim")

@@ -1,4 +1,4 @@
-"""Commands that find and show: query, similar, facets, show, open."""
+"""Commands that find and show: query, table, similar, facets, show, open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
 
-__all__ = ["facets", "open_article", "query", "show", "similar"]
+__all__ = ["facets", "open_article", "query", "show", "similar", "table"]
 
 #: `search.retrieval.request.MODES`, which takes time to import.
 MODES = ("semantic", "lexical", "hybrid")
@@ -94,6 +94,40 @@ def query(
         else:
             answers = index.search(questions, limit, **options)
     print_searches(questions, answers, style, explain=explain)
+
+
+@click.command()
+@click.argument("question", nargs=-1, required=True)
+@common
+@limit_option
+@mode_option
+@click.option(
+    "--format", "style", type=click.Choice(["markdown", "csv", "json"]), default="markdown", show_default=True
+)
+@filter_options
+def table(
+    question: tuple[str, ...],
+    folder: str | None,
+    config_file: Path | None,
+    limit: int | None,
+    mode: Mode | None,
+    style: str,
+    filters: Filters,
+) -> None:
+    """Lay the articles that answer a question out as a table of studies: design, n, finding, year, citation.
+
+    Design and n are told by rules from types, headings and abstract, and left empty where these do not say.
+    """
+    from search.cli.screen import plain
+    from search.presentation.hit import as_json
+    from search.presentation.study_table import csv_table, markdown_table, study_rows
+
+    with open_index(config_file, folder) as index:
+        rows = study_rows(index.search(" ".join(question), limit, mode=mode, filters=filters, evidence=1))
+    if style == "json":
+        click.echo(as_json(rows), nl=False)
+    else:
+        click.echo(csv_table(rows) if style == "csv" else plain(markdown_table(rows)), nl=False)
 
 
 @click.command()

@@ -91,6 +91,7 @@ def print_facets(facets: Facets) -> None:
         ("MeSH heading", facets.mesh),
         ("publication type", facets.publication_types),
         ("language", facets.languages),
+        ("study design", facets.designs),
     ):
         table = Table(box=None, pad_edge=False)
         table.add_column(name, max_width=50)

@@ -53,7 +53,7 @@ FilterObject = Annotated[
     dict[str, Any] | None,
     Field(
         description="What articles must be: year_from, year_to, date_from, date_to, journals, mesh, publication_types, "
-        "languages, has_abstract, free_full_text, not_retracted, pmids, not_pmids, "
+        "languages, designs, min_n (participants), has_abstract, free_full_text, not_retracted, pmids, not_pmids, "
         "and strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
     ),
 ]
@@ -182,7 +182,7 @@ def run_http(address: str | Path, config: Config, started: Callable[[str, str], 
         index.close()
 
 
-_SHOWN = ("rank", "pmid", "title", "journal", "year", "publication_types", "url")
+_SHOWN = ("rank", "pmid", "title", "journal", "year", "publication_types", "design", "sample_size", "url")
 
 
 def _result(hit: Hit) -> dict[str, Any]:

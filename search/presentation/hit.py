@@ -12,6 +12,7 @@ from search.article import Article
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.section_labels import Role
 from search.storage.bm25 import matched_words
+from search.study import design_of, registry_numbers, sample_size
 
 __all__ = [
     "Answer",
@@ -78,6 +79,9 @@ class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
     publication_types: list[str]
     mesh: list[str]
     languages: list[str]
+    design: str | None
+    sample_size: int | None
+    registry_numbers: list[str]
     doi: str | None
     pmcid: str | None
     url: str
@@ -132,6 +136,9 @@ def article_record(article: Article) -> HitRecord:
         publication_types=[kind.name for kind in article.publication_types],
         mesh=[heading.descriptor for heading in article.mesh_headings],
         languages=list(article.languages),
+        design=design_of(article),
+        sample_size=sample_size(article),
+        registry_numbers=list(registry_numbers(article)),
         doi=article.doi,
         pmcid=article.pmcid,
         url=article.url,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from search.article import Article
+from search.study import design_of
 
 __all__ = ["Facets", "facets_of"]
 
@@ -21,12 +22,13 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
     mesh: dict[str, int]
     publication_types: dict[str, int]
     languages: dict[str, int]
+    designs: dict[str, int]
 
 
 def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
     """Count some articles; at most `most` values of each kind but the year are kept."""
     years: Counter[int] = Counter()
-    kinds: tuple[Counter[str], ...] = (Counter(), Counter(), Counter(), Counter())
+    kinds: tuple[Counter[str], ...] = (Counter(), Counter(), Counter(), Counter(), Counter())
     count = 0
     for count, article in enumerate(articles, start=1):  # noqa: B007 - the count is wanted after the loop
         years.update([article.year] if article.year else [])
@@ -37,11 +39,12 @@ def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
                 {heading.descriptor for heading in article.mesh_headings},
                 {kind.name for kind in article.publication_types},
                 set(article.languages),
+                [design] if (design := design_of(article)) else [],
             ),
             strict=True,
         ):
             counter.update(values)
-    journals, mesh, types, languages = (dict(_most_common(counter, most)) for counter in kinds)
+    journals, mesh, types, languages, designs = (dict(_most_common(counter, most)) for counter in kinds)
     return Facets(
         articles=count,
         years=dict(sorted(years.items())),
@@ -49,6 +52,7 @@ def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
         mesh=mesh,
         publication_types=types,
         languages=languages,
+        designs=designs,
     )
 
 

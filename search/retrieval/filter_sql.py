@@ -24,6 +24,8 @@ def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> 
     conditions = [*_flags(filters, sql), *_names(filters, sql)]
     if (first, last) != (0, 99_991_231):
         conditions.append(sql.dates(first, last, late=not filters.is_single_date))
+    if filters.min_n is not None:
+        conditions.append(sql.at_least(filters.min_n))
     if filters.added_since is not None:
         conditions.append(sql.added_since(int(filters.added_since.strftime("%Y%m%d"))))
     if filters.pmids is not None:
@@ -50,7 +52,11 @@ def _names(filters: Filters, sql: Conditions) -> list[Condition]:
     conditions = [_mesh(filters.mesh, sql)] if filters.mesh else []
     if filters.journals:
         conditions.append(sql.journals(set(map(journal_key, filters.journals))))
-    for kind, names in (("type", filters.publication_types), ("language", filters.languages)):
+    for kind, names in (
+        ("type", filters.publication_types),
+        ("language", filters.languages),
+        ("design", filters.designs),
+    ):
         if names:
             conditions.append(sql.terms(kind, [name_key(name) for name in names]))
     return conditions

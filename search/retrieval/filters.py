@@ -19,6 +19,7 @@ from search.errors import QueryError
 from search.messages import explained
 from search.normalize import date_spans, journal_key, journal_keys, language_code, name_key, yyyymmdd
 from search.retrieval.strategy import parse_strategy, selects
+from search.study import DESIGNS, design_of, sample_size
 
 __all__ = [
     "MAX_DEPTH",
@@ -74,6 +75,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
       electronic date is after that of the issue.
     - `journals`: title, ISO or MEDLINE abbreviation, or ISSN. `languages`: NLM's codes or English names.
     - `mesh`: descriptors; `publication_types`: names or UIs.
+    - `designs`: kinds of study (`search.study.DESIGNS`); `min_n`: at least so many took part, by the abstract.
     - `has_abstract`, `free_full_text` (has a PMCID), `not_retracted`.
     - `added_since`: added to the index on this day or later.
     - `strategy`: selected by this search in PubMed's query language (`search.retrieval.strategy`); it stands beside
@@ -91,6 +93,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     mesh: tuple[MeshTerm, ...] = ()
     publication_types: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    designs: tuple[str, ...] = ()
+    min_n: int | None = None
     has_abstract: bool = False
     free_full_text: bool = False
     not_retracted: bool = False
@@ -118,6 +122,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         if not all(name_key(term.descriptor) for term in self.mesh):
             raise QueryError("mesh holds an empty name: leave it out")
         check_pmids(self.not_pmids | (self.pmids or frozenset()))
+        _check_study(self)
         msgspec.structs.force_setattr(self, "languages", tuple(map(language_code, self.languages)))
 
     @property
@@ -182,6 +187,10 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             return False
         kinds = {name_key(text) for kind in article.publication_types for text in (kind.name, kind.ui) if text}
         if self.publication_types and not kinds & set(map(name_key, self.publication_types)):
+            return False
+        if self.designs and design_of(article) not in self.designs:
+            return False
+        if self.min_n is not None and (sample_size(article) or 0) < self.min_n:
             return False
         return not self.languages or not set(self.languages).isdisjoint(map(name_key, article.languages))
 
@@ -254,6 +263,15 @@ def _explode_expression(expression: Expression, below: Callable[[str], Iterable[
     if isinstance(expression, Not):
         return Not(_explode_expression(expression.operand, below))
     return type(expression)(tuple(_explode_expression(operand, below) for operand in expression.operands))
+
+
+def _check_study(filters: Filters) -> None:
+    """Raise QueryError for a design that there is not, or fewer than one participant."""
+    for design in filters.designs:
+        if design not in DESIGNS:
+            raise QueryError(f"{design!r} is not a study design: there are {', '.join(DESIGNS)}")
+    if filters.min_n is not None and filters.min_n < 1:
+        raise QueryError(f"min_n must be at least 1, not {filters.min_n}")
 
 
 def check_pmids(pmids: Iterable[int]) -> None:

@@ -89,6 +89,10 @@ class Conditions(Protocol):
         """Articles that were first added after a change number."""
         ...
 
+    def at_least(self, participants: int) -> Condition:
+        """Articles that say that so many or more took part."""
+        ...
+
     def journals(self, keys: Iterable[str]) -> Condition:
         """Articles in any of some journals."""
         ...

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from search.article import Article, embedding_text, from_json, text_hash, to_json
 from search.errors import StoreError
 from search.normalize import date_spans, journal_keys, name_key, yyyymmdd
+from search.study import design_of, sample_size
 
 __all__ = [
     "ArticleRow",
@@ -69,6 +70,7 @@ CHECKED_COLUMNS = (
     "has_abstract",
     "free_full_text",
     "retracted",
+    "sample_size",
 )
 
 # Level 1 is within 5 % of level 6 on records of this size and takes a third of the time.
@@ -76,7 +78,7 @@ _COMPRESSION_LEVEL = 1
 
 
 class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The keys by which articles are filtered: `kind` is `mesh`, `qualifier` (of a parent), `type` or `language`."""
+    """The keys by which articles are filtered: `mesh`, `qualifier` (of a parent), `type`, `language`, `design`."""
 
     kind: str
     name: str
@@ -99,6 +101,7 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     has_abstract: bool
     free_full_text: bool
     retracted: bool
+    sample_size: int
     text: str
     text_hash: bytes
     record_hash: bytes
@@ -145,6 +148,7 @@ def prepare(article: Article) -> ArticleRow:
         has_abstract=bool(article.abstract_text.strip()),
         free_full_text=bool(article.pmcid),
         retracted=article.is_retracted,
+        sample_size=sample_size(article) or 0,
         text=text,
         text_hash=text_hash(text),
         record_hash=text_hash(document.decode()),
@@ -170,6 +174,9 @@ def terms_of(article: Article) -> tuple[tuple[Term, bool], ...]:
         add(Term("type", name_key(kind.name), name_key(kind.ui or "")), False)
     for language in article.languages:
         add(Term("language", name_key(language)), False)
+    design = design_of(article)
+    if design is not None:
+        add(Term("design", design), False)
     return tuple(found.items())
 
 

@@ -46,6 +46,7 @@ CREATE TABLE articles (
     has_abstract boolean NOT NULL,
     free_full_text boolean NOT NULL,
     retracted boolean NOT NULL,
+    sample_size integer NOT NULL,
     stale boolean NOT NULL,
     text_hash {bytes} NOT NULL,
     record_hash {bytes} NOT NULL,

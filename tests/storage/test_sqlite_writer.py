@@ -106,6 +106,7 @@ def test_a_revision_replaces_all_parts(store, encoder):
     )
     put(store, article(1, "old", revised="2020-01-01", **terms), encoder=encoder)
     assert state(store)["terms"] == [
+        ("design", "review", "", 1, 0),
         ("language", "eng", "", 1, 0),
         ("mesh", "aspirin", "d001241", 1, 1),
         ("qualifier", "adverse effects", "", 1, 1),

@@ -35,6 +35,10 @@ class SqliteConditions:
         """Articles that were first added after a change number."""
         return Condition("a.added_change > ?", (change,))
 
+    def at_least(self, participants: int) -> Condition:
+        """Articles that say that so many or more took part."""
+        return Condition("a.sample_size >= ?", (participants,))
+
     def journals(self, keys: Iterable[str]) -> Condition:
         """Articles in any of some journals."""
         return Condition(

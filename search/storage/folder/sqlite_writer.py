@@ -27,7 +27,7 @@ _Result = TypeVar("_Result")
 #: Ids of terms and journals that are kept in memory.
 _IDS_KEPT = 200_000
 
-_ARTICLE = f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 19)})"
+_ARTICLE = f"INSERT OR REPLACE INTO articles VALUES ({', '.join('?' * 20)})"
 _TERM_IS = "kind = ? AND name = ? AND ui = ? AND parent_name = ? AND parent_ui = ?"
 
 
@@ -168,7 +168,7 @@ class StoreWriter(StoreReader, WritableStore):
                 (
                     row.pmid, change, row.version, row.revised, sequences[row.pmid], *added[row.pmid], row.date_first,
                     row.date_last, row.electronic_first, row.electronic_last,
-                    journals[row.journal], row.has_abstract, row.free_full_text, row.retracted,
+                    journals[row.journal], row.has_abstract, row.free_full_text, row.retracted, row.sample_size,
                     row.pmid in stale, row.text_hash, row.record_hash, self.listed(numbers[row.pmid]),
                 )
                 for row in rows

@@ -38,6 +38,10 @@ class PgConditions:
         """Articles that were first added after a change number."""
         return Condition("a.added_change > %s", (change,))
 
+    def at_least(self, participants: int) -> Condition:
+        """Articles that say that so many or more took part."""
+        return Condition("a.sample_size >= %s", (participants,))
+
     def journals(self, keys: Iterable[str]) -> Condition:
         """Articles in any of some journals."""
         ids = self._ids("SELECT journal FROM journal_keys WHERE key = ANY(%s)", [list(map(clean, keys))])

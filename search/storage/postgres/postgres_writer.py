@@ -44,7 +44,8 @@ _COLUMNS = {
     "pmid": "int8", "change": "int8", "version": "int4", "revised": "int4", "sequence": "int4", "added": "int4",
     "added_change": "int8", "date_first": "int4", "date_last": "int4", "electronic_first": "int4",
     "electronic_last": "int4", "journal": "int4", "has_abstract": "bool",
-    "free_full_text": "bool", "retracted": "bool", "stale": "bool", "text_hash": "bytea", "record_hash": "bytea",
+    "free_full_text": "bool", "retracted": "bool", "sample_size": "int4",
+    "stale": "bool", "text_hash": "bytea", "record_hash": "bytea",
     "terms": "int4[]", "major": "int4[]",
 }  # fmt: skip
 _WORD_COLUMNS = {"pmid": "int8", "change": "int8", "tokens": "int4[]", "lengths": "int4[]", "words": "bytea"}
@@ -220,7 +221,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
                     row.pmid, change, row.version, row.revised, sequences[row.pmid], *added[row.pmid], row.date_first,
                     row.date_last, row.electronic_first, row.electronic_last,
                     journals[row.journal], row.has_abstract, row.free_full_text,
-                    row.retracted, row.pmid in stale, row.text_hash, row.record_hash,
+                    row.retracted, row.sample_size, row.pmid in stale, row.text_hash, row.record_hash,
                     sorted({terms[term] for term, _ in row.terms}),
                     sorted({terms[term] for term, major in row.terms if major}),
                 )

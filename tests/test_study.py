@@ -1,0 +1,75 @@
+"""Study designs, sample sizes and registry numbers: by NLM's types where they say it, else by the words."""
+
+import pytest
+
+from search.article import AbstractSection, AccessionNumber, Article, MeshHeading, PublicationType
+from search.study import DESIGNS, design_of, registry_numbers, sample_size
+
+
+def article(title="", text="", types=(), mesh=()):
+    return Article(
+        pmid=1,
+        title=title,
+        abstract=(AbstractSection(text),) if text else (),
+        publication_types=tuple(map(PublicationType, types)),
+        mesh_headings=tuple(map(MeshHeading, mesh)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "design"),
+    [
+        (article("A cohort study.", types=["Journal Article", "Randomized Controlled Trial"]), "randomized trial"),
+        (article(types=["Review", "Meta-Analysis", "Systematic Review"]), "meta-analysis"),
+        (article("Statins: a systematic review.", types=["Review"]), "systematic review"),
+        (article("Statins.", "Patients were randomly assigned.", types=["Review"]), "review"),
+        (article(types=["Clinical Trial, Phase II"]), "clinical trial"),
+        (article(text="Patients were randomly assigned to A or B.", types=["Clinical Trial"]), "randomized trial"),
+        (article(types=["Letter"]), "comment"),
+        (article(mesh=["Humans", "Case-Control Studies"]), "case-control"),
+        (article("Aspirin in rats", mesh=["Animals", "Rats"]), "animal"),
+        (article("Aspirin for zebra bites: a randomised controlled trial"), "randomized trial"),
+        (article("Mendelian randomized analysis of urate."), None),
+        (article("Protocol for a randomised trial of aspirin"), "protocol"),
+        (article(text="Forty women were randomized to receive aspirin."), "randomized trial"),
+        (article(text="We searched MEDLINE and Embase from 1990."), "systematic review"),
+        (article(text="We retrospectively reviewed the notes of 40 men."), "cohort"),
+        (article(text="A questionnaire was sent to 400 nurses."), "cross-sectional"),
+        (article(text="We report the case of a 40-year-old man."), "case report"),
+        (article(text="This article reviews what is known of zinc."), "review"),
+        (article(text="The drug was given to mice."), "animal"),
+        (article(text="Apoptosis was seen in HeLa cell lines."), "in vitro"),
+        (article("Zinc deficiency.", "Zinc is a metal."), None),
+    ],
+)
+def test_designs(found, design):
+    assert design_of(found) == design
+    assert design is None or design in DESIGNS
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("One hundred and fifty patients with colic were divided.", 150),
+        ("A total of 1,204 women were enrolled.", 1204),
+        ("Thirty-eight patients with heart failure were referred.", 38),
+        ("We randomised 412 adults. Of these, 40 patients withdrew.", 412),
+        ("There were 60 patients in one group. In all, 118 patients were included.", 118),
+        ("They had 9 patients in one arm and 12 subjects in the other.", 12),
+        ("Treatment (n = 20) was compared with placebo (n = 22).", 42),
+        ("Patients aged 40 to 60 years were seen at 12 hospitals.", None),
+        ("In 30% of patients and 2.5 women a year.", None),
+        ("The rate was 3 per 1,000.", None),
+    ],
+)
+def test_sample_sizes(text, size):
+    assert sample_size(article(text=text)) == size
+
+
+def test_registry_numbers_are_of_the_record_and_of_the_text():
+    found = Article(
+        pmid=1,
+        accession_numbers=(AccessionNumber("ClinicalTrials.gov", "NCT01234567"), AccessionNumber("GENBANK", "X1")),
+        abstract=(AbstractSection("See NCT01234567, ISRCTN 12345678 and CRD42020123456."),),
+    )
+    assert registry_numbers(found) == ("NCT01234567", "ISRCTN12345678", "CRD42020123456")
