@@ -49,14 +49,14 @@ class StrategyText(click.ParamType[str]):
         if not value.startswith("@"):
             return value
         try:
-            with click.open_file(value[1:], "r", encoding="utf-8", errors="replace") as stream:
+            with click.open_file(value[1:], "r", encoding="utf-8-sig", errors="replace") as stream:
                 return stream.read()
         except OSError as error:
             self.fail(f"{value[1:]}: {error.strerror}", param, ctx)
 
 
 # Bytes that are not UTF-8 are reported as invalid PMIDs.
-_FILE = click.File("r", "utf-8", "replace")
+_FILE = click.File("r", "utf-8-sig", "replace")
 
 #: Publication types that a shell completes; every other one can be typed.
 _TYPES = (

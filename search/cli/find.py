@@ -40,7 +40,7 @@ mode_option = click.option(
 @click.option(
     "--queries",
     "file",
-    type=click.File("r", encoding="utf-8", errors="replace"),
+    type=click.File("r", encoding="utf-8-sig", errors="replace"),
     help="A file with one question per line (- for standard input).",
 )
 @click.option(
@@ -165,7 +165,7 @@ def _read_text(name: str) -> str:
     if name == "-":
         return sys.stdin.read()
     try:
-        return Path(name).read_text("utf-8", "replace")
+        return Path(name).read_text("utf-8-sig", "replace")
     except OSError as error:
         raise QueryError(f"{name}: {error.strerror}; give PMIDs or text files") from error
 
@@ -203,7 +203,10 @@ def facets(
 @click.argument("identifiers", nargs=-1, required=True, metavar="PMID|DOI|PMCID...")
 @common
 @text_or_json
-def show(identifiers: tuple[str, ...], folder: str | None, config_file: Path | None, style: str) -> None:
+@click.option("--all-authors", is_flag=True, help="Print every author [default: the first 20].")
+def show(
+    identifiers: tuple[str, ...], folder: str | None, config_file: Path | None, style: str, all_authors: bool
+) -> None:
     """Show articles by PMID, DOI, PMCID or address; JSON has every field of the record."""
     from search.article import to_dict
     from search.cli.output import print_article, print_json
@@ -217,7 +220,7 @@ def show(identifiers: tuple[str, ...], folder: str | None, config_file: Path | N
         return
     with paged():
         for article in articles:
-            print_article(article)
+            print_article(article, all_authors=all_authors)
 
 
 def _named(index: Index, identifier: str) -> int:

@@ -108,15 +108,19 @@ def print_facets(facets: Facets) -> None:
 _FACETS_SHOWN = 12
 
 
-def print_article(article: Article) -> None:
-    """Print one article to be read: citation, notices, abstract, MeSH, links."""
+#: The authors that are printed of an article, unless all are.
+_AUTHORS = 20
+
+
+def print_article(article: Article, *, all_authors: bool = False) -> None:
+    """Print one article to be read: citation, the first authors or all, notices, abstract, MeSH, links."""
     from rich.text import Text
 
     screen = console()
     print_wrapped(screen, Text(plain(article.title) or "(no title)", style="bold"))
     for notice in notices_of(article):
         print_wrapped(screen, Text(f"[{badge(notice)}]", style=badge_style(notice)))
-    for line in _citation(article):
+    for line in _citation(article, len(article.authors) if all_authors else _AUTHORS):
         print_wrapped(screen, Text(plain(line)))
     if article.abstract:
         screen.print()
@@ -134,7 +138,7 @@ def print_article(article: Article) -> None:
     screen.print(Text(article.url, style=f"link {article.url}"), soft_wrap=True)
 
 
-def _citation(article: Article) -> list[str]:
+def _citation(article: Article, most: int) -> list[str]:
     identifiers = [f"PMID {article.pmid}"]
     identifiers += [f"doi:{article.doi}"] if article.doi else []
     identifiers += [article.pmcid] if article.pmcid else []
@@ -143,7 +147,7 @@ def _citation(article: Article) -> list[str]:
         line
         for line in (
             *vernacular,
-            author_names(article, most=len(article.authors)),
+            author_names(article, most),
             source(article),
             ", ".join(identifiers),
         )

@@ -79,6 +79,23 @@ def test_citations_from_the_command_line(run, built_demo):
     assert "Example J Gastroenterol. 2011" in out and out.count("\n") == 1
 
 
+def test_show_prints_twenty_authors_unless_asked(run, demo):
+    authors = [f"Name{number} A" for number in range(25)]
+    Path("many.jsonl").write_text(json.dumps({"pmid": 1, "title": "Many hands", "authors": authors}))
+    run("add", "many.jsonl", "--index", demo, "--no-encode")
+    out = run("show", 1, "--index", demo)[1]
+    assert "Name19 A, et al" in out and "Name20 A" not in out
+    assert "Name24 A" in run("show", 1, "--index", demo, "--all-authors")[1]
+
+
+def test_files_with_a_byte_order_mark(run, built_demo):
+    Path("pmids.txt").write_bytes(b"\xef\xbb\xbf990000025\n")
+    assert "990000025" in run("export", "--pmids", "pmids.txt", "--format", "csv", "--index", built_demo)[1]
+    Path("questions.txt").write_bytes(b"\xef\xbb\xbfaspirin\nzebra\n")
+    out = run("query", "--queries", "questions.txt", "--index", built_demo, "-n", 1, "--format", "json")[1]
+    assert [answer["question"] for answer in json.loads(out)] == ["aspirin", "zebra"]
+
+
 def test_several_questions_from_a_file(run, built_demo, tmp_path):
     (tmp_path / "questions.txt").write_text(f"{ASPIRIN}\n\nshould I take my blood pressure pills at night?\n")
     out = run("query", "--queries", "questions.txt", "--index", built_demo, "-n", 1, "--format", "json")[1]
