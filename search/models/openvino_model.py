@@ -115,11 +115,14 @@ class OpenVinoModel:
 
         queue.set_callback(keep)
         most_tokens = _BATCH_TOKENS[precision]
-        for positions in plan_batches(lengths, most_tokens, _BATCH_TEXTS, mixed=mixed, doubling=few_shapes):
-            batch = [texts[position] for position in positions]
-            inputs = pad_batch(batch, self.spec.pad_id, self.spec.padding_side, lengths[positions[0]])
-            queue.start_async({name: inputs[name] for name in self.spec.inputs}, positions)
-        queue.wait_all()
+        try:
+            for positions in plan_batches(lengths, most_tokens, _BATCH_TEXTS, mixed=mixed, doubling=few_shapes):
+                batch = [texts[position] for position in positions]
+                inputs = pad_batch(batch, self.spec.pad_id, self.spec.padding_side, lengths[positions[0]])
+                queue.start_async({name: inputs[name] for name in self.spec.inputs}, positions)
+        finally:
+            # Also where Ctrl-C comes between: a request that ends while Python ends would abort the process.
+            queue.wait_all()
         return output
 
     def _queue(self, streams: int, precision: str) -> Any:
