@@ -461,6 +461,8 @@ class Index:
         options = _options(limit, mode, filters, evidence=evidence, fold=fold, feedback=feedback)
         questions = [question] if isinstance(question, str) else question
         answers = self.engine.search(questions, options)
+        if not any(answers):
+            self.engine.check_values(options.filters)
         return answers[0] if isinstance(question, str) else answers
 
     def strategy(self, text: str) -> StrategyResult:

@@ -16,6 +16,8 @@ __all__ = [
     "MONTHS",
     "UNSAFE",
     "clean",
+    "common_journals",
+    "common_type",
     "date_spans",
     "escaped",
     "folded_words",
@@ -126,6 +128,35 @@ def journal_key(name: str) -> str:
 def _without_nul(text: str) -> str:
     """Return a text as any database can store it: PostgreSQL has no NUL character."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+#: What people call publication types and journals, and how records call them.
+_COMMON_TYPES = {
+    **dict.fromkeys(("rct", "rcts", "randomised controlled trial", "randomized trial"), "Randomized Controlled Trial"),
+    **dict.fromkeys(("sr", "systematic reviews"), "Systematic Review"),
+    **dict.fromkeys(("meta analysis", "metaanalysis", "meta-analyses"), "Meta-Analysis"),
+    **dict.fromkeys(("case report", "case study"), "Case Reports"),
+    "guidelines": "Guideline",
+    "reviews": "Review",
+}
+_COMMON_JOURNALS = {
+    "nejm": ("N Engl J Med", "New England Journal of Medicine"),
+    "pnas": ("Proc Natl Acad Sci U S A",),
+    "the bmj": ("BMJ",),
+    "british medical journal": ("BMJ", "British Medical Journal"),
+    "jco": ("J Clin Oncol",),
+    "jacc": ("J Am Coll Cardiol",),
+}
+
+
+def common_type(name: str) -> str:
+    """Return how records call a publication type that people call otherwise (`RCT`); any other name as it is."""
+    return _COMMON_TYPES.get(name_key(name), name)
+
+
+def common_journals(name: str) -> tuple[str, ...]:
+    """Return how records call a journal that people call otherwise (`NEJM`); any other name as it is."""
+    return _COMMON_JOURNALS.get(name_key(name), (name,))
 
 
 def journal_keys(article: Article) -> frozenset[str]:

@@ -211,7 +211,11 @@ def show(
     from search.article import to_dict
     from search.cli.output import print_article, print_json
     from search.cli.screen import paged
+    from search.retrieval.identifiers_typed import identifier_query
 
+    for identifier in identifiers:
+        if not is_pmid(identifier) and identifier_query(identifier) is None:
+            raise click.UsageError(f"{identifier!r} is not a valid PMID, DOI, PMCID or address of an article")
     with open_index(config_file, folder) as index:
         articles = index.get_many([_named(index, identifier) for identifier in identifiers])
     if style == "json":
@@ -228,8 +232,6 @@ def _named(index: Index, identifier: str) -> int:
     if is_pmid(identifier):
         return int(identifier)
     pmids = index.engine.identified(identifier)
-    if pmids is None:
-        raise QueryError(f"{identifier} is not a valid PMID, DOI, PMCID or address of an article")
     if not pmids:
         raise QueryError(f"{identifier} is not in {index.name}")
     return pmids[0]

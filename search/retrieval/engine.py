@@ -18,7 +18,7 @@ from cachetools import LRUCache
 
 from search.article import embedding_text
 from search.config import Config
-from search.errors import IndexCorruptError, NotFoundError
+from search.errors import IndexCorruptError, NotFoundError, QueryError
 from search.models.kept_vectors import KeptVectors
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
@@ -33,6 +33,7 @@ from search.retrieval.request import Mode, Question, SearchOptions, check_limit,
 from search.retrieval.saved_searches import Run
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.retrieval.strategy.term_mapping import mapped
+from search.retrieval.unknown_values import unknown_values
 from search.storage.backend import Reader, Selection, View
 from search.storage.conditions import Condition, Conditions, all_of
 from search.storage.rows import Vectors
@@ -141,6 +142,12 @@ class Engine:
             with self._lock:
                 self._selections[key] = selection
         return selection
+
+    def check_values(self, filters: Filters) -> None:
+        """Raise QueryError if no article has a value of the filters, with the nearest: for an empty answer."""
+        with self._reader.view() as view:
+            if told := unknown_values(filters, view.tokens):
+                raise QueryError("; ".join(told))
 
     def identified(self, text: str) -> list[int] | None:
         """Return the PMIDs of the articles that an identifier names, none if it is unknown; None for any other text."""

@@ -17,7 +17,16 @@ import msgspec
 from search.article import MAX_PMID, Article, MeshHeading
 from search.errors import QueryError
 from search.messages import explained
-from search.normalize import date_spans, journal_key, journal_keys, language_code, name_key, yyyymmdd
+from search.normalize import (
+    common_journals,
+    common_type,
+    date_spans,
+    journal_key,
+    journal_keys,
+    language_code,
+    name_key,
+    yyyymmdd,
+)
 from search.retrieval.strategy import parse_strategy, selects
 from search.study import DESIGNS, design_of, sample_size
 
@@ -124,6 +133,9 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         check_pmids(self.not_pmids | (self.pmids or frozenset()))
         _check_study(self)
         msgspec.structs.force_setattr(self, "languages", tuple(map(language_code, self.languages)))
+        msgspec.structs.force_setattr(self, "publication_types", tuple(map(common_type, self.publication_types)))
+        journals = tuple(name for typed in self.journals for name in common_journals(typed))
+        msgspec.structs.force_setattr(self, "journals", journals)
 
     @property
     def date_bounds(self) -> tuple[int, int]:

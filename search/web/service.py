@@ -101,6 +101,8 @@ class Service:
         """Return the hits of a question as `search query --format json` prints them."""
         self._last(request.limit, request.offset)
         (hits,) = self.index.engine.search([request.question], request)
+        if not hits and not request.offset:
+            self.index.engine.check_values(request.filters)
         return as_json(hit_records(request.question, hits, explain=request.explain))
 
     def batch(self, request: BatchRequest) -> bytes:

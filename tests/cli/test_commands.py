@@ -164,7 +164,7 @@ def test_a_question_of_100000_characters(run, built_demo):
         (("query", "x", "-n", "0"), 2, "0 is not in the range"),
         (("query", "x", "--format", "xml"), 2, "'xml' is not one of"),
         (("qurey", "aspirin"), 2, "did you mean 'query'?"),
-        (("show", "abc"), 2, "not a valid integer"),
+        (("show", "abc"), 2, "not a valid PMID"),
         (("query", "x", "--index", "nowhere"), 1, "nowhere (from --index); `search add FILE` makes one"),
         (("query", "x", "--config", "none.yml"), 1, "none.yml: No such file"),
     ],

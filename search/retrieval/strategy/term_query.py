@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 
 from search.errors import QueryError
-from search.normalize import folded_words, journal_key, language_code
+from search.normalize import common_journals, common_type, folded_words, journal_key, language_code
 from search.retrieval.strategy.field_tags import FIELDS, FILTER_WORDS, Field
 from search.retrieval.strategy.pubmed_vocabulary import (
     FILTERS,
@@ -58,7 +58,8 @@ def exact_tokens(term: Term, below: Below) -> list[str]:
     if field.kind == "filter":
         return [f"sb:{_filter(term.text)}"]
     if term.field == "pt":
-        types = narrower_types(term.text) if term.explode and not term.truncated else [term.text]
+        name = common_type(term.text)
+        types = narrower_types(name) if term.explode and not term.truncated else [name]
         return list(
             dict.fromkeys(f"pt:{key_of(kind)}" for kind in [*types, *(below(term.text) if term.explode else ())])
         )
@@ -161,7 +162,7 @@ def _filter(text: str) -> str:
 def _values(term: Term) -> list[str]:
     text = term.text.strip()
     if term.field == "ta":
-        return [key_of(journal_key(text.replace("/", " ")).replace("/", " "))]
+        return [_spelled(journal_key(name)) for name in common_journals(text)]
     if term.field == "la":
         return [key_of(text if term.truncated else language_code(text))]
     if term.field in ("aid", "lid", "doi"):

@@ -1,0 +1,38 @@
+"""Values of filters that no article has, with the nearest that articles have: told instead of "nothing found"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from search.normalize import folded_words, journal_key
+from search.retrieval.filters import Filters
+from search.retrieval.strategy.evaluation import nearest_values
+from search.storage.token_query import AnyOf, TokenIndex
+
+__all__ = ["unknown_values"]
+
+_UI = re.compile(r"[DC]\d{6,9}", re.IGNORECASE)
+_ISSN = re.compile(r"\d{4}-?\d{3}[\dX]", re.IGNORECASE)
+
+
+def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
+    """Return a sentence for each journal, publication type, heading and language that no article of an index has."""
+    told = []
+    for what, field, value in _values(filters):
+        wanted = "_".join(folded_words(journal_key(value) if field == "ta" else value))
+        if _UI.fullmatch(value) or _ISSN.fullmatch(value) or tokens.count(AnyOf((f"{field}:{wanted}",), exact=True)):
+            continue
+        known = [key.partition(":")[2] for key in tokens.keys(f"{field}:")]
+        near = nearest_values(wanted, [name for name in known if "/" not in name])
+        counts = [tokens.count(AnyOf((f"{field}:{name}",), exact=True)) for name in near]
+        shown = [f"{name.replace('_', ' ')} ({count:,})" for name, count in zip(near, counts, strict=True)]
+        told.append(f"no article has the {what} {value!r}" + (f"; the nearest are {', '.join(shown)}" if shown else ""))
+    return told
+
+
+def _values(filters: Filters) -> Iterator[tuple[str, str, str]]:
+    yield from (("journal", "ta", name) for name in filters.journals)
+    yield from (("publication type", "pt", name) for name in filters.publication_types)
+    yield from (("MeSH heading", "mh", term.descriptor) for term in filters.mesh)
+    yield from (("language", "la", code) for code in filters.languages)
