@@ -92,6 +92,7 @@ def commands(folder):
         ["similar", "5", *demo],
         ["facets", QUESTION, *demo],
         ["show", "5", *demo],
+        ["table", QUESTION, *demo],
         ["strategy", "aspirin[tiab] AND cancer", *demo],
         ["mesh", "add", "mtrees.bin"],
         ["mesh", "show", "Asthma", *demo],
