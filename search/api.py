@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from search.pubmed.sync import SyncReport
     from search.pubmed.sync_plan import SyncPlan
     from search.retrieval.context import Context, Retracted
+    from search.retrieval.findings import Findings
     from search.retrieval.landscape import Landscape
     from search.retrieval.on_demand import Hashes
     from search.storage.backend import Writer
@@ -695,6 +696,30 @@ class Index:
             raise QueryError(f"the number of tokens must be at least 1, not {tokens}")
         hits = self.search(question, limit, mode=mode, filters=filters, evidence=max(1, sentences))
         return context_of(question, hits, tokens, retracted=retracted)
+
+    def ask(
+        self,
+        question: str,
+        limit: int | None = None,
+        *,
+        mode: Mode | None = None,
+        filters: Filters | None = None,
+    ) -> Findings:
+        """Return what the best `limit` articles found about a question, as quotations with their sources.
+
+        Findings that agree in wording and direction are in one group; those of firmer designs come first. No language
+        model takes part. Without groups, nothing near enough was found. Raises QueryError as `search` does.
+
+        >>> index = Index.open("indexes/demo")
+        >>> found = index.ask("does aspirin lower the risk of bowel cancer?")
+        >>> found.groups[0][0].text in index.get(found.groups[0][0].pmid).abstract_text
+        True
+        >>> index.close()
+        """
+        from search.retrieval.findings import findings_of
+
+        hits = self.search(question, limit, mode=mode, filters=filters, evidence=2)
+        return findings_of(question, hits, self.engine.sentence_vectors)
 
     # Writing ----------------------------------------------------------------------------------------------------------
 

@@ -11,13 +11,14 @@ from search.presentation.citation import author_names
 from search.presentation.hit import explanation, study_type
 from search.presentation.notices import notices_of
 from search.presentation.study_table import study_label
+from search.retrieval.findings import Findings
 from search.retrieval.hit import Hit
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["print_hits"]
+__all__ = ["print_findings", "print_hits"]
 
 _AUTHORS = 2
 
@@ -33,6 +34,25 @@ def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: 
         screen.print("nothing found")
     for hit in hits:
         _print_hit(screen, hit, question if explain else None, indent=len(str(hits[-1].rank)) + 2)
+
+
+def print_findings(found: Findings) -> None:
+    """Print findings, a block for each group, and the citations of their articles below."""
+    from rich.text import Text
+
+    screen = console()
+    if not found.groups:
+        screen.print("nothing near enough was found")
+    for group in found.groups:
+        for finding in group:
+            quote = Text(f"\u201c{plain(finding.text)}\u201d ", style="green")
+            size = f"n = {finding.sample_size:,}" if finding.sample_size else ""
+            study = ", ".join(part for part in (finding.design, size, str(finding.year or "")) if part)
+            warned = f"[{'; '.join(finding.warnings).upper()}] " if finding.warnings else ""
+            print_wrapped(screen, Text.assemble((warned, "red"), quote, (study, "dim")), 5, f"[{finding.number}]")
+        screen.print()
+    for finding in (finding for group in found.groups for finding in group):
+        print_wrapped(screen, Text(plain(finding.citation)), 5, f"[{finding.number}]")
 
 
 def _print_hit(screen: Console, hit: Hit, explained: str | None, indent: int) -> None:

@@ -1,4 +1,4 @@
-"""Commands that find and show: query, table, similar, facets, show, open."""
+"""Commands that find and show: query, ask, table, similar, facets, show, open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
 
-__all__ = ["facets", "open_article", "query", "show", "similar", "table"]
+__all__ = ["ask", "facets", "open_article", "query", "show", "similar", "table"]
 
 #: `search.retrieval.request.MODES`, which takes time to import.
 MODES = ("semantic", "lexical", "hybrid")
@@ -128,6 +128,37 @@ def table(
         click.echo(as_json(rows), nl=False)
     else:
         click.echo(csv_table(rows) if style == "csv" else plain(markdown_table(rows)), nl=False)
+
+
+@click.command()
+@click.argument("question", nargs=-1, required=True)
+@common
+@limit_option
+@mode_option
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@filter_options
+def ask(
+    question: tuple[str, ...],
+    folder: str | None,
+    config_file: Path | None,
+    limit: int | None,
+    mode: Mode | None,
+    style: str,
+    filters: Filters,
+) -> None:
+    """Quote what the best articles found about a question, each finding with its source.
+
+    Findings that agree are together, those of firmer designs first. Every sentence is an article's own.
+    """
+    from search.cli.blocks import print_findings
+    from search.presentation.hit import as_json
+
+    with open_index(config_file, folder) as index:
+        found = index.ask(" ".join(question), limit, mode=mode, filters=filters)
+    if style == "json":
+        click.echo(as_json(found), nl=False)
+    else:
+        print_findings(found)
 
 
 @click.command()

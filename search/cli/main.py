@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 _GROUPS = {
     "Find": {
         "query": "search.cli.find:query",
+        "ask": "search.cli.find:ask",
         "table": "search.cli.find:table",
         "similar": "search.cli.find:similar",
         "facets": "search.cli.find:facets",

@@ -1,4 +1,4 @@
-"""The tools that a language model is given: search, similar, get_article."""
+"""The tools that a language model is given: search, ask, similar, get_article."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from search.presentation.citation import citation
 from search.presentation.hit import article_record, hit_record
 from search.presentation.notices import notice_labels
 from search.retrieval.filters import Filters, filters_from_dict
+from search.retrieval.findings import Findings
 from search.retrieval.hit import Hit
 from search.retrieval.request import Mode
 from search.retrieval.strategy import StrategyAnswer
@@ -91,6 +92,23 @@ class Tools:
         result = await self._run(partial(self.index.strategy, strategy))
         return dict(msgspec.to_builtins(StrategyAnswer.of(result, limit)))
 
+    async def ask(
+        self,
+        question: Annotated[str, Field(min_length=1, max_length=10_000, description="A question in plain English.")],
+        limit: Limit = 10,
+        filters: FilterObject = None,
+    ) -> dict[str, Any]:
+        """Quote what the best articles found; findings that agree are in one group, those of firm designs come first.
+
+        No groups means that nothing near enough was found: say so, and do not answer from memory.
+        """
+
+        def work() -> Findings:
+            return self.index.ask(question, limit, filters=filters_from_dict(filters or {}))
+
+        found: dict[str, Any] = msgspec.to_builtins(await self._run(work))
+        return found
+
     async def similar(
         self,
         pmids: Annotated[
@@ -149,6 +167,7 @@ def make_server(index: Index) -> MCPServer[Any]:
     for tool, title in (
         (tools.search, "Search the medical literature"),
         (tools.strategy, "Run a PubMed strategy"),
+        (tools.ask, "Quote what was found"),
         (tools.similar, "Find similar articles"),
         (tools.get_article, "Read an article"),
     ):

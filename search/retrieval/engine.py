@@ -80,7 +80,7 @@ class Engine:
         self._mesh_tree = load_mesh(self.config.mesh_tree)
         self._selections: LRUCache[tuple[Filters, int | None, int], Selection] = LRUCache(_SELECTIONS_KEPT)
         self._lock = threading.Lock()
-        self._sentence_vectors = KeptVectors(lambda texts: encode(texts, "document"), _SENTENCES_KEPT)
+        self.sentence_vectors = KeptVectors(lambda texts: encode(texts, "document"), _SENTENCES_KEPT)
 
     def search(self, questions: Sequence[str], options: SearchOptions | None = None) -> list[list[Hit]]:
         """Return the hits of each question, best first; the questions are encoded as one batch.
@@ -255,7 +255,7 @@ class Engine:
 
     def _with_evidence(self, hits: list[Hit], question: str, vector: Vectors, count: int) -> list[Hit]:
         """Return the hits with the `count` sentences of each abstract that best say what was found."""
-        evidence = evidence_for_all([hit.article for hit in hits], question, vector, self._sentence_vectors, count)
+        evidence = evidence_for_all([hit.article for hit in hits], question, vector, self.sentence_vectors, count)
         return [
             msgspec.structs.replace(hit, evidence=tuple(sentences))
             for hit, sentences in zip(hits, evidence, strict=True)

@@ -75,6 +75,18 @@ def test_a_strategy_is_run_and_restricts_a_search(index):
     assert "no field [xx]" in wrong.content[0].text
 
 
+def test_ask_gives_the_findings_of_the_index(index):
+    _, (answer, far) = ask(
+        make_server(index), ("ask", {"question": ASPIRIN, "limit": 5}), ("ask", {"question": "qwer asdf zxcv"})
+    )
+    found = index.ask(ASPIRIN, 5)
+    given = answer.structured_content["groups"]
+    assert [[one["text"] for one in group] for group in given] == [
+        [one.text for one in group] for group in found.groups
+    ]
+    assert given and far.structured_content["groups"] == []
+
+
 def test_similar_and_get_article(index):
     calls = [("similar", {"pmids": [990000073], "limit": 1}), ("get_article", {"pmid": 990000067})]
     _, (similar, article) = ask(make_server(index), *calls)
