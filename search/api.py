@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, overload
 
 import msgspec
+import numpy as np
 
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config, ModelConfig
@@ -630,7 +631,7 @@ class Index:
         """Return the articles most like one, or like several articles and texts together, without these.
 
         `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
-        Raises QueryError if a PMID is not in the index or has no vector yet.
+        Raises QueryError if a PMID is not in the index.
 
         >>> index = Index.open("indexes/demo")
         >>> 990000010 in [hit.pmid for hit in index.similar(990000010)]
@@ -639,19 +640,14 @@ class Index:
         5
         >>> index.close()
         """
-        from search.retrieval.similar import similar
-
         liked = [pmids] if isinstance(pmids, int) else list(pmids)
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
-        with self._reader.view() as view:
-            allowed = self.engine.allowed(view, filters or Filters())
-            ranking = similar(view, liked, self._limit(limit), unlike=unlike, texts=vectors, allowed=allowed)
-            return hits_of(view, [ranking])[0]
+        return self.engine.similar(liked, self._limit(limit), unlike=unlike, texts=vectors, filters=filters)
 
     def landscape(self, hits: Sequence[Hit]) -> Landscape:
         """Return a map of hits: a place in the unit square for each, near those of like meaning, and named topics.
 
-        Hits that have no vector yet are left out. Takes about a second for some hundreds of hits.
+        Hits that are not encoded are put where their vectors are estimated to be. Hundreds of hits take about a second.
 
         >>> index = Index.open("indexes/demo")
         >>> found = index.landscape(index.search("high blood pressure", 40))
@@ -662,10 +658,11 @@ class Index:
         from search.retrieval.landscape import landscape_of
 
         with self._reader.view() as view:
-            pmids, vectors = view.store.vectors([hit.pmid for hit in hits])
-        row = {pmid: place for place, pmid in enumerate(pmids.tolist())}
-        placed = [hit for hit in hits if hit.pmid in row]
-        return landscape_of(placed, vectors[[row[hit.pmid] for hit in placed]])
+            vectors = self.engine.vectors(view, [hit.pmid for hit in hits])
+        self.engine.keep_new()
+        placed = [hit for hit in hits if hit.pmid in vectors]
+        rows = [vectors[hit.pmid] for hit in placed]
+        return landscape_of(placed, np.stack(rows) if rows else np.empty((0, self.manifest.dimension), np.float32))
 
     def context(
         self,

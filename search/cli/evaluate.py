@@ -91,6 +91,7 @@ def pairs(
     help="Repeatable [default: all three].",
 )
 @click.option("--split", help="Which qrels [default: test, else dev].")
+@click.option("--no-feedback", is_flag=True, help="Rank by the questions alone, without their first answers.")
 @click.option("--compare", nargs=2, metavar="A B", help="Compare two models question by question (paired test).")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw models against collections into a PNG file.")
 @format_option
@@ -99,6 +100,7 @@ def retrieval(
     models: tuple[str, ...],
     modes: tuple[str, ...],
     split: str | None,
+    no_feedback: bool,
     compare: tuple[str, str] | None,
     plot: Path | None,
     style: str,
@@ -113,7 +115,9 @@ def retrieval(
     for name, encode in _encoders(named):
         for folder in folders:
             collection = load_collection(folder, split)
-            results += evaluate_retrieval(collection, encode, model=name, modes=modes or MODES)
+            results += evaluate_retrieval(
+                collection, encode, model=name, modes=modes or MODES, feedback=not no_feedback
+            )
     comparisons = _comparisons(results, compare) if compare else []
     if plot is not None:
         report.plot_results(_values(results), plot)

@@ -19,12 +19,16 @@ _SPLITS = ("test", "dev")
 
 @dataclass(frozen=True)
 class Collection:
-    """Documents, questions and judgements. Only questions with at least one relevant document are in it."""
+    """Documents, questions and judgements. Only questions with at least one relevant document are in it.
+
+    A document is its title and its text joined by a space; `titles` are the titles, each the beginning of its document.
+    """
 
     name: str
     split: str
     document_ids: tuple[str, ...]
     documents: tuple[str, ...]
+    titles: tuple[str, ...]
     query_ids: tuple[str, ...]
     queries: tuple[str, ...]
     judgements: dict[str, dict[str, int]]
@@ -41,9 +45,11 @@ def load_collection(folder: Path, split: str | None = None) -> Collection:
     if not folder.is_dir():
         raise EvaluationError(f"{folder} is no folder; give one with corpus.jsonl, queries.jsonl and qrels/")
     documents: dict[str, str] = {}
+    titles: list[str] = []
     for where, row in _rows(folder, "corpus.jsonl"):
-        text = f"{_field(row, 'title', where, needed=False)} {_field(row, 'text', where)}".strip()
-        _put(documents, _field(row, "_id", where), text, where)
+        title = _field(row, "title", where, needed=False).strip()
+        _put(documents, _field(row, "_id", where), f"{title} {_field(row, 'text', where)}".strip(), where)
+        titles.append(title)
     queries: dict[str, str] = {}
     for where, row in _rows(folder, "queries.jsonl"):
         _put(queries, _field(row, "_id", where), _field(row, "text", where), where)
@@ -57,6 +63,7 @@ def load_collection(folder: Path, split: str | None = None) -> Collection:
         split=qrels.stem,
         document_ids=tuple(documents),
         documents=tuple(documents.values()),
+        titles=tuple(titles),
         query_ids=tuple(asked),
         queries=tuple(queries[query] for query in asked),
         judgements={query: judgements[query] for query in asked},

@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from search.article import TEXT_RULE, Article
+from search.article import TEXT_RULE, AbstractSection, Article
 from search.errors import EvaluationError
 from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.collection import Collection
@@ -32,7 +32,7 @@ from search.retrieval.request import MODES, Mode, Question, SearchOptions
 from search.storage import backend
 from search.storage.backend import Reader
 from search.storage.manifest import Manifest
-from search.storage.rows import Vectors, prepare
+from search.storage.rows import ArticleRow, Vectors, prepare
 
 __all__ = [
     "MEASURES",
@@ -110,13 +110,14 @@ def evaluate_retrieval(
     model: str = "",
     modes: Sequence[str] = MODES,
     depth: int = 100,
+    feedback: bool = True,
 ) -> list[RetrievalResult]:
     """Judge one model on one collection in each mode, with the first `depth` results of a search.
 
     The documents are put into an index folder and the questions are searched in it as `Index.search` does, with the
-    same candidates and the same fusion; vectors are kept in full precision, and no tags are read in questions. The
-    semantic result also tells how much of the exact ranking the index finds. `encode` is needed for all modes but
-    `lexical`. Raises EvaluationError if a mode is not known or has no encoder.
+    same candidates, fusion and, unless `feedback` is off, feedback; vectors are kept in full precision, and no tags are
+    read in questions. The semantic result also tells how much of the exact ranking the index finds. `encode` is needed
+    for all modes but `lexical`. Raises EvaluationError if a mode is not known or has no encoder.
     """
     for mode in modes:
         if mode not in MODES:
@@ -124,7 +125,7 @@ def evaluate_retrieval(
         if mode != "lexical" and encode is None:
             raise EvaluationError(f"{mode} search needs a model; name one, or judge lexical search only")
     results = []
-    with _searcher(collection, encode if set(modes) != {"lexical"} else None) as (search, vectors):
+    with _searcher(collection, encode if set(modes) != {"lexical"} else None, feedback) as (search, vectors):
         for mode in modes:
             name = "BM25" if mode == "lexical" else model
             result = judge(collection, search(mode, depth), model=name, mode=mode)
@@ -134,9 +135,11 @@ def evaluate_retrieval(
     return results
 
 
-def rank_documents(collection: Collection, mode: str, encode: Encode | None = None, depth: int = 100) -> Rankings:
+def rank_documents(
+    collection: Collection, mode: str, encode: Encode | None = None, depth: int = 100, *, feedback: bool = True
+) -> Rankings:
     """Return the first `depth` documents of each question as a search in one mode ranks them."""
-    with _searcher(collection, encode) as (search, _):
+    with _searcher(collection, encode, feedback) as (search, _):
         return search(mode, depth)
 
 
@@ -185,7 +188,9 @@ def compare(first: RetrievalResult, second: RetrievalResult, measure: str = "nDC
 
 
 @contextmanager
-def _searcher(collection: Collection, encode: Encode | None) -> Iterator[tuple[_Search, _VectorPair | None]]:
+def _searcher(
+    collection: Collection, encode: Encode | None, feedback: bool
+) -> Iterator[tuple[_Search, _VectorPair | None]]:
     """Give a function that searches an index folder of the documents, and the vectors of questions and documents."""
     vectors = None
     if encode is not None:
@@ -193,12 +198,13 @@ def _searcher(collection: Collection, encode: Encode | None) -> Iterator[tuple[_
         vectors = encode(collection.queries, "query"), documents
     with tempfile.TemporaryDirectory(prefix="search-evaluate-", ignore_cleanup_errors=True) as parent:
         folder = Path(parent) / "index"
-        _build(folder, collection.documents, None if vectors is None else vectors[1])
+        _build(folder, collection, None if vectors is None else vectors[1])
         with closing(backend.open_reader(folder)) as reader:
-            yield _search_function(collection, reader, None if vectors is None else vectors[0]), vectors
+            questions = None if vectors is None else vectors[0]
+            yield _search_function(collection, reader, questions, feedback), vectors
 
 
-def _build(folder: Path, documents: Sequence[str], vectors: Vectors | None) -> None:
+def _build(folder: Path, collection: Collection, vectors: Vectors | None) -> None:
     """Make an index folder; the first document has the highest PMID, so that it is the first among equal scores."""
     dimension = 1 if vectors is None else vectors.shape[1]
     manifest = Manifest(
@@ -206,11 +212,11 @@ def _build(folder: Path, documents: Sequence[str], vectors: Vectors | None) -> N
     )
     backend.create(folder, manifest)
     with closing(backend.open_writer(folder)) as writer:
+        documents = list(zip(collection.titles, collection.documents, strict=True))
         for start in range(0, len(documents), _BATCH):
             batch = documents[start : start + _BATCH]
             pmids = range(len(documents) - start, 0, -1)
-            rows = [prepare(Article(pmid=pmid, title=text)) for pmid, text in zip(pmids, batch, strict=False)]
-            plan = writer.store.plan(rows)
+            plan = writer.store.plan([_row(pmid, *each) for pmid, each in zip(pmids, batch, strict=False)])
             encoded = None
             if vectors is not None:
                 encoded = vectors[[len(documents) - row.pmid for row in plan.to_encode]]
@@ -218,7 +224,13 @@ def _build(folder: Path, documents: Sequence[str], vectors: Vectors | None) -> N
         writer.merge()
 
 
-def _search_function(collection: Collection, reader: Reader, queries: Vectors | None) -> _Search:
+def _row(pmid: int, title: str, document: str) -> ArticleRow:
+    """Return a document as the row of an article."""
+    text = document.removeprefix(title).strip()
+    return prepare(Article(pmid=pmid, title=title, abstract=(AbstractSection(text),) if text else ()))
+
+
+def _search_function(collection: Collection, reader: Reader, queries: Vectors | None, feedback: bool) -> _Search:
     row_of = {text: row for row, text in enumerate(collection.queries)}
 
     def encode(texts: Sequence[Text], _kind: str) -> Vectors:
@@ -227,7 +239,7 @@ def _search_function(collection: Collection, reader: Reader, queries: Vectors | 
         return queries[[row_of[str(text)] for text in texts]]
 
     def search(mode: str, depth: int) -> Rankings:
-        options = SearchOptions(limit=depth, mode=cast("Mode", mode), fold=False)
+        options = SearchOptions(limit=depth, mode=cast("Mode", mode), fold=False, feedback=feedback)
         # A question without a word has no answer; a search refuses it.
         asked = [text for text in collection.queries if text.strip()]
         answers = dict(zip(asked, engine.answer([Question(text, Filters()) for text in asked], options), strict=True))

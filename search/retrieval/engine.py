@@ -24,6 +24,7 @@ from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
+from search.retrieval.first_stage import FirstStage
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.identifiers_typed import identifier_query
 from search.retrieval.mesh_tree import load_mesh
@@ -31,6 +32,7 @@ from search.retrieval.on_demand import Hashes, OnDemand
 from search.retrieval.ranking import Ranker, Ranking
 from search.retrieval.request import Mode, Question, SearchOptions, check_limit, read_question
 from search.retrieval.saved_searches import Run
+from search.retrieval.similar import similar
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.retrieval.strategy.term_mapping import mapped
 from search.retrieval.unknown_values import unknown_values
@@ -115,6 +117,35 @@ class Engine:
             run = Run.of(view, passing, len(hits), hits[0].added_words if hits else ())
         self.keep_new()
         return self._second_stage([read], vectors, answers, options)[0], run
+
+    def similar(
+        self,
+        pmids: Sequence[int],
+        limit: int,
+        *,
+        unlike: Sequence[int] = (),
+        texts: Vectors | None = None,
+        filters: Filters | None = None,
+    ) -> list[Hit]:
+        """Return the articles most like some articles and texts together; see `search.retrieval.similar`."""
+        with self._reader.view() as view:
+            allowed = self.allowed(view, filters or Filters())
+            depth = check_limit(limit) + len({*pmids, *unlike})
+            ranker = Ranker(view, depth, allowed=allowed, feedback=False, on_demand=self.on_demand)
+            look_up = partial(self.vectors, view)
+            hits = hits_of(view, [similar(ranker, pmids, limit, unlike=unlike, texts=texts, vectors_of=look_up)])[0]
+        self.keep_new()
+        return hits
+
+    def vectors(self, view: View, pmids: Sequence[int]) -> dict[int, Vectors]:
+        """Return the vectors of articles; what is not encoded is encoded now as far as a question may, or estimated."""
+        stage = FirstStage(view, self.on_demand, 0, None)
+        vectors = stage.vectors(pmids)
+        missing = [pmid for pmid in dict.fromkeys(pmids) if pmid not in vectors]
+        there = view.store.existing(missing) if missing else set()
+        encodable = [pmid for pmid in missing if pmid in there][: self.on_demand.budget]
+        vectors.update(self.on_demand.encode(view, encodable) if encodable else {})
+        return {**stage.estimated(there - vectors.keys()), **vectors}
 
     def keep_new(self) -> None:
         """Store the vectors that were made at questions; to be called when no view is held."""

@@ -87,10 +87,16 @@ class FirstStage:
         """Return the vectors that a question may learn from: where nothing may be encoded, estimates too."""
         wanted = set(pmids)
         vectors = self.vectors(wanted)
-        if self._static is None or self._on_demand.budget:
+        if self._on_demand.budget:
             return vectors
-        found, rows = self._view.store.static_vectors(wanted - vectors.keys())
-        return {**dict(zip(found.tolist(), self._static.estimated(rows), strict=True)), **vectors}
+        return {**self.estimated(wanted - vectors.keys()), **vectors}
+
+    def estimated(self, pmids: Iterable[int]) -> dict[int, Vectors]:
+        """Return what the vectors of articles may be; of none where there are no static vectors."""
+        if self._static is None:
+            return {}
+        found, rows = self._view.store.static_vectors(pmids)
+        return dict(zip(found.tolist(), self._static.estimated(rows), strict=True))
 
     def encode_best(self, query: Query, candidates: Candidates, share: float) -> None:
         """Encode the best candidates that need it, until `share` of the budget is used, and note which are the head."""

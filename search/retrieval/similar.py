@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 
 from search.errors import QueryError
 from search.models.vectors import normalize
-from search.retrieval.ranking import Ranking, nearest
-from search.storage.backend import Selection, View
+from search.retrieval.query import Query
+from search.retrieval.ranking import Ranker, Ranking
 from search.storage.rows import Vectors
 
 __all__ = ["UNLIKE_WEIGHT", "similar"]
@@ -19,38 +20,41 @@ UNLIKE_WEIGHT = 0.5
 
 
 def similar(
-    view: View,
+    ranker: Ranker,
     pmids: Sequence[int],
     limit: int,
     *,
     unlike: Sequence[int] = (),
     texts: Vectors | None = None,
-    allowed: Selection | None = None,
+    vectors_of: Callable[[Sequence[int]], dict[int, Vectors]],
 ) -> Ranking:
     """Return the `limit` articles nearest to the mean of `pmids` and `texts`, without these and those of `unlike`.
 
-    `texts` are vectors of texts that are in no index, (n, dimension) float32 with unit rows. `allowed`
-    restricts the search to a selection. The score is the cosine with that mean, less half the mean of `unlike`, made
-    unit. Raises QueryError if nothing is given, or a PMID is not in the index or has no vector yet.
+    `texts` are vectors of texts that are in no index, (n, dimension) float32 with unit rows; `vectors_of` gives those
+    of articles. `ranker` ranks at least as many as are left out besides. The score is the cosine with that mean, less
+    half the mean of `unlike`, made unit. Raises QueryError if nothing is given, or a PMID is not in the index.
     """
-    liked = [_vectors(view, pmids)] if pmids else []
+    liked = [_vectors(vectors_of, pmids)] if pmids else []
     liked += [texts] if texts is not None and len(texts) else []
     if not liked:
         raise QueryError("give at least one PMID or text")
     centre = np.concatenate(liked).mean(axis=0, keepdims=True)
     if unlike:
-        centre = centre - UNLIKE_WEIGHT * _vectors(view, unlike).mean(axis=0, keepdims=True)
+        centre = centre - UNLIKE_WEIGHT * _vectors(vectors_of, unlike).mean(axis=0, keepdims=True)
     given = {*pmids, *unlike}
-    answer = nearest(view, normalize(centre), limit + len(given), allowed=allowed)[0]
-    kept = [pmid for pmid in answer.pmids if pmid not in given][:limit]
-    return Ranking(kept, [answer.cosines[pmid] for pmid in kept], cosines=answer.cosines)
+    (answer,) = ranker.ranked([Query("", normalize(centre)[0], {})])
+    kept = [row for row, pmid in enumerate(answer.pmids) if pmid not in given][:limit]
+    return msgspec.structs.replace(
+        answer,
+        pmids=[answer.pmids[row] for row in kept],
+        scores=[answer.scores[row] for row in kept],
+        semantic_ranks={},
+    )
 
 
-def _vectors(view: View, pmids: Sequence[int]) -> Vectors:
-    found, vectors = view.store.vectors(dict.fromkeys(pmids))
-    missing = sorted(set(pmids) - set(found.tolist()))
-    if missing:
-        held = view.store.existing(missing)
-        what = "has no vector yet; `search encode` makes it" if missing[0] in held else "is not in the index"
-        raise QueryError(f"PMID {missing[0]} {what}")
-    return vectors
+def _vectors(vectors_of: Callable[[Sequence[int]], dict[int, Vectors]], pmids: Sequence[int]) -> Vectors:
+    distinct = list(dict.fromkeys(pmids))
+    vectors = vectors_of(distinct)
+    if missing := [pmid for pmid in distinct if pmid not in vectors]:
+        raise QueryError(f"PMID {min(missing)} is not in the index, or not encoded yet")
+    return np.stack([vectors[pmid] for pmid in distinct])

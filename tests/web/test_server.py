@@ -55,7 +55,7 @@ def test_what_others_add_is_found(demo, tmp_path):
     ("options", "told"),
     [
         (["--host", "0.0.0.0"], "search token"),
-        (["--index", "nowhere"], "nowhere is not there"),
+        (["--index", "nowhere"], "nowhere does not exist"),
         (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
     ],
 )
