@@ -733,9 +733,11 @@ class Index:
         """Add articles: files, folders or `-` (standard input), or Article objects.
 
         The newest version of a PMID wins, and what was deleted stays deleted unless `restore` is set. What is there
-        already is not encoded again; a file that was read to its end before is skipped unless `reread` is set. Without
-        `encode` articles are only stored. `strict` stops at the first record that cannot be used. Raises
-        IndexLockedError if another process is writing, StoreError if the disk is full; what was committed stays.
+        already is not encoded again; a file that was read to its end before is skipped unless `reread` is set. All
+        articles are stored and searchable first; then they are encoded, which may be stopped at any time. Without
+        `encode` they are not: searches then encode what they need. `strict` stops at the first record that cannot be
+        used. Raises IndexLockedError if another process is writing, StoreError if the disk is full; what was committed
+        stays.
 
         >>> from search import Article, Index
         >>> from search.article import AbstractSection
@@ -751,11 +753,15 @@ class Index:
         encoder = self.encoder if encode else None
         paths, articles = _sort_out(sources)
         with self._writing() as writer:
+            since = writer.store.change()
             if articles is not None:
-                return ingest.add_articles(writer, encoder, articles, restore=restore, progress=progress)
-            return ingest.add_files(
-                writer, encoder, paths, strict=strict, restore=restore, reread=reread, progress=progress
-            )
+                report = ingest.add_articles(writer, None, articles, restore=restore, progress=progress)
+            else:
+                report = ingest.add_files(
+                    writer, None, paths, strict=strict, restore=restore, reread=reread, progress=progress
+                )
+            ingest.encode_added(writer, encoder, since, report, progress)
+            return report
 
     def add_pubmed(
         self,
@@ -776,6 +782,7 @@ class Index:
         >>> index.close()
         """
         from search.files import cache_folder
+        from search.ingest.pipeline import encode_added
         from search.pubmed.add_query import add_query
         from search.pubmed.eutils import Eutils
 
@@ -791,7 +798,10 @@ class Index:
         )
         try:
             with self._writing() as writer:
-                return add_query(writer, encoder, eutils, query, limit=limit, progress=progress)
+                since = writer.store.change()
+                report = add_query(writer, None, eutils, query, limit=limit, progress=progress)
+                encode_added(writer, encoder, since, report, progress)
+                return report
         finally:
             eutils.close()
 

@@ -27,6 +27,7 @@ class Meter:
     def __init__(self) -> None:
         self._bar: Bar | None = None
         self._started = self._reported = time.monotonic()
+        self._told = False
 
     def __enter__(self) -> Meter:
         """Begin."""
@@ -51,6 +52,8 @@ class Meter:
     def update(self, progress: Progress) -> None:
         """Show how far the run is."""
         now = time.monotonic()
+        if progress.searchable and not self._told:
+            self._tell(progress.searchable, now)
         rate = progress.encoded / max(now - self._started, 1e-9)
         if self._bar is None:
             if now - self._reported >= _EVERY:
@@ -67,6 +70,15 @@ class Meter:
             completed=progress.fraction,
             numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left",
         )
+
+    def _tell(self, searchable: int, now: float) -> None:
+        """Say, where a person looks on, that all is searchable; from here on the rate is that of encoding."""
+        if self._bar is not None:
+            self._bar.console.print(
+                f"{searchable:,} articles are searchable ({now - self._started:,.0f} s). Encoding them makes searches "
+                "faster; stop any time."
+            )
+        self._told, self._started = True, now
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

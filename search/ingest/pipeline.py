@@ -35,6 +35,7 @@ __all__ = [
     "Progress",
     "add_articles",
     "add_files",
+    "encode_added",
     "encode_stale",
     "texts_and_hashes",
 ]
@@ -56,12 +57,16 @@ class Encodes(Protocol):
 
 
 class Progress(msgspec.Struct):
-    """How far a run is. `fraction` is that of all bytes to read, 0 where it cannot be known (standard input)."""
+    """How far a run is. `fraction` is that of all bytes to read, 0 where it cannot be known (standard input).
+
+    Once all is read, `searchable` is how many articles wait to be encoded or were encoded since, and `fraction` theirs.
+    """
 
     file: str
     read: int
     encoded: int
     fraction: float
+    searchable: int = 0
 
 
 class IngestReport(msgspec.Struct):
@@ -351,19 +356,46 @@ def _finished(pipeline: Pipeline, writer: Writer) -> IngestReport:
 
 
 def encode_stale(
-    writer: Writer, encoder: Encodes, *, progress: Callable[[Progress], None] | None = None
+    writer: Writer, encoder: Encodes, *, since: int = 0, progress: Callable[[Progress], None] | None = None
 ) -> IngestReport:
-    """Encode the articles whose vector is missing or of another text."""
+    """Encode the articles whose vector is missing or of another text, of those written after the change `since`."""
     report = IngestReport()
-    total = writer.store.counts()["stale"]
-    while stale := writer.store.stale(BATCH):
+    total = writer.store.count_stale(since)
+    while stale := writer.store.stale(BATCH, since=since):
         texts, hashes = texts_and_hashes(stale, writer.manifest.pairs)
         report.encoded += writer.store.put_vectors(hashes, encoder.encode(texts, kind="document"))
         report.merged |= writer.merge_if_due()
         if progress is not None:
-            progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1)))
+            progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1), searchable=total))
     report.merged |= writer.merge_if_due(last=True)
     return report
+
+
+def encode_added(
+    writer: Writer,
+    encoder: Encodes | None,
+    since: int,
+    report: IngestReport,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Bring what a run has added since a change into the search indexes, then encode it; `report` is the run's.
+
+    Everything is searchable before anything is encoded, so that the encoding may be stopped at any time.
+    """
+    report.merged |= writer.merge_if_due(last=True)
+    if encoder is None:
+        return
+    waiting = writer.store.count_stale(since)
+    if not waiting:
+        # The same run given again resumes what was stopped.
+        since, waiting = 0, writer.store.count_stale()
+    if not waiting:
+        return
+    if progress is not None:
+        progress(Progress("", report.read, 0, 0.0, searchable=waiting))
+    encoded = encode_stale(writer, encoder, since=since, progress=progress)
+    report.encoded += encoded.encoded
+    report.merged |= encoded.merged
 
 
 def texts_and_hashes(articles: Sequence[Article], pairs: bool) -> tuple[list[Text], list[tuple[int, bytes]]]:

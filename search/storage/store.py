@@ -153,15 +153,22 @@ class Store(ABC):
         rows = self._of(pmids, "SELECT pmid, text_hash, stale FROM articles WHERE pmid")
         return {pmid: TextState(bytes(text_hash), bool(stale)) for pmid, text_hash, stale in rows}
 
-    def stale(self, limit: int, *, after: int = 0) -> list[Article]:
-        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text."""
+    def stale(self, limit: int, *, after: int = 0, since: int = 0) -> list[Article]:
+        """Return up to `limit` articles after a PMID, in order, whose vector is missing or of another text.
+
+        `since`: only of those that were written after that change number.
+        """
         # Chosen before they are joined: PostgreSQL would else read the documents from their beginning.
         rows = self.rows(
-            "SELECT d.pmid, d.document FROM (SELECT pmid FROM articles WHERE stale AND pmid > ? ORDER BY pmid LIMIT ?) "
-            "AS a JOIN documents AS d ON d.pmid = a.pmid ORDER BY a.pmid",
-            [after, limit],
+            "SELECT d.pmid, d.document FROM (SELECT pmid FROM articles WHERE stale AND pmid > ? AND change > ? "
+            "ORDER BY pmid LIMIT ?) AS a JOIN documents AS d ON d.pmid = a.pmid ORDER BY a.pmid",
+            [after, since, limit],
         )
         return list(self._unpacked(rows))
+
+    def count_stale(self, since: int = 0) -> int:
+        """Return how many articles that were written after a change number have no vector of their text."""
+        return self.one("SELECT count(*) FROM articles WHERE stale AND change > ?", [since])
 
     def has_stale(self) -> bool:
         """Whether any article's vector is missing or of another text."""

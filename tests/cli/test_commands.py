@@ -252,13 +252,20 @@ def test_deleted_articles_stay_deleted(run, demo):
 def test_no_encode_then_encode(run):
     Path("records.jsonl").write_text(lines(record(1, "Zebra"), record(2)))
     run("add", "records.jsonl", "--index", "new", "--no-encode")
-    # What is not encoded yet is found all the same: what a question needs is encoded then, and kept.
-    assert json.loads(run("query", "zebra", "--index", "new", "--format", "json")[1])[0]["pmid"] == 1
     assert (
         json.loads(run("query", "zebra", "--index", "new", "--mode", "lexical", "--format", "json")[1])[0]["pmid"] == 1
     )
     assert "2 articles encoded" in run("encode", "--index", "new")[2]
     assert json.loads(run("query", "zebra", "--index", "new", "--format", "json")[1])[0]["pmid"] == 1
+
+
+def test_a_question_encodes_what_it_needs_and_keeps_it(run):
+    Path("records.jsonl").write_text(lines(record(1, "Zebra"), record(2)))
+    assert "0 encoded" in run("add", "records.jsonl", "--index", "new", "--no-encode")[2]
+    assert "2 searchable, 0 encoded" in run("status", "--index", "new")[1]
+    assert json.loads(run("query", "zebra", "--index", "new", "--format", "json")[1])[0]["pmid"] == 1
+    assert "2 searchable, 2 encoded" in run("status", "--index", "new")[1]
+    assert "0 articles encoded" in run("encode", "--index", "new")[2]
 
 
 def test_a_model_that_is_not_there(run):
