@@ -14,7 +14,7 @@ import search.formats.medline.lines  # noqa: F401
 from search.article import Article, Deletion, from_json, to_json
 from search.config import load_config
 from search.errors import ConfigError, QueryError, SourceError
-from search.formats.base import Rejection
+from search.formats.base import LeftOut, Rejection
 from search.formats.open import open_source
 from search.retrieval.tags import parse_question
 from search.storage.rows import prepare
@@ -39,7 +39,7 @@ def _source(data, *begins):
                 prepare(record)
                 if from_json(to_json(record)) != record:
                     raise AssertionError(f"does not come back: {record!r}")
-            elif not isinstance(record, Deletion | Rejection):
+            elif not isinstance(record, Deletion | Rejection | LeftOut):
                 raise AssertionError(repr(record))
     except SourceError:
         pass

@@ -4,14 +4,16 @@ import io
 import re
 
 import bibtexparser
+import nbib
 import pytest
 import rispy
 from bibtexparser.middlewares import SeparateCoAuthors, SplitNameParts
+from Bio import Medline
 from export_articles import unescaped
 
 from search.article import Article, from_json
 from search.formats import export
-from search.formats.citation_fields import bare_title, expand_pages, given_name
+from search.formats.citation_fields import bare_title, expand_pages, given_name, mesh_term
 from search.formats.open import open_source
 from search.normalize import clean
 from search.presentation.notices import notices_of
@@ -108,6 +110,27 @@ def test_nbib_is_read_back_with_all_that_the_format_can_say(articles, tmp_path):
     assert [article.pmid for article in again] == [article.pmid for article in articles]
     for before, after in zip(articles, again, strict=True):
         assert said(after) == said(before)
+
+
+def test_nbib_is_read_by_nbib_and_biopython(articles, tmp_path):
+    path = tmp_path / "all.nbib"
+    path.write_text(written(articles, "nbib"), encoding="utf-8")
+    records = nbib.read_file(str(path))
+    with path.open(encoding="utf-8") as stream:
+        theirs = list(Medline.parse(stream))
+    for article, record, other in zip(articles, records, theirs, strict=True):
+        journal, people = article.journal, [a for a in article.authors if a.last_name]
+        kind = (journal.issn_type or "Undetermined").lower()
+        assert record["pubmed_id"] == article.pmid and record.get("title", "") == clean(article.title)
+        assert record.get("abstract", "") == clean(article.labelled_abstract)
+        assert record.get(f"{kind}_issn") == journal.issn and record.get("doi") == article.doi
+        # It takes `et al` for the last name, as PubMed writes no full form of it.
+        people = people if article.authors_complete else people[:-1]
+        shown = [a["author_abbreviated"] for a in record.get("authors", []) if "author_abbreviated" in a]
+        assert shown[: len(people)] == [clean(str(a)) for a in people]
+        assert other["PMID"] == str(article.pmid) and other.get("AB", "") == clean(article.labelled_abstract)
+        assert other.get("MH", []) == [mesh_term(heading) for heading in article.mesh_headings]
+        assert other.get("LA", []) == list(article.languages) and other.get("JT", "") == clean(journal.title)
 
 
 def said(article):

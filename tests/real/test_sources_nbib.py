@@ -12,6 +12,7 @@ from search.article import (
     Article,
     ArticleId,
     Author,
+    HistoryDate,
     Journal,
     MeshHeading,
     MeshQualifier,
@@ -65,6 +66,17 @@ def test_a_record_with_one_affiliation_before_its_authors(found):
     ]
     assert len(article.mesh_headings) == 7
     assert len(article.abstract) == 1 and article.abstract[0].text.endswith("the beginning biologist programmer.")
+
+
+def test_the_kind_of_an_issn_subsets_and_the_history(found):
+    assert [(found[pmid].journal.issn, found[pmid].journal.issn_type) for pmid in (12230038, 37195739)] == [
+        ("1467-5463", "Print"),
+        ("1939-4586", "Electronic"),
+    ]
+    assert all(article.citation_subsets == ("IM",) for article in found.values())
+    assert found[16403221].history[0] == HistoryDate("received", date(2005, 6, 17))
+    assert found[37195739].history[0] == HistoryDate("medline", date(2023, 5, 17), "13:10")
+    assert {article.location for article in found.values()} >= {"296-302", "mbcE22120560"}
 
 
 def test_sections(found):

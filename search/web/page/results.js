@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 const NOTICES = {
   RetractionIn: ["Retracted", "danger"],
   RetractedandRepublishedIn: ["Retracted and republished", "danger"],
+  PartialRetractionIn: ["Partially retracted", "warning"],
   ExpressionOfConcernIn: ["Expression of concern", "warning"],
   CorrectedandRepublishedIn: ["Corrected and republished", "warning"],
   ErratumIn: ["Erratum", "plain"],
