@@ -33,7 +33,7 @@ class NotOfPart(msgspec.Struct, frozen=True, gc=False):
     document: bytes
 
     def row(self) -> ArticleRow:
-        """Return the article made ready for the store."""
+        """Return the article prepared for the store."""
         return prepare(from_json(self.document))
 
 

@@ -1,7 +1,7 @@
 """Encoding by a Ray cluster: the stale texts of an index go to workers, and their vectors are committed as they come.
 
 The index is read and written here, on one machine; workers see texts and give vectors. A worker that is killed is
-started again by Ray and its texts are encoded anew; a run that is stopped goes on with what is still stale; and the
+started again by Ray and its texts are encoded again; a run that is stopped resumes with what is still stale; and the
 vector of a text that has changed meanwhile is not stored, for the store compares the hash it was made from.
 """
 
@@ -48,7 +48,7 @@ def ray_cluster(address: str) -> Iterator[Any]:
     _check_reachable(address)
     # Ray would otherwise report how it is used to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Ray would otherwise install this process's packages anew on every worker that `uv run` starts.
+    # Ray would otherwise install this process's packages again on every worker that `uv run` starts.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # Ray starts workers as the least urgent (15), so that anything else that runs on this machine all but stops them.
     os.environ.setdefault("RAY_worker_niceness", "0")
@@ -118,7 +118,7 @@ def encode_on_cluster(
             report.merged |= writer.merge_if_due()
             if progress is not None:
                 progress(Progress("", report.read, report.encoded, min(report.encoded / total, 1.0)))
-        # Texts that changed while they were encoded are stale still: once more, until nothing is.
+        # Texts that changed while they were encoded are still stale: again, until nothing is.
         if report.encoded == before:
             report.merged |= writer.merge_if_due(last=True)
             return report
@@ -127,7 +127,7 @@ def encode_on_cluster(
 def _start(ray: Any, load: Callable[[], Encodes], gpus: int, cores: int, workers: int | None) -> list[Any]:
     number = gpus or workers or max(1, cores // 4)
     each = 1 if gpus else max(1, cores // number)
-    # Killed workers come back, and what they were at is done anew; not for ever, for a text may be what kills them.
+    # Killed workers come back, and what they did is done again; not for ever, for a text may be what kills them.
     kind = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RETRIES, num_gpus=1 if gpus else 0, num_cpus=each)(
         Worker
     )

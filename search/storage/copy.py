@@ -1,7 +1,7 @@
 """An index copied to another address, in either direction: from a folder to PostgreSQL, back, or to another of a kind.
 
 Articles go over in order of PMID, a batch a transaction that also notes how far it is, so that a copy which was
-interrupted goes on there. What the source changed meanwhile is copied in the end, in one state of it, together with
+interrupted resumes there. What the source changed meanwhile is copied in the end, in one state of it, together with
 deletions and the ledger; only then does the copy stop to be an unfinished one.
 """
 

@@ -104,7 +104,7 @@ class NlmLedger(NlmState):
             self._store.transact(work)
 
     def record(self, entry: NlmFileEntry) -> None:
-        """Note that a file was applied to its end."""
+        """Record that a file was applied completely."""
 
         def work(_: int) -> None:
             fields = msgspec.structs.asdict(entry)

@@ -76,7 +76,7 @@ def make_plan(
     restore: bool = False,
     part: bool = False,
 ) -> Plan:
-    """Decide what a batch of records does to a store; `WritableStore.plan` tells the rules."""
+    """Decide what a batch of records does to a store; `WritableStore.plan` has the rules."""
     batch = list(records)
     pmids = {_pmid_of(record) for record in batch}
     held = store.held(pmids)
@@ -183,7 +183,7 @@ def _supersedes(newcomer: Held, known: Held) -> bool:
         return newcomer.version > known.version
     both = newcomer.sequence > 0 and known.sequence > 0
     if both and newcomer.sequence // _YEAR == known.sequence // _YEAR:
-        # Which of NLM's files is the later one is told by their numbers and not by the days of revision.
+        # Which of NLM's files is the later one is decided by their numbers and not by the days of revision.
         return newcomer.sequence >= known.sequence
     if newcomer.revised != known.revised:
         # The last updates of a year may be later than the baseline of the next.

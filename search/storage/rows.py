@@ -198,4 +198,4 @@ def unpack(document: bytes) -> Article:
     try:
         return from_json(zlib.decompress(document))
     except (zlib.error, TypeError, ValueError) as error:
-        raise StoreError(f"a stored record is damaged ({error}); `search verify` tells which") from error
+        raise StoreError(f"a stored record is damaged ({error}); `search verify` says which") from error

@@ -180,7 +180,7 @@ class Store(ABC):
         return [dict(zip(_FILE_COLUMNS, row, strict=True)) for row in rows]
 
     def has_read(self, sha256: str) -> bool:
-        """Whether a file with this digest was read to its end."""
+        """Whether a file with this digest was read completely."""
         return bool(self.one("SELECT count(*) FROM files WHERE sha256 = ? AND complete", [sha256]))
 
     def select_pmids(self, condition: Condition) -> Pmids:
@@ -314,7 +314,7 @@ class WritableStore(Store):
         `sequence` is the place of the file in NLM's order. An article replaces another of its PMID if its version is
         higher; then, where both are from NLM's files of one year, if it comes later in their order; then, if it was
         revised later; where these do not tell, the newcomer wins. A deletion of a version leaves a newer one alone. A
-        deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` tells that only a
+        deleted article comes back only from a later file of NLM's, or if `restore` is set. `part` says that only a
         part of PubMed is kept: what is new is noted as belonging to it.
         """
         basis = self.change() if self.SEVERAL_WRITERS else None
@@ -504,7 +504,7 @@ class WritableStore(Store):
         )
 
     def finish_file(self, name: str, sha256: str, counts: Mapping[str, int], error: str | None = None) -> None:
-        """Note what came of a file; with `error`, that it could not be read to its end."""
+        """Note what came of a file; with `error`, that it could not be read completely."""
         self.transact(
             lambda _: self.executemany(
                 "UPDATE files SET complete = ?, finished = ?, counts = ?, error = ? WHERE name = ? AND sha256 = ?",

@@ -37,10 +37,10 @@ _READ_INTO_MEMORY = "fs"
 _SHARE_PROBED = 32
 _LEAST_PROBED = 64
 
-#: Filters are made ready for a search once, and so many are kept; a page asks again and again with the same.
+#: Filters are made ready for a search once, and so many are kept; a page sends the same again and again.
 _SELECTORS_KEPT = 4
 
-#: An approximate index gives this many times the candidates asked for, but so many at least; exact cosines decide.
+#: An approximate index gives this many times the candidates, but so many at least; exact cosines decide.
 _OVERSAMPLING = 4
 _LEAST_CANDIDATES = 200
 
@@ -211,7 +211,7 @@ class VectorIndex:
 def build(batches: Iterable[tuple[Pmids, Vectors]], count: int, sample: Vectors | None, dimension: int) -> VectorIndex:
     """Build an index over batches of (PMIDs, unit vectors), in memory bounded by the index itself.
 
-    `sample` trains an inverted-file index; `training_size` tells how many vectors it should have.
+    `sample` trains an inverted-file index; `training_size` says how many vectors it should have.
     """
     faiss = _faiss()
     kind = choose(count, dimension)

@@ -112,7 +112,7 @@ class FolderManifest(Manifest, frozen=True, kw_only=True):
 def read_manifest(folder: Path) -> FolderManifest:
     """Read the manifest of an index folder.
 
-    Raises IndexFolderError if the folder is no index or has another format, IndexCorruptError if the manifest is
+    Raises IndexFolderError if the folder is not an index or has another format, IndexCorruptError if the manifest is
     damaged.
     """
     path = folder / MANIFEST

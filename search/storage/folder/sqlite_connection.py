@@ -1,4 +1,4 @@
-"""Opening articles.db, and SQLite's refusals in words."""
+"""Open articles.db, and turn SQLite's errors into ours."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _HEAP_BYTES = 64_000_000
 #: Up to so many PMIDs a filter is handed to tantivy; above, results are filtered as they come.
 _TERM_SET_LIMIT = 20_000
 
-#: So many more are taken than asked for: the order among equal scores is by PMID.
+#: So many more are taken than needed: the order among equal scores is by PMID.
 _TIES = 16
 
 

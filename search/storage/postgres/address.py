@@ -38,7 +38,7 @@ def is_postgres(address: str | Path) -> TypeGuard[str]:
 def parse_address(address: str) -> PgAddress:
     """Read an address. `schema` is ours; whatever else it holds is for libpq (several hosts, `sslmode`, ...).
 
-    Several indexes live in one database as schemas. Raises ConfigError for a schema that is no plain name.
+    Several indexes live in one database as schemas. Raises ConfigError if the name of the schema is invalid.
 
     >>> parse_address("postgresql://me:secret@db/pubmed?schema=trials").name
     'postgresql://me@db/pubmed?schema=trials'
@@ -48,10 +48,10 @@ def parse_address(address: str) -> PgAddress:
         parts = urlsplit(address)
         options = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError as error:
-        raise ConfigError(f"{address.split('@')[-1]} is no address of a database: {error}") from error
+        raise ConfigError(f"{address.split('@')[-1]} is not a valid address of a database: {error}") from error
     schema = dict(options).get("schema", DEFAULT_SCHEMA)
     if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
-        raise ConfigError(f"{schema!r} is no name for a schema: use small letters, digits and _")
+        raise ConfigError(f"{schema!r} is not a valid name for a schema: use small letters, digits and _")
     user, at, hosts = parts.netloc.rpartition("@")
     shown = [(key, value) for key, value in options if key not in ("password", "sslpassword")]
     named = [hosts, *(value for key, value in options if key in ("host", "hostaddr"))]

@@ -2,7 +2,7 @@
 
 PostgreSQL ranks by how often words are there and not by how rare they are, so BM25 is computed here from its parts. A
 `tsvector` holds the words of `search.storage.bm25` (lower case, no stop words, English stems), those of the title and
-of the MeSH headings once more with a mark before them (`lexeme`). A GIN index finds the articles that have a word. How
+of the MeSH headings again with a mark before them (`lexeme`). A GIN index finds the articles that have a word. How
 often the word is there is read off `ts_rank`, which for one word is the sum of 1/n^2 over its places (n = 1, 2, ...)
 divided by pi^2/6: each number of places has a rank of its own.
 """
@@ -70,7 +70,7 @@ class WordSearch:
         """Return the PMIDs with the highest BM25 for some terms, and these scores, best first.
 
         Common words decide little and match much, and what costs time is to read an article and to score it. So only
-        those are read whose words can add up to a bound, which the GIN index tells. The bound begins high and is
+        those are read whose words can add up to a bound, which the GIN index finds. The bound begins high and is
         lowered until the last of the best reaches it: then no article that was not read can be among them. Where `few`
         are allowed it is simpler to read all of these that have a word.
         """
@@ -155,7 +155,7 @@ def _by_lexeme(weights: Terms) -> dict[str, float]:
 def reaching(weights: Mapping[str, float], bound: float) -> str:
     """Return a query of full text that finds every article whose words can add up to a bound, and few others.
 
-    `weights` tells the most that each word can add. With many words the query would be very long: it then says only
+    `weights` is the most that each word can add. With many words the query would be very long: it then says only
     which one word or two an article must have, for the rest to be within reach.
 
     >>> reaching({"a": 3.0, "b": 2.0, "c": 1.0}, 4.0)
@@ -169,7 +169,7 @@ def reaching(weights: Mapping[str, float], bound: float) -> str:
 def _reaching(rarest: Sequence[tuple[str, float]], bound: float, depth: int) -> str:
     parts, left = [], sum(weight for _, weight in rarest)
     for place, (word, weight) in enumerate(rarest, start=1):
-        # A little less is asked for, since sums are rounded.
+        # A little less is enough, since sums are rounded.
         if left < bound * (1 - 1e-9):
             break
         left -= weight

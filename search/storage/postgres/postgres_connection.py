@@ -1,4 +1,4 @@
-"""Connecting to PostgreSQL, its refusals in words, and what is tried again."""
+"""Connect to PostgreSQL, turn its errors into ours, and repeat what may succeed when it is repeated."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def refusals(name: str) -> Iterator[None]:
     except psycopg.Error as error:
         if isinstance(error, errors.QueryCanceled):
             check_time()
-        # What libpq says of a host that cannot be reached goes on for every address of it.
+        # libpq says of a host that cannot be reached the same for each of its addresses.
         text = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
         state = error.sqlstate or ""
         if state == "3D000" or (not state and _REFUSED[1] in text):

@@ -26,7 +26,7 @@ __all__ = ["PgSelection", "PgView"]
 #: that pass, and this many times as long for each. So few articles are compared, which is exact too, and many scanned.
 EXACT_FACTOR = 3.0
 
-#: So many more are taken than asked for: equal texts have equal scores, and the order among them is by PMID.
+#: So many more are taken than needed: equal texts have equal scores, and the order among them is by PMID.
 _TIES = 16
 #: Where bits are compared, so many times the candidates are taken; their exact cosines decide.
 _BINARY_OVERSAMPLING = 10

@@ -55,9 +55,9 @@ class PgStoreWriter(PgStoreReader, WritableStore):
     """A writer of a store. Every method that writes is one transaction with one change number.
 
     Transactions of several writers follow one another, since each begins with the counter of changes: a reader that
-    sees a change sees all before it. Work whose connection is lost, or that meets a deadlock, is done anew, once: a
-    token tells whether a transaction was committed whose answer never came, and whether a server that answers anew
-    has what was committed before: a replica that took the place of its primary may lack the last of it.
+    sees a change sees all before it. Work whose connection is lost, or that meets a deadlock, is repeated, and done
+    once: a token says whether a transaction was committed whose answer never came, and whether a server that answers
+    again has what was committed before: a replica that took the place of its primary may lack the last of it.
     """
 
     SEVERAL_WRITERS: ClassVar[bool] = True
@@ -72,7 +72,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         self._journals: LRUCache[str, int] = LRUCache(_IDS_KEPT)
         #: The token and the number of the last change of this writer's, and whether it is to be looked for.
         self._last: tuple[str, int] | None = None
-        self._made_anew = False
+        self._reconnected = False
 
     @property
     def last_change(self) -> int | None:
@@ -113,7 +113,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
     # Transactions ----------------------------------------------------------------------------------------------------
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
-        """Return the rows of a query; outside a transaction a lost connection is made anew."""
+        """Return the rows of a query; outside a transaction a lost connection is opened again."""
         if self._in_transaction:
             return super().query(sql, parameters)
 
@@ -125,7 +125,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
             return patiently(work, self._config.patience)
 
     def transact(self, work: Callable[[int], _Result]) -> _Result:
-        """Do some work, which is given the change number, as one transaction; anew where that is of use."""
+        """Do some work, which is given the change number, as one transaction, repeated where that may help."""
         if self._in_transaction:
             raise RuntimeError("transactions do not nest")
         token, done = uuid.uuid4().hex, list[_Result]()
@@ -146,7 +146,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
                 raise
             finally:
                 self._in_transaction = False
-            self._last, self._made_anew = (token, change), False
+            self._last, self._reconnected = (token, change), False
             return done[-1]
 
         with refusals(self.address.name):
@@ -164,8 +164,8 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         return bool(self._connection.execute("SELECT 1 FROM changes WHERE token = %s", [token]).fetchone())
 
     def _check_nothing_was_lost(self, change: int) -> None:
-        """After a connection was made anew: see whether the server has the last change of this writer's."""
-        if not self._made_anew or self._last is None or self._was_committed(self._last[0]):
+        """After a connection was opened again: see whether the server has the last change of this writer's."""
+        if not self._reconnected or self._last is None or self._was_committed(self._last[0]):
             return
         if change - self._last[1] < _TOKENS_KEPT:
             raise StoreError(
@@ -178,7 +178,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
             self._connection.close()
             # Another server may answer now, with other numbers for the terms that were last.
             self._forget_ids()
-            self._made_anew = True
+            self._reconnected = True
             self._connection = connect(self.address, self._config, writable=True)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
