@@ -65,6 +65,8 @@ def test_the_commands_of_a_page_print_what_it_shows(built_demo, tmp_path, monkey
     Path("questions.txt").write_text(
         "does dancing help balance in Parkinson's disease?\ncan gene editing cure sickle cell disease?\n"
     )
+    strategy = re.search(r"```text\n(.*?)```", (ROOT / "docs" / "strategies.md").read_text(), re.DOTALL)
+    Path("hypertension.txt").write_text(strategy[1] if strategy else "")
     for typed, shown in pairs:
         text, scores = comparable(shortened(printed(typed), shown))
         expected, expected_scores = comparable(shown)
