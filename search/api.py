@@ -18,7 +18,7 @@ from search.config import Config, ModelConfig
 from search.errors import IndexFolderError, IndexMismatchError, QueryError, SearchError
 from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
-from search.retrieval.filters import Filters
+from search.retrieval.filters import FiltersLike, as_filters
 from search.retrieval.hit import Hit
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
@@ -181,6 +181,10 @@ class Index:
         index = cls(address, config)
         index._encoder = encoder
         return index
+
+    def __repr__(self) -> str:
+        """Return the address and the model: `<Index indexes/demo, model builtin>`."""
+        return f"<Index {self.name}, model {self.manifest.model}>"
 
     def close(self) -> None:
         """Close the files. An index that is closed twice stays closed."""
@@ -401,7 +405,7 @@ class Index:
         limit: int | None = None,
         *,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
         strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
@@ -414,7 +418,7 @@ class Index:
         limit: int | None = None,
         *,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
         strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
@@ -426,7 +430,7 @@ class Index:
         limit: int | None = None,
         *,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
         strategy: str | None = None,
         evidence: int = 0,
         fold: bool = True,
@@ -437,16 +441,16 @@ class Index:
         `limit` and `mode` default to the `results` and `mode` of the config the index was opened with. The modes:
         `semantic` ranks by cosine, exact up to the rounding of the stored vectors; `lexical` by the BM25 of the words;
         `hybrid` by both (`search.retrieval.fusion`). If the config has `rerank`, that cross-encoder reorders the first
-        100, and its score is the hits'. `filters` and PubMed field tags inside a question restrict the search before
-        the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest articles that
-        pass. `strategy` is a search in PubMed's query language that selects the articles (as `Filters.strategy` does);
-        the question orders them, and an empty one gives the newest first. `evidence` is the number of sentences of each
-        abstract, those nearest to the question, that come with a hit. `fold` shows duplicates (same DOI, or same title
-        and year) once, with the others as `Hit.duplicates`. With `feedback` (the default is the config's) the question
-        learns from its first answers before it is answered: the best ten of the hybrid ranking move its vector and lend
-        it words, and cosines are with the moved question; see `Hit.asked_cosine` and `Hit.added_words`. Several
-        questions are encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit`
-        is below 1.
+        100, and its score is the hits'. `filters` (a dict, too) and PubMed field tags inside a question restrict the
+        search before the cut: if `limit` articles pass, so many come back. A question of tags alone gives the newest
+        articles that pass. `strategy` is a search in PubMed's query language that selects the articles (as
+        `Filters.strategy` does); the question orders them, and an empty one gives the newest first. `evidence` is the
+        number of sentences of each abstract, those nearest to the question, that come with a hit. `fold` shows
+        duplicates (same DOI, or same title and year) once, with the others as `Hit.duplicates`. With `feedback` (the
+        default is the config's) the question learns from its first answers before it is answered: the best ten of the
+        hybrid ranking move its vector and lend it words, and cosines are with the moved question; see
+        `Hit.asked_cosine` and `Hit.added_words`. Several questions are encoded as one batch. Raises QueryError if a
+        question is empty, its tags do not parse, or `limit` is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
@@ -459,7 +463,7 @@ class Index:
         >>> index.close()
         """
         if strategy is not None:
-            filters = msgspec.structs.replace(filters or Filters(), strategy=strategy)
+            filters = msgspec.structs.replace(as_filters(filters), strategy=strategy)
         options = _options(limit, mode, filters, evidence=evidence, fold=fold, feedback=feedback)
         questions = [question] if isinstance(question, str) else question
         answers = self.engine.search(questions, options)
@@ -491,7 +495,7 @@ class Index:
         question: str,
         *,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
         depth: int = 1000,
     ) -> Facets:
         """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
@@ -510,7 +514,7 @@ class Index:
         limit: int | None = None,
         *,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
         evidence: int = 0,
         fold: bool = True,
         feedback: bool | None = None,
@@ -534,7 +538,7 @@ class Index:
             mode=mode or self.config.mode,
             limit=self._limit(limit),
             feedback=self.config.feedback if feedback is None else feedback,
-            filters=filters or Filters(),
+            filters=as_filters(filters),
         )
         saved = begin_saved(self._reader.saved, saved, replace=replace)
         options = _options(
@@ -626,7 +630,7 @@ class Index:
         *,
         unlike: Sequence[int] = (),
         texts: Sequence[str] = (),
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
     ) -> list[Hit]:
         """Return the articles most like one, or like several articles and texts together, without these.
 
@@ -642,7 +646,7 @@ class Index:
         """
         liked = [pmids] if isinstance(pmids, int) else list(pmids)
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
-        return self.engine.similar(liked, self._limit(limit), unlike=unlike, texts=vectors, filters=filters)
+        return self.engine.similar(liked, self._limit(limit), unlike=unlike, texts=vectors, filters=as_filters(filters))
 
     def landscape(self, hits: Sequence[Hit]) -> Landscape:
         """Return a map of hits: a place in the unit square for each, near those of like meaning, and named topics.
@@ -672,7 +676,7 @@ class Index:
         limit: int = 20,
         sentences: int = 3,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
         retracted: Retracted = "mark",
     ) -> Context:
         """Return what a language model should answer a question from: sentences with their sources, within a budget.
@@ -983,14 +987,15 @@ class Index:
 def _options(
     limit: int | None,
     mode: Mode | None,
-    filters: Filters | None,
+    filters: FiltersLike,
     *,
     evidence: int = 0,
     fold: bool = True,
     feedback: bool | None = None,
 ) -> SearchOptions:
-    filters = filters or Filters()
-    return SearchOptions(limit=limit, mode=mode, filters=filters, evidence=evidence, fold=fold, feedback=feedback)
+    return SearchOptions(
+        limit=limit, mode=mode, filters=as_filters(filters), evidence=evidence, fold=fold, feedback=feedback
+    )
 
 
 def _load_encoder(model: str | ModelConfig, config: Config) -> Encoder:

@@ -13,6 +13,7 @@ import search
 import search.errors
 from search.config import Config, config_from_dict, load_config
 from search.errors import ConfigError
+from search.retrieval.filters import MeshTerm
 
 ROOT = Path(__file__).parents[1]
 
@@ -117,3 +118,37 @@ def test_the_config_is_found_from_a_folder_below_and_its_paths_are_its_folders(t
     assert (load_config().results, load_config().index) == (3, "indexes/pubmed")
     monkeypatch.setenv("SEARCH_CONFIG", str(own))
     assert load_config().index == "/somewhere"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "both"}, "no mode 'both'"),
+        ({"mode": "Hybrid"}, "did you mean 'hybrid'"),
+        ({"evidence": -1}, "at least 0, not -1"),
+        ({"limit": -1}, "at least 1, not -1"),
+        ({"filters": {"yaer_from": 2000}}, "did you mean 'year_from'"),
+        ({"filters": ["Asthma"]}, "not list"),
+    ],
+)
+def test_mistakes_in_options_are_errors_of_the_package(built_demo, options, message):
+    from search.errors import QueryError
+
+    with search.Index.open(built_demo) as index, pytest.raises(QueryError, match=message):
+        index.search("aspirin", **options)
+
+
+def test_filters_may_be_a_dict_and_hits_show_themselves_briefly(built_demo):
+    with search.Index.open(built_demo) as index:
+        hits = index.search("aspirin and bowel cancer", 3, filters={"year_from": 2000, "mesh": ["Aspirin"]}, evidence=1)
+        expected = index.search(
+            "aspirin and bowel cancer",
+            3,
+            filters=search.Filters(year_from=2000, mesh=(MeshTerm("Aspirin"),)),
+            evidence=1,
+        )
+        assert repr(index) == f"<Index {built_demo}, model builtin>"
+    assert hits == expected and len(hits) == 3
+    assert repr(hits[0]).startswith(f"<Hit 1: {hits[0].score:.3f}, PMID {hits[0].pmid}, ") and len(repr(hits[0])) < 120
+    assert f'href="{hits[0].article.url}"' in hits[0]._repr_html_()
+    assert hits[0].to_dict()["article"]["pmid"] == hits[0].pmid

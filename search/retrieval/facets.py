@@ -32,18 +32,15 @@ def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
     count = 0
     for count, article in enumerate(articles, start=1):  # noqa: B007 - the count is wanted after the loop
         years.update([article.year] if article.year else [])
-        for counter, values in zip(
-            kinds,
-            (
-                [article.journal_name] if article.journal_name else [],
-                {heading.descriptor for heading in article.mesh_headings},
-                {kind.name for kind in article.publication_types},
-                set(article.languages),
-                [design] if (design := design_of(article)) else [],
-            ),
-            strict=True,
-        ):
-            counter.update(values)
+        values: tuple[Iterable[str], ...] = (
+            [article.journal_name] if article.journal_name else [],
+            {heading.descriptor for heading in article.mesh_headings},
+            {kind.name for kind in article.publication_types},
+            set(article.languages),
+            [design] if (design := design_of(article)) else [],
+        )
+        for counter, counted in zip(kinds, values, strict=True):
+            counter.update(counted)
     journals, mesh, types, languages, designs = (dict(_most_common(counter, most)) for counter in kinds)
     return Facets(
         articles=count,

@@ -35,10 +35,12 @@ __all__ = [
     "And",
     "Expression",
     "Filters",
+    "FiltersLike",
     "MeshTerm",
     "Not",
     "Or",
     "Term",
+    "as_filters",
     "check_pmids",
     "depth_of",
     "explode",
@@ -291,6 +293,27 @@ def check_pmids(pmids: Iterable[int]) -> None:
     for pmid in pmids:
         if not 1 <= pmid <= MAX_PMID:
             raise QueryError(f"{pmid} is no PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
+
+
+#: What a search takes as filters: `Filters`, a mapping of its fields, or None for all articles.
+FiltersLike = Filters | Mapping[str, Any] | None
+
+
+def as_filters(filters: FiltersLike) -> Filters:
+    """Return filters that were given as `Filters`, as a mapping of its fields, or as None.
+
+    Raises QueryError for anything else, and as `filters_from_dict` does.
+
+    >>> as_filters({"year_from": 2015, "mesh": ["Asthma"]}).year_from
+    2015
+    """
+    if filters is None:
+        return Filters()
+    if isinstance(filters, Filters):
+        return filters
+    if isinstance(filters, Mapping):
+        return filters_from_dict(filters)
+    raise QueryError(f"filters are Filters(...) or a dict such as {{'year_from': 2015}}, not {type(filters).__name__}")
 
 
 def filters_to_dict(filters: Filters) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
+from typing import Any
+
 import msgspec
 
 from search.article import Article
@@ -47,3 +50,26 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     def pmid(self) -> int:
         """The article's PMID."""
         return self.article.pmid
+
+    def __repr__(self) -> str:
+        """Return rank, score, PMID and title on one line."""
+        title = self.article.title if len(self.article.title) <= 70 else f"{self.article.title[:67]}..."
+        return f"<Hit {self.rank}: {self.score:.3f}, PMID {self.pmid}, {title!r}>"
+
+    def _repr_html_(self) -> str:
+        """Return the hit as a notebook shows it: title with link, source, evidence."""
+        article = self.article
+        source = " \u00b7 ".join(
+            escape(part)
+            for part in (article.journal_abbreviation, str(article.year or ""), f"PMID {self.pmid}")
+            if part
+        )
+        retracted = '<b style="color: #b00">RETRACTED</b> ' if article.is_retracted else ""
+        quotes = "".join(f"<br><q>{escape(sentence.text)}</q>" for sentence in self.evidence)
+        link = f'<a href="{escape(article.url)}">{escape(article.title or "(no title)")}</a>'
+        return f"<p>{self.rank}. {retracted}{link}<br><small>{source} \u00b7 {self.score:.3f}</small>{quotes}</p>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the hit as plain dicts, lists, strings and numbers; `article` has every field of the record."""
+        result: dict[str, Any] = msgspec.to_builtins(self)
+        return result

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from search.article import MAX_PMID
 from search.errors import QueryError
-from search.messages import explained
+from search.messages import explained, nearest_name
 from search.retrieval.context import Retracted
 from search.retrieval.filters import And, Filters, filters_from_dict
 from search.retrieval.strategy.strategy_parser import MAX_LENGTH
@@ -59,6 +59,12 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     evidence: Annotated[int, Meta(ge=0, le=10, description="How many evidence sentences each hit comes with.")] = 0
     fold: bool = True
     feedback: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not None and self.mode not in MODES:
+            raise QueryError(f"no mode {self.mode!r}: {nearest_name(str(self.mode), MODES)}")
+        if self.evidence < 0:
+            raise QueryError(f"the number of evidence sentences must be at least 0, not {self.evidence}")
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ const EXAMPLES = [
   "does aspirin lower the risk of bowel cancer?",
   "should blood pressure pills be taken at night?",
   "statins in people over 75 without heart disease",
-  "sleep and memory AND review[pt]",
+  "does exercise help people with depression?",
 ];
 const COUNTED = 1000, MAPPED = 300, EVIDENCE_AT_ONCE = 5;
 
@@ -30,6 +30,8 @@ const titles = selection.selectedTitles();
 function change(part, { replace = false } = {}) {
   const next = { ...state, page: 1, ...part };
   const address = write(next) || location.pathname;
+  // Another list is read from its beginning.
+  if (next.q !== state.q || String(next.like) !== String(state.like)) scrollTo({ top: 0 });
   if (replace || address === (location.search || location.pathname)) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   show(next);
@@ -50,13 +52,17 @@ async function show(next) {
   drawControls();
   if (!isAsking(state)) return;
   document.body.setAttribute("aria-busy", "true");
+  document.body.classList.add("waiting");
   $("problem").replaceChildren();
   try {
     await Promise.all([showHits(signal), beside("facets-note", showCounts(signal)), beside("map", showMap(signal))]);
   } catch (error) {
     if (error.name !== "AbortError") tellProblem(error);
   } finally {
-    if (running.signal === signal) document.body.removeAttribute("aria-busy");
+    if (running.signal === signal) {
+      document.body.removeAttribute("aria-busy");
+      document.body.classList.remove("waiting");
+    }
   }
 }
 
@@ -76,7 +82,9 @@ function drawControls() {
   $("start").hidden = asking;
   $("found").hidden = !asking;
   $("question").value = state.q;
-  document.title = state.q ? `${state.q} – PubMed semantic search` : "PubMed semantic search";
+  const like = state.like.length ? `Like ${titles.get(state.like[0]) || `PMID ${state.like[0]}`}` : "";
+  const topic = state.q || like;
+  document.title = topic ? `${topic} – PubMed semantic search` : "PubMed semantic search";
   for (const box of $("modes").querySelectorAll("input")) {
     box.checked = box.value === (state.mode ?? about.mode);
     box.disabled = state.like.length > 0;
@@ -99,6 +107,8 @@ async function showHits(signal) {
     select: selection.select, isSelected: selection.isSelected };
   const items = hits.map((hit) => resultItem(hit, act));
   $("results").replaceChildren(...items);
+  // The list is there; sentences, counts and map follow.
+  document.body.classList.remove("waiting");
   $("results").start = asked.offset + 1;
   $("summary").replaceChildren(summary(hits, asked.offset));
   drawPages(hits.length);
@@ -279,3 +289,4 @@ try {
 }
 show(state);
 showStart();
+if (!isAsking(state)) $("question").focus({ preventScroll: true });

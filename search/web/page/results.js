@@ -134,7 +134,7 @@ function score(hit) {
   // A question of filters alone has no words to be near to.
   if (!hit.score) return null;
   return h("span", { class: "score", title: "How near the article is to the question" },
-    h("span", { class: "hidden" }, "Score "), hit.score.toFixed(2));
+    "score ", hit.score.toFixed(2));
 }
 
 function duplicates(hit) {
