@@ -704,7 +704,7 @@ class Index:
         limit: int | None = None,
         *,
         mode: Mode | None = None,
-        filters: Filters | None = None,
+        filters: FiltersLike = None,
     ) -> Findings:
         """Return what the best `limit` articles found about a question, as quotations with their sources.
 
