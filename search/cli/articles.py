@@ -50,9 +50,9 @@ def add(
 
     Give files, folders, - for standard input, or a query to PubMed itself with --pubmed.
 
-    Reads PubMed XML, MEDLINE text (.nbib) and JSON lines, compressed with gzip or not; the format is recognised by the
-    content. The newest version of an article wins. Makes the index if there is none. To resume an interrupted run,
-    give the same command again: what is in the index already is not encoded again.
+    Reads PubMed XML, MEDLINE text (.nbib), JSON, CSV and Parquet, compressed with gzip or not; the format is
+    recognised by the content. The newest version of an article wins. Makes the index if there is none. To resume an
+    interrupted run, give the same command again: what is in the index already is not encoded again.
     """
     from search.cli.output import print_json
     from search.cli.progress import Meter
