@@ -15,6 +15,7 @@ from search.errors import QueryError
 from search.formats.export import FORMATS
 from search.presentation.hit import Answer, HitRecord, as_json
 from search.retrieval.facets import Facets
+from search.retrieval.findings import Findings
 from search.retrieval.landscape import Landscape
 from search.retrieval.request import (
     BatchRequest,
@@ -107,6 +108,12 @@ async def search_by_address(
 async def batch(request: Request, shared: Shared, body: Annotated[BatchRequest, AsStruct(), Body()]) -> Response:
     """Return the hits of each question, encoded as one batch, as `search query --queries FILE` prints them."""
     return await shared.answer(request, lambda: shared.service.batch(body), body, slow=True)
+
+
+@router.post("/api/ask", summary="Quote what was found", response_model=Annotated[Findings, AsStruct()])
+async def ask(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
+    """Quote what the best articles found about a question, as `search ask --format json` prints it."""
+    return await shared.answer(request, lambda: shared.service.ask(body), body, slow=True)
 
 
 @router.post("/api/strategy", summary="Run a strategy", response_model=Annotated[StrategyAnswer, AsStruct()])

@@ -105,6 +105,11 @@ class Service:
             self.index.engine.check_values(request.filters)
         return as_json(hit_records(request.question, hits, explain=request.explain))
 
+    def ask(self, request: SearchRequest) -> bytes:
+        """Return the findings about a question as `search ask --format json` prints them."""
+        limit = self._last(request.limit)
+        return as_json(self.index.ask(request.question, limit, mode=request.mode, filters=request.filters))
+
     def batch(self, request: BatchRequest) -> bytes:
         """Return the hits of several questions as `search query --queries FILE --format json` prints them."""
         self._last(request.limit, request.offset)

@@ -54,6 +54,7 @@ def test_every_route_is_described(client):
         "/api/search",
         "/api/strategy",
         "/api/similar",
+        "/api/ask",
         "/api/facets",
         "/api/export",
         "/api/batch",

@@ -86,6 +86,19 @@ def test_a_question_of_filters_alone_has_no_evidence(client):
     assert (hit["pmid"], hit["retracted"]) == (990000067, True) and "evidence" not in hit
 
 
+def test_ask_gives_the_findings_of_the_index(client, built_demo):
+    from search import Index
+
+    with Index.open(built_demo) as index:
+        expected = index.ask(ASPIRIN, 4)
+    given = client.post("/api/ask", json={"question": ASPIRIN, "limit": 4}).json()
+    assert [[one["pmid"] for one in group] for group in given["groups"]] == [
+        [one.pmid for one in group] for group in expected.groups
+    ]
+    assert given["groups"][0][0]["text"] == expected.groups[0][0].text
+    assert client.post("/api/ask", json={"question": "qwer asdf zxcv"}).json()["groups"] == []
+
+
 def test_facets_of_similar_articles(client):
     hits = client.post("/api/similar", json={"pmids": [990000073], "limit": 20}).json()
     counts = client.post("/api/facets", json={"pmids": [990000073], "depth": 20}).json()
