@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import functools
+import logging
+import math
 import random
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -19,6 +24,12 @@ from search.errors import SourceError
 __all__ = ["Patience", "TransientError", "ask", "check_status", "failure", "make_client", "persist"]
 
 _Result = TypeVar("_Result")
+
+#: Says what is waited for; without a handler of the program's own, Python writes it to standard error.
+log = logging.getLogger("search.pubmed")
+
+#: Nobody waits longer than so many seconds without a word, and no longer for a connection.
+_SILENCE = 10.0
 
 _USER_AGENT = "pubmed-semantic-search"
 
@@ -53,16 +64,24 @@ class Patience(msgspec.Struct, frozen=True):
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
 
-    def wait(self, failures: int, asked: float) -> None:
-        """Wait before the next attempt, after so many failures in a row."""
+    def wait(self, what: str, reason: str, failures: int, asked: float) -> None:
+        """Wait before the next attempt, after so many failures in a row, and say so."""
         pause = min(self.first * 2 ** (failures - 1), self.longest) * (1 - self.jitter() / 2)
-        self.sleep(max(pause, asked))
+        pause = max(pause, asked)
+        log.warning(
+            "%s: %s; retrying (%d of %d) in %.0f s", what, reason, failures + 1, self.attempts, math.ceil(pause)
+        )
+        while pause > _SILENCE:
+            self.sleep(_SILENCE)
+            pause -= _SILENCE
+            log.warning("%s: retrying (%d of %d) in %.0f s", what, failures + 1, self.attempts, math.ceil(pause))
+        self.sleep(pause)
 
 
 def make_client(timeout: float, *, headers: Mapping[str, str] | None = None, redirects: bool = False) -> httpx.Client:
     """Return a client that names this program, and waits `timeout` seconds at most for each sign of life."""
     return httpx.Client(
-        timeout=timeout,
+        timeout=httpx.Timeout(timeout, connect=min(timeout, _SILENCE)),
         follow_redirects=redirects,
         headers={"User-Agent": _USER_AGENT, **(headers or {})},
         verify=_certificates(),
@@ -72,7 +91,7 @@ def make_client(timeout: float, *, headers: Mapping[str, str] | None = None, red
 def ask(client: httpx.Client, method: str, url: str, data: Mapping[str, str] | None = None) -> httpx.Response:
     """Send a request and return the answer, read and unpacked. Raises SourceError if it is larger than any is."""
     body = bytearray()
-    with client.stream(method, url, data=data) as response:
+    with _heard(httpx.URL(url).host), client.stream(method, url, data=data) as response:
         for piece in response.iter_bytes():
             body += piece
             if len(body) > _MOST_BYTES:
@@ -81,6 +100,24 @@ def ask(client: httpx.Client, method: str, url: str, data: Mapping[str, str] | N
     packing = ("content-encoding", "content-length", "transfer-encoding")
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in packing]
     return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
+
+
+@contextmanager
+def _heard(host: str) -> Iterator[None]:
+    """Say every ten seconds that an answer is waited for."""
+    answered = threading.Event()
+
+    def tell() -> None:
+        while not answered.wait(_SILENCE):
+            log.warning("%s: waiting for an answer", host)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        answered.set()
+        thread.join()
 
 
 @functools.cache
@@ -102,13 +139,24 @@ def persist(what: str, attempt: Callable[[], _Result], patience: Patience) -> _R
         except TransientError as error:
             reason, after, progressed = str(error), error.after, error.progressed
         except httpx.HTTPError as error:
+            if _is_unknown_name(error):
+                raise SourceError(f"{what}: {failure(error)}") from error
             reason, after, progressed = failure(error), 0.0, False
         failures = 1 if progressed else failures + 1
         if after > patience.longest_asked:
-            raise SourceError(f"{what}: {reason}, and to come back in {after:.0f} s only; try again later")
+            raise SourceError(f"{what}: {reason}, and asks to wait {after:.0f} s; try again later")
         if failures >= patience.attempts:
             raise SourceError(f"{what}: {reason} ({failures} attempts); try again later, what was done is kept")
-        patience.wait(failures, after)
+        patience.wait(what, reason, failures, after)
+
+
+def _is_unknown_name(error: BaseException | None) -> bool:
+    """Whether a connection failed because the name of the server could not be resolved."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def failure(error: httpx.HTTPError) -> str:
@@ -117,6 +165,8 @@ def failure(error: httpx.HTTPError) -> str:
         return "no answer in time"
     if isinstance(error, httpx.RemoteProtocolError):
         return "the connection broke off in the middle of the answer"
+    if _is_unknown_name(error):
+        return "the name of the server cannot be resolved (is the network there, is the URL in config.yml right?)"
     if isinstance(error, httpx.ConnectError):
         return "no connection to the server (is the network there, is the URL in config.yml right?)"
     return f"the network failed ({type(error).__name__})"

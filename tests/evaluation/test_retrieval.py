@@ -73,7 +73,7 @@ def test_the_command_compares_a_model_with_itself_in_another_precision(tmp_path)
 
 
 def test_what_is_no_precision_is_part_of_the_name(tmp_path):
-    with pytest.raises(ModelError, match="half"):
+    with pytest.raises(ModelError, match="model does not exist"):
         CliRunner().invoke(
             evaluate,
             ["retrieval", "--collection", str(write(tmp_path / "small")), "--model", str(tmp_path / "model@half")],
