@@ -833,14 +833,16 @@ class Index:
         >>> report = index.sync(part=make_part(since=2015, mesh=["Asthma"]))  # doctest: +SKIP
         >>> index.close()
         """
+        from search.ingest.pipeline import encode_added
         from search.pubmed.origin import nlm_origin
         from search.pubmed.sync import synchronize
 
         encoder = self.encoder if encode else None
         with nlm_origin(self.config.nlm, self.address, folder, keep=keep) as origin, self._writing() as writer:
-            return synchronize(
+            since = writer.store.change()
+            report = synchronize(
                 writer,
-                encoder,
+                None,
                 origin,
                 part=part,
                 change_part=change_part,
@@ -848,6 +850,8 @@ class Index:
                 mesh_tree=load_mesh(self.config.mesh_tree),
                 progress=progress,
             )
+            encode_added(writer, encoder, since, report.ingest, progress)
+            return report
 
     def plan_sync(
         self, folder: str | Path | None = None, *, part: Part | None = None, change_part: bool = False
