@@ -1,5 +1,6 @@
 """Models of the Hugging Face hub, fetched by its own client from a hub on this machine."""
 
+import importlib
 import itertools
 import os
 import shutil
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from search import Index
@@ -43,7 +46,14 @@ def repository(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def hub(repository, monkeypatch, tmp_path):
+def client_settings():
+    """The hub's client reads its variables when it is imported: have it read them again after the test."""
+    yield
+    importlib.reload(huggingface_hub.constants)
+
+
+@pytest.fixture
+def hub(client_settings, repository, monkeypatch, tmp_path):
     """A hub with that model, and an empty cache."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     for name in ("HF_HUB_OFFLINE", "HF_TOKEN", "TRANSFORMERS_OFFLINE", "http_proxy", "HTTP_PROXY"):
@@ -52,6 +62,7 @@ def hub(repository, monkeypatch, tmp_path):
     with running_hub() as server:
         server.models[NAME] = repository
         monkeypatch.setenv("HF_ENDPOINT", server.address)
+        importlib.reload(huggingface_hub.constants)
         yield server
 
 
