@@ -9,6 +9,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'search "does aspirin prevent bowel cancer?" --date 2010: --evidence 1',
         'search query "statins and stroke" --mode hybrid --type "Randomized Controlled Trial" --json',
     ),
+    "ask": (
+        'search ask "does aspirin prevent bowel cancer?"',
+        'search ask "do statins prevent stroke?" --type "Randomized Controlled Trial"',
+    ),
+    "table": (
+        'search table "aspirin and bowel cancer"',
+        'search table "statins and stroke" --date 2010:',
+    ),
     "similar": (
         "search similar 29768149 -n 5",
         "search similar abstract.txt --not 29768149",

@@ -118,7 +118,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line: 0 done, 1 an error, 2 wrong usage, 130 interrupted; an error is one line on stderr."""
     try:
-        code = cli(standalone_mode=False)
+        code = cli(prog_name="search", standalone_mode=False)
         sys.stdout.flush()
     except SearchError as error:
         code = _fail(str(error), 1)
