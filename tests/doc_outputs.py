@@ -17,6 +17,7 @@ from pathlib import Path
 PAIR = re.compile(r"```sh\n((?:search [^\n]*\n)+)```\n\n```text\n(.*?)```", re.DOTALL)
 
 _SCORE = re.compile(r"\d+\.\d{2,}")
+_STATE = re.compile(r"change \d+, generation \d+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?( UTC|Z|\+00:00)?")
 
 
@@ -49,8 +50,8 @@ def shortened(text: str, shown: str) -> str:
 
 
 def comparable(text: str) -> tuple[str, list[float]]:
-    """Return a text without its scores and times, and the scores: they differ from one processor to another."""
-    text = _TIME.sub("TIME", text.strip())
+    """Return a text without scores, times and the state of the index, and its scores: they differ from run to run."""
+    text = _STATE.sub("STATE", _TIME.sub("TIME", text.strip()))
     return _SCORE.sub("#", text), [float(number) for number in _SCORE.findall(text)]
 
 
