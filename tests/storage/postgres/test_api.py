@@ -144,7 +144,10 @@ def test_commands_take_the_address_of_a_database(built_demo, copied, monkeypatch
         assert code == 0, err
     code, out, err = run(monkeypatch, capsys, "copy", copied, str(tmp_path / "back"))
     assert code == 0 and "articles copied" in err
+    # A copy that is complete is complete when it is begun again; another index is not written over.
     code, out, err = run(monkeypatch, capsys, "copy", copied, str(tmp_path / "back"))
+    assert code == 0 and "articles copied" in err
+    code, out, err = run(monkeypatch, capsys, "copy", copied, str(built_demo))
     assert code == 1 and "holds an index already" in err
 
 
