@@ -99,12 +99,13 @@ class FirstStage:
         return dict(zip(found.tolist(), self._static.estimated(rows), strict=True))
 
     def encode_best(self, query: Query, candidates: Candidates, share: float) -> None:
-        """Encode the best candidates that need it, until `share` of the budget is used, and note which are the head."""
+        """Encode what needs it of the best candidates, `share` of the budget of them, and note these as the head."""
         if not self._on_demand.budget:
             return
-        left = int(self._on_demand.budget * share) - self._encoded
+        most = int(self._on_demand.budget * share)
+        left = most - self._encoded
         missing: list[int] = []
-        for pmid, _ in candidates.ordered(query.weight):
+        for pmid, _ in candidates.ordered(query.weight)[:most]:
             if pmid in candidates.estimates:
                 if len(missing) >= left:
                     break

@@ -106,7 +106,8 @@ def test_what_was_encoded_is_kept_and_encoded_once(place):
     again, _ = answer(reader, model, "aspirin", keep, limit=5)
     assert [hit.pmid for hit in again] == [hit.pmid for hit in first]
     assert [hit.score for hit in again] == pytest.approx([hit.score for hit in first], abs=1e-5)
-    assert len(model.encoded) == len(set(model.encoded)) <= len(ARTICLES)
+    # Asked again it needs next to nothing: at most what comes up since all the best have their exact scores.
+    assert len(model.encoded) == len(set(model.encoded)) <= 64 + 6
     reader.close()
 
 
@@ -146,7 +147,7 @@ def test_partly_encoded_lists_hold_both(place, encoded):
     hits, _ = answer(reader, Model(), "aspirin against cancer", limit=76)
     assert len(hits) == 76 and len({hit.pmid for hit in hits}) == 76
     assert [hit.rank for hit in hits] == list(range(1, 77))
-    assert sum(hit.estimated for hit in hits) == max(0, 76 - encoded - 64)
+    assert sum(hit.estimated for hit in hits) <= 12 and not any(hit.estimated for hit in hits[:60])
     reader.close()
 
 
