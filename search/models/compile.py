@@ -24,13 +24,10 @@ from search.models.encoders import Unsupported
 from search.models.graph import build_encoder, build_reranker, padding_token, position_limit
 from search.models.layout import Layout, cannot_load
 from search.models.runtime import openvino
-from search.models.spec import GRAPH, TOKENIZER, CompiledSpec, compiled_folder, read_spec, write_spec
+from search.models.spec import GRAPH, TOKENIZER, TRACE_FAILED, CompiledSpec, compiled_folder, read_spec, write_spec
 from search.models.tokenizer_files import TokenizerFiles, truncation_side
 
-__all__ = ["TRACE_FAILED", "compiled_encoder", "compiled_reranker"]
-
-#: Exit status of the tracing process whose last line on stderr is a ModelError's message.
-TRACE_FAILED = 3
+__all__ = ["compiled_encoder", "compiled_reranker"]
 
 
 def compiled_encoder(layout: Layout, key: str, precision: str) -> tuple[Path, CompiledSpec]:

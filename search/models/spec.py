@@ -9,12 +9,15 @@ import msgspec
 
 from search.files import cache_folder, digest
 
-__all__ = ["GRAPH", "SPEC", "TOKENIZER", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
+__all__ = ["GRAPH", "SPEC", "TOKENIZER", "TRACE_FAILED", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
 
 GRAPH = "model.xml"
 WEIGHTS = "model.bin"
 TOKENIZER = "tokenizer.json"
 SPEC = "spec.json"
+
+#: Exit status of the process that traces a model, if the last line on its stderr is a ModelError's message.
+TRACE_FAILED = 3
 
 #: Raised when a change here makes the folders written before it useless.
 _FORMAT = 2

@@ -17,12 +17,11 @@ import numpy.typing as npt
 
 from search.errors import ModelError
 from search.files import new_folder
-from search.models.compile import TRACE_FAILED
 from search.models.layout import UNLIMITED, Layout
 from search.models.openvino_model import OpenVinoBackend, OpenVinoScorer
 from search.models.probes import PROBES
 from search.models.runtime import openvino, openvino_converter
-from search.models.spec import GRAPH, TOKENIZER, CompiledSpec, write_spec
+from search.models.spec import GRAPH, TOKENIZER, TRACE_FAILED, CompiledSpec, write_spec
 from search.models.torch_models import load_cross_encoder, load_sentence_transformer, logits, quiet
 
 __all__ = ["trace", "trace_encoder", "trace_reranker"]
