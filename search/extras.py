@@ -24,7 +24,8 @@ def install_command(extra: str) -> str:
         requirements = []
     split = [requirement.partition(";")[::2] for requirement in requirements]
     packages = [package.strip() for package, marker in split if f'extra == "{extra}"' in marker.replace("'", '"')]
-    return " ".join(["pip install", *(f"'{package}'" for package in packages)])
+    # Run from a checkout whose metadata is absent, or older than the extra: pip finds the packages in pyproject.toml.
+    return " ".join(["pip install", *(f"'{package}'" for package in packages or [f".[{extra}]"])])
 
 
 def require(extra: str, purpose: str, *modules: str) -> None:

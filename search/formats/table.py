@@ -78,7 +78,9 @@ class TableSource:
         try:
             from pyarrow import ArrowInvalid, parquet
         except ImportError as error:
-            raise SourceError(f"{self.name}: a Parquet file needs pip install pyarrow") from error
+            raise SourceError(
+                f"{self.name}: a Parquet file needs the Python package pyarrow: pip install pyarrow"
+            ) from error
         try:
             file = parquet.ParquetFile(io.BytesIO(b"".join(self._stream.pieces())))
             number = 0
