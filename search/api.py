@@ -757,7 +757,7 @@ class Index:
         encoder = self.encoder if encode else None
         paths, articles = _sort_out(sources)
         with self._writing() as writer:
-            since = writer.store.change()
+            since = ingest.encoding_start(writer)
             if articles is not None:
                 report = ingest.add_articles(writer, None, articles, restore=restore, progress=progress)
             else:
@@ -786,7 +786,7 @@ class Index:
         >>> index.close()
         """
         from search.files import cache_folder
-        from search.ingest.pipeline import encode_added
+        from search.ingest.pipeline import encode_added, encoding_start
         from search.pubmed.add_query import add_query
         from search.pubmed.eutils import Eutils
 
@@ -802,7 +802,7 @@ class Index:
         )
         try:
             with self._writing() as writer:
-                since = writer.store.change()
+                since = encoding_start(writer)
                 report = add_query(writer, None, eutils, query, limit=limit, progress=progress)
                 encode_added(writer, encoder, since, report, progress)
                 return report
@@ -839,7 +839,6 @@ class Index:
 
         encoder = self.encoder if encode else None
         with nlm_origin(self.config.nlm, self.address, folder, keep=keep) as origin, self._writing() as writer:
-            since = writer.store.change()
             report = synchronize(
                 writer,
                 None,
@@ -850,7 +849,7 @@ class Index:
                 mesh_tree=load_mesh(self.config.mesh_tree),
                 progress=progress,
             )
-            encode_added(writer, encoder, since, report.ingest, progress)
+            encode_added(writer, encoder, 0, report.ingest, progress)
             return report
 
     def plan_sync(

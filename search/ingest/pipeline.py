@@ -37,6 +37,7 @@ __all__ = [
     "add_files",
     "encode_added",
     "encode_stale",
+    "encoding_start",
     "texts_and_hashes",
 ]
 
@@ -369,6 +370,17 @@ def encode_stale(
             progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1), searchable=total))
     report.merged |= writer.merge_if_due(last=True)
     return report
+
+
+def encoding_start(writer: Writer) -> int:
+    """Return the change after which `encode_added` looks for articles: 0 where an earlier run was cut off.
+
+    What that run stored waits to be encoded too, and was written before this run began.
+    """
+    store = writer.store
+    cut_off = store.one("SELECT count(*) FROM files WHERE NOT complete AND error IS NULL")
+    cut_off = cut_off or store.one("SELECT count(*) FROM query_runs WHERE finished IS NULL")
+    return 0 if cut_off else store.change()
 
 
 def encode_added(

@@ -82,10 +82,11 @@ class IndexAgainstDictionary(RuleBasedStateMachine):
 
     @rule(pmids=st.sets(PMIDS, max_size=5))
     def delete(self, pmids):
-        assert self.index.delete(pmids) == len(pmids & self.held.keys())
-        for pmid in pmids:
-            self.held.pop(pmid, None)
-        self.gone |= pmids
+        there = pmids & self.held.keys()
+        assert self.index.delete(pmids) == len(there)
+        for pmid in there:
+            del self.held[pmid]
+        self.gone |= there
 
     @rule()
     def merge(self):
@@ -100,7 +101,7 @@ class IndexAgainstDictionary(RuleBasedStateMachine):
 
     @rule(question=questions, limit=st.integers(1, 30))
     def search_by_meaning(self, question, limit):
-        hits = self.index.search(question, limit, fold=False)
+        hits = self.index.search(question, limit, fold=False, feedback=False)
         asked = self.encoder.encode([question])[0]
         scores = {pmid: float(self.encoder.encode([text])[0] @ asked) for pmid, (text, _) in self.held.items()}
         best = sorted(scores.values(), reverse=True)[:limit]

@@ -1,10 +1,13 @@
 """How batches of records follow each other: one is written while the next is encoded."""
 
+import json
 import threading
 
 import pytest
-from helpers import WordEncoder, article
+from helpers import WordEncoder, article, words_manifest
 
+from search import api
+from search.files import digest
 from search.ingest import pipeline as ingest
 from search.ingest.pipeline import add_articles
 from search.storage import backend
@@ -116,3 +119,21 @@ def test_what_a_run_added_is_merged_at_its_end(folder):
     with reader.view() as view:
         assert (view.unmerged(), view.manifest.generation) == (0, 1)
     reader.close()
+
+
+def test_what_a_run_that_was_cut_off_stored_is_encoded_by_the_next(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config: encoder)
+    backend.create(tmp_path / "index", words_manifest(encoder))
+    lines = [json.dumps({"pmid": pmid, "title": f"word{pmid} of these"}) for pmid in range(1, 6)]
+    (tmp_path / "records.jsonl").write_text("\n".join(lines))
+    with api.Index.open(tmp_path / "index") as index:
+        index.add([article(pmid, "stored before") for pmid in (101, 102)], encode=False)
+        # As after a kill: some of the file is stored, and the ledger says that it was begun.
+        with index._writing() as writer:
+            ingest.add_articles(writer, None, [article(1, "word1 of these")])
+            writer.store.begin_file(str(tmp_path / "records.jsonl"), digest(tmp_path / "records.jsonl", "sha256"))
+        assert index.add(tmp_path / "records.jsonl").counts["added"] == 4
+        assert index.status().stale == 0
+        index.add([article(103, "stored and left")], encode=False)
+        index.add(article(104, "encoded alone"))
+        assert index.status().stale == 1
