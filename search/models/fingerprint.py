@@ -53,8 +53,12 @@ def _described(layout: Layout) -> dict[str, Any]:
     modules = [(module.kind, _plain(module.config)) for module in layout.modules if module.kind != "Pooling"]
     while modules and modules[-1][0] in _WITHOUT_EFFECT:
         modules.pop()
+    config = _plain(layout.config)
+    if layout.config.get("auto_map"):
+        # Code of its own makes another model of the same weights.
+        config["architectures"] = layout.config.get("architectures")
     return {
-        "config": _plain(layout.config),
+        "config": config,
         "lower_case": bool(layout.settings.get("do_lower_case")),
         "truncation_side": truncation_side(layout),
         "modules": modules,

@@ -79,7 +79,7 @@ def test_csv(articles):
     assert len(rows) == len(articles)
     for article, row in zip(articles, rows, strict=True):
         assert row["pmid"] == str(article.pmid)
-        assert row["title"].removeprefix("'").replace("; ", ";") == clean(article.title).removeprefix("'").replace(
+        assert row["title"].removeprefix("'").replace("; ", ";") == bare_title(article.title).removeprefix("'").replace(
             "; ", ";"
         )
         assert row["abstract"].replace("; ", ";").lstrip("'") == clean(article.labelled_abstract).replace(
