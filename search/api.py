@@ -778,7 +778,7 @@ class Index:
         """Add the articles that PubMed finds for a query in its own language, `limit` of them at most.
 
         Asks NCBI's E-utilities; an API key is taken from the environment variable NCBI_API_KEY. A run that was
-        interrupted goes on when the same query is given again. Raises QueryError if the query is empty, SourceError
+        interrupted resumes when the same query is given again. Raises QueryError if the query is empty, SourceError
         if NCBI does not answer; what was committed stays.
 
         >>> index = Index.open("indexes/demo")
@@ -924,7 +924,7 @@ class Index:
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles and return how many there were. They stay deleted whatever is added later.
 
-        Raises QueryError for a number that is no PMID.
+        Raises QueryError for a number that is not a valid PMID.
 
         >>> index = Index.open("indexes/demo")
         >>> index.delete([990000001])
@@ -945,9 +945,9 @@ class Index:
     def copy_to(self, target: str | Path, *, progress: Callable[[float], None] | None = None) -> int:
         """Copy the index to another address, a folder or a database, and return how many articles were copied.
 
-        Nothing is encoded; deletions, ledger and saved searches come along. A copy that was interrupted goes on when
+        Nothing is encoded; deletions, ledger and saved searches come along. A copy that was interrupted resumes when
         it is begun again, and what was written to this index meanwhile is copied in the end; the target can be opened
-        from then on. `progress` is told the share that is done. Raises IndexFolderError if the target holds anything
+        from then on. `progress` receives the share that is done. Raises IndexFolderError if the target holds anything
         but an unfinished copy of this index.
 
         >>> index = Index.open("indexes/demo")

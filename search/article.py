@@ -428,7 +428,7 @@ def model_inputs(articles: Iterable[Article], *, pairs: bool) -> list[str | tupl
 
 
 def text_hash(text: str) -> bytes:
-    """Return the 16-byte BLAKE2b hash by which a changed text is told from an unchanged one."""
+    """Return the 16-byte BLAKE2b hash that distinguishes a changed text from an unchanged one."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -444,7 +444,7 @@ def to_json(article: Article) -> bytes:
 def from_json(data: bytes | str) -> Article:
     """Read an article that `to_json` wrote.
 
-    Raises InvalidRecordError if it is no JSON, has no PMID, or a field is of the wrong type.
+    Raises InvalidRecordError if it is not JSON, has no PMID, or has a field of the wrong type.
     """
     try:
         return _decoder.decode(data)

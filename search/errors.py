@@ -3,15 +3,15 @@
 SearchError
 ├── ConfigError          config.yml: unknown key, wrong type, unreadable file
 ├── SourceError          an input file or service that cannot be read on
-├── InvalidRecordError   one record that cannot be used (the run goes on unless it is strict)
+├── InvalidRecordError   one record that cannot be used (the run continues unless it is strict)
 ├── ModelError           a model that is not there, cannot be loaded or does not fit
-├── IndexFolderError     a folder that is no index, or one that cannot be used as asked
+├── IndexFolderError     a folder that is not an index, or one that cannot be used as requested
 │   ├── IndexMismatchError   made with another model, dimension or text rule
 │   ├── IndexCorruptError    parts that do not belong together or are damaged
 │   └── IndexLockedError     another process is writing
 ├── StoreError           the database refused (disk full, read-only, ...)
 ├── QueryError           a question or filter that cannot be answered as it stands
-│   └── NotFoundError        an article or a saved search that is asked for by name and is not in the index
+│   └── NotFoundError        a requested article or saved search that is not in the index
 ├── TimeLimitError       an answer that took longer than its time limit
 ├── ExportError          an export that cannot be written
 ├── TrainingError        pairs, parameters or checkpoints that cannot be used
@@ -63,11 +63,11 @@ class ModelError(SearchError):
 
 
 class IndexFolderError(SearchError):
-    """A folder is no index, or an index cannot be used as asked."""
+    """A folder is not an index, or an index cannot be used as requested."""
 
 
 class IndexMismatchError(IndexFolderError):
-    """An index was made with another model, dimension or text rule than the one asked for."""
+    """An index was made with another model, dimension or text rule than the one requested."""
 
 
 class IndexCorruptError(IndexFolderError):

@@ -1,4 +1,4 @@
-"""What kind of study an article reports, how many took part, and where it is registered: told by rules.
+"""What kind of study an article reports, how many took part, and where it is registered: determined by rules.
 
 The design is that of NLM's publication types and headings where these say it, else of the words of title and abstract.
 It says what was done, not how well.
@@ -260,7 +260,7 @@ _OTHER = re.compile(
 def sample_size(article: Article) -> int | None:
     """Return how many took part in the study: people, or animals; None where the abstract does not say.
 
-    Numbers in figures or in words. Where several are named: the first that is said to be the whole (randomised,
+    Numbers in figures or spelled out. Where several are named: the first that is said to be the whole (randomised,
     enrolled, included, in total), else the largest.
     """
     text = article.abstract_text

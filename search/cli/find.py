@@ -116,7 +116,7 @@ def table(
 ) -> None:
     """Lay the articles that answer a question out as a table of studies: design, n, finding, year, citation.
 
-    Design and n are told by rules from types, headings and abstract, and left empty where these do not say.
+    Design and n are determined by rules from types, headings and abstract, and left empty where these do not say.
     """
     from search.cli.screen import plain
     from search.presentation.hit import as_json

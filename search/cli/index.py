@@ -71,7 +71,7 @@ def _model_lines(found: Status) -> list[str]:
 @common
 @text_or_json
 def config(folder: str | None, config_file: Path | None, style: str) -> None:
-    """Show the settings in force, and where they come from."""
+    """Show the active settings, and where they come from."""
     import msgspec
 
     from search.cli.output import print_json

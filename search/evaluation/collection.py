@@ -43,7 +43,7 @@ def load_collection(folder: Path, split: str | None = None) -> Collection:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise EvaluationError(f"{folder} is no folder; give one with corpus.jsonl, queries.jsonl and qrels/")
+        raise EvaluationError(f"{folder} is not a folder; give one with corpus.jsonl, queries.jsonl and qrels/")
     documents: dict[str, str] = {}
     titles: list[str] = []
     for where, row in _rows(folder, "corpus.jsonl"):

@@ -16,7 +16,7 @@ _PMCID = re.compile(r"PMC(\d+)|^\s*(\d+)\s*$", re.ASCII | re.IGNORECASE)
 def parse_pmid(text: str | None) -> int:
     """Return the PMID that a text holds.
 
-    Raises InvalidRecordError if there is none, or if it is no whole number from 1 to MAX_PMID.
+    Raises InvalidRecordError if there is none, or if it is not a whole number from 1 to MAX_PMID.
     """
     digits = (text or "").strip()
     if not digits:

@@ -96,7 +96,7 @@ class JsonLinesSource:
             raise SourceError(f"{self.name}: not JSON, or cut off: {error}") from error
 
 
-#: The first line of an object that goes on in the next.
+#: The first line of an object that continues on the next.
 _OPENS = re.compile(rb"\{\s*(?:\"[^\"]*\"\s*:\s*(?:[\[{]\s*|.*,\s*)?)?")
 
 
@@ -135,7 +135,7 @@ def _of_value(data: Any, line: bytes | None, where: str) -> list[Record]:
     """Return the record in a value: our own form, which comes back unchanged, or else the loose one."""
     if not isinstance(data, dict):
         return [Rejection(where, "not a record: a JSON object with `pmid` and `title` or `abstract` is expected")]
-    # An export says retractions and the like once more in `marks`, for whoever reads it.
+    # An export repeats retractions and the like in `marks`, for whoever reads it.
     if data.keys() - {"marks"} <= _FIELDS and type(data.get("pmid")) is int and _known_names(data):
         is_plain = line is not None and line.isascii() and b"\\u" not in line
         try:

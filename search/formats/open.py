@@ -1,4 +1,4 @@
-"""Opening what a user names: the format is told by the content, never by the name."""
+"""Opening what a user names: the format is detected by the content, never by the name."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _read_array(path: Path) -> npt.NDArray[Any]:
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
-        raise SourceError(f"{path} is no .npy file that can be read, or is cut off ({error})") from error
+        raise SourceError(f"{path} is not a valid .npy file, or is incomplete ({error})") from error
     if not isinstance(found, np.ndarray):
         raise SourceError(f"{path} is an archive (.npz); save its array with numpy.save")
     return found
@@ -110,7 +110,7 @@ def _read_pmids(path: Path) -> npt.NDArray[np.int64]:
     ordered = np.sort(pmids)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):
-        raise SourceError(f"{path}: PMID {twice[0]} is there twice; which of its vectors is meant cannot be known")
+        raise SourceError(f"{path}: PMID {twice[0]} appears twice; remove one of its two vectors")
     return pmids
 
 
@@ -128,7 +128,7 @@ def _read_list(path: Path) -> list[object]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise SourceError(f"{path} is no JSON that can be read, or is cut off ({error})") from error
+        raise SourceError(f"{path} is not valid JSON, or is incomplete ({error})") from error
     if not isinstance(found, list):
         raise SourceError(f"{path} is not a list of PMIDs")
     return found

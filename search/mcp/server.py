@@ -134,7 +134,7 @@ class Tools:
         return {**msgspec.to_builtins(article_record(article)), **_to_cite(article)}
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
-        """Do some work in a thread; what is refused, and an error of this package, is told to the model."""
+        """Do some work in a thread; a refusal, or an error of this package, is reported to the model."""
 
         def limited() -> _Result:
             with time_limit(self._limits.seconds):

@@ -10,7 +10,7 @@ from search.models.layout import Layout, read_json
 
 __all__ = ["TokenizerFiles", "tokenizer_inputs", "truncation_side"]
 
-#: Tokenizers whose normalizer transformers makes anew from the options in tokenizer_config.json.
+#: Tokenizers whose normalizer transformers rebuilds from the options in tokenizer_config.json.
 _BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "MPNetTokenizer", "ElectraTokenizer")
 _BYTE_LEVEL_CLASSES = ("RobertaTokenizer",)
 _CLASS_OF_MODEL = {

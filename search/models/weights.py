@@ -65,7 +65,7 @@ def _read_safetensors(file: Path) -> dict[str, npt.NDArray[Any]]:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else _LONGEST_HEADER + 1
         if length > min(_LONGEST_HEADER, file.stat().st_size - 8):
-            raise ValueError(f"{file.name} is no safetensors file, or it was cut off")
+            raise ValueError(f"{file.name} is not a safetensors file, or is incomplete")
         header = json.loads(stream.read(length))
         data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     tensors = {}
@@ -103,7 +103,7 @@ class _TensorUnpickler(pickle.Unpickler):
             return _tensor if name == "_rebuild_tensor_v2" else _parameter
         if module == "torch" and name in _TORCH_TYPES:
             return name
-        raise ValueError(f"it holds {module}.{name}, which is no tensor")
+        raise ValueError(f"it holds {module}.{name}, which is not a tensor")
 
     def persistent_load(self, pid: Any) -> Any:
         _, storage, key, *_ = pid
@@ -130,7 +130,7 @@ def _read_torch(file: Path) -> dict[str, npt.NDArray[Any]]:
         with zipfile.ZipFile(file) as archive:
             name = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
             if name is None:
-                raise ValueError(f"{file.name} is no archive of torch")
+                raise ValueError(f"{file.name} is not an archive of torch")
             loaded = _TensorUnpickler(archive, name.rpartition("/")[0]).load()
     except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
         raise ValueError(f"{file.name} cannot be read: {error}") from error

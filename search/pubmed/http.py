@@ -160,7 +160,7 @@ def _is_unknown_name(error: BaseException | None) -> bool:
 
 
 def failure(error: httpx.HTTPError) -> str:
-    """Return what went wrong on the network, in words of our own."""
+    """Return a message of our own for what went wrong on the network."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     if isinstance(error, httpx.RemoteProtocolError):

@@ -73,7 +73,7 @@ class NlmFile(msgspec.Struct, frozen=True, kw_only=True):
     def _parts(self) -> tuple[str, str]:
         match = _NAME.fullmatch(self.name)
         if match is None:
-            raise SourceError(f"{self.name} is no name of a file of NLM's")
+            raise SourceError(f"{self.name} is not the name of an NLM file")
         return match[1], match[2]
 
 
@@ -145,7 +145,7 @@ class FileServer:
         lowered = page.lower()
         is_listing = ".xml" in lowered or "index of" in lowered or "directory listing" in lowered
         if not is_listing or ("<html" in lowered and "</html" not in lowered):
-            raise TransientError("the answer is no whole list of a folder")
+            raise TransientError("the answer is not a complete directory listing")
         return page
 
     def md5(self, file: NlmFile) -> str:
@@ -230,7 +230,7 @@ def _failures_told() -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceError(
-            f"{error.filename}: {error.strerror}; what was downloaded and applied is kept, the same command goes on"
+            f"{error.filename}: {error.strerror}; what was downloaded and applied is kept; run the same command again to continue"
         ) from error
 
 

@@ -121,7 +121,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         for name in ("year_from", "year_to"):
             year = getattr(self, name)
             if year is not None and not 1 <= year <= 9999:
-                raise QueryError(f"{name} {year} is no year: give one from 1 to 9999")
+                raise QueryError(f"{name} {year} is not a valid year: give one from 1 to 9999")
         first, last = self.date_bounds
         if first > last:
             raise QueryError(
@@ -289,10 +289,10 @@ def _check_study(filters: Filters) -> None:
 
 
 def check_pmids(pmids: Iterable[int]) -> None:
-    """Raise QueryError if one of the numbers is no PMID."""
+    """Raise QueryError if one of the numbers is not a valid PMID."""
     for pmid in pmids:
         if not 1 <= pmid <= MAX_PMID:
-            raise QueryError(f"{pmid} is no PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
+            raise QueryError(f"{pmid} is not a valid PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
 
 
 #: What a search takes as filters: `Filters`, a mapping of its fields, or None for all articles.

@@ -1,4 +1,4 @@
-"""A PMID, DOI, PMCID or the address of an article, typed alone: it names an article, and is no question."""
+"""A PMID, DOI, PMCID or the address of an article, typed alone: it names an article and is not a question."""
 
 from __future__ import annotations
 

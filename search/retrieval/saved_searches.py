@@ -157,5 +157,5 @@ def methods(saved: SavedSearch) -> str:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise QueryError(f"{name!r} is no name for a saved search: use letters, digits, '.', '_' and '-'")
+        raise QueryError(f"{name!r} is not a valid name for a saved search: use letters, digits, '.', '_' and '-'")
     return name

@@ -352,7 +352,7 @@ def _flat(expression: Expression | None, kind: type[And] | type[Or]) -> tuple[Ex
 def _dates(value: str) -> Filters:
     match = _DATES.search(value)
     if match is None or match.start():
-        raise QueryError(f"{value!r} is no date: write 2015, 2015/03, 2015/03/17, or two of them with a colon between")
+        raise QueryError(f"{value!r} is not a valid date: write 2015, 2015/03, 2015/03/17, or two of them separated by a colon")
     first, last = match[1], match[2] or match[1]
     if "/" not in first + last:
         # 3000 is PubMed's way to say that there is no end.
@@ -363,7 +363,7 @@ def _dates(value: str) -> Filters:
 def _pmids(value: str) -> Filters:
     match = _PMIDS.match(value)
     if match is None:
-        raise QueryError(f"{value!r} is no PMID: write 12345678, or several with commas between")
+        raise QueryError(f"{value!r} is not a valid PMID: write 12345678, or several separated by commas")
     return Filters(pmids=frozenset(map(int, value.split(","))))
 
 
@@ -373,7 +373,7 @@ def _day(text: str, *, last: bool) -> date:
         month = month or (12 if last else 1)
         return date(year, month, day or (calendar.monthrange(year, month)[1] if last else 1))
     except ValueError as error:
-        raise QueryError(f"{text} is no date: {error}") from None
+        raise QueryError(f"{text} is not a valid date: {error}") from None
 
 
 def _mesh(*, major: bool, explode: bool) -> Callable[[str], Filters]:

@@ -1,4 +1,4 @@
-"""Values of filters that no article has, with the nearest that articles have: told instead of "nothing found"."""
+"""Values of filters that no article has, with the nearest that articles have: reported instead of "nothing found"."""
 
 from __future__ import annotations
 

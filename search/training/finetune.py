@@ -43,7 +43,7 @@ def train_model(
     """Train `base` on pairs with MultipleNegativesRankingLoss and write the model and its card to the folder `output`.
 
     `pairs` is a file of `mine_pairs` or a sequence. `base` is a folder or a hub name. With `resume` a run that was
-    killed goes on from its last whole checkpoint and ends with the weights that it would have had; it must have the
+    killed continues from its last complete checkpoint and ends with the weights that it would have had; it must have the
     same pairs, base and parameters. The result loads with sentence-transformers, transformers and txtai.
 
     Raises TrainingError: too few pairs, empty texts, a base that cannot be loaded, an output that is there already, no
@@ -131,7 +131,7 @@ class _Run:
             self._check_same_run(run_file)
             return
         if self._checkpoints():
-            raise TrainingError(f"{self.work} holds an unfinished run; resume it, or remove the folder to start anew")
+            raise TrainingError(f"{self.work} holds an unfinished run; resume it, or remove the folder to start again")
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             run_file.write_text(json.dumps(self.description(), indent=2), encoding="utf-8")
@@ -151,7 +151,7 @@ class _Run:
             )
 
     def _checkpoints(self) -> list[Path]:
-        """Return the whole checkpoints, the latest last; trainer_state.json is written when all else is there."""
+        """Return the complete checkpoints, the latest last; trainer_state.json is written when all else is there."""
         found: list[tuple[int, Path]] = []
         for folder in (self.work / "checkpoints").glob("checkpoint-*"):
             try:

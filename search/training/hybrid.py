@@ -5,7 +5,7 @@ matter, and that can be learned on the side of the question: the documents' vect
 question is compared with all documents, not with the few of a batch, and only short texts go through the model.
 A few documents go with each batch and are held to the vectors they have. So model and base agree on documents, what
 the base knew is part of the teacher, and nothing needs to be labelled. Pairs of short texts (a title and its
-conclusion, a question and its answer) go with each batch too, and are told apart from each other's.
+conclusion, a question and its answer) go with each batch too, each to be distinguished from the others.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def teach(
 
     `draw` returns so many questions, `pairs` are texts that say the same in an order in which neighbours are alike, and
     `encode` gives the base's vectors. `progress` is told the step and its losses by name. Every `checkpoint_steps` the
-    state is written to the file `checkpoint`; where it is there already, the run goes on from it as if it had not been
+    state is written to the file `checkpoint`; where it exists already, the run continues from it as if it had not been
     stopped. Raises TrainingError if it is of another run or cannot be read.
     """
     import torch
@@ -218,7 +218,7 @@ def _restore(checkpoint: Path | None, state: dict[str, Any], parameters: HybridP
     try:
         found = torch.load(checkpoint, weights_only=True)
     except Exception as error:  # torch, pickle and zipfile each raise their own
-        raise TrainingError(f"{checkpoint} cannot be read ({error}); remove it to start anew") from error
+        raise TrainingError(f"{checkpoint} cannot be read ({error}); remove it to start again") from error
     if found["parameters"] != parameters.to_dict():
         raise TrainingError(f"{checkpoint} is of a run with other parameters; resume with the same or remove it")
     for name, part in state.items():

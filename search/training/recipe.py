@@ -96,7 +96,7 @@ def teach_hybrid(
     """Teach the model in the folder `base` and write the result to the folder `output` in float16.
 
     `index` is an index of the records, made with that base. A run works in `<output>.partial/`; with `resume` one that
-    was stopped goes on from its last checkpoint. Raises TrainingError: data that is not there, an index of another
+    was stopped continues from its last checkpoint. Raises TrainingError: data that is not there, an index of another
     model, an output or an unfinished run that is, no space.
     """
     work = _checked_work_folder(output, resume=resume)
@@ -130,7 +130,7 @@ def _checked_work_folder(output: Path, *, resume: bool) -> Path:
     work = output.with_name(f"{output.name}.partial")
     refuse_existing(output)
     if work.exists() and not resume:
-        raise TrainingError(f"{work} holds an unfinished run; resume it, or remove the folder to start anew")
+        raise TrainingError(f"{work} holds an unfinished run; resume it, or remove the folder to start again")
     if resume and not work.exists():
         raise TrainingError(f"there is no run to resume at {work}; start without resume")
     return work

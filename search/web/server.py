@@ -31,7 +31,7 @@ def serve(address: str | Path, config: Config, started: Callable[[str, str], Non
     """Answer requests until the process is told to stop (SIGINT or SIGTERM); those that have begun are finished.
 
     `started` is called with the name of the index and the address of the server when it is ready. Raises ConfigError
-    where others could reach the server or it may write and there is no token, or the address cannot be had.
+    where others could reach the server or it may write and there is no token, or the address is not available.
     """
 
     def make() -> tuple[str, ASGIApp]:
@@ -77,7 +77,7 @@ def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started:
 
 
 def _leave_what_does_not_end() -> None:
-    """End the process if a thread goes on although its request was given up: the interpreter would wait for it."""
+    """End the process if a thread is still running although its request was abandoned: the interpreter would wait for it."""
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
     for thread in others:
         thread.join(_LAST_SECONDS / len(others))

@@ -408,7 +408,7 @@ def test_saved_searches_tell_what_is_new(run, demo):
     assert "Question: zebra stripes" in out and "222 articles in the index" in out and out.count("Run on") == 3
     assert run("saved", "--index", demo)[1].startswith("zebras: zebra stripes")
     assert "no saved search 'x'; there are: zebras" in run("new", "x", "--index", demo)[2]
-    assert "is no name" in run("query", "x", "--save", "../evil", "--index", demo)[2]
+    assert "is not a valid name" in run("query", "x", "--save", "../evil", "--index", demo)[2]
 
 
 def test_facets_explain_and_evidence(run, built_demo):

@@ -216,7 +216,7 @@ def test_unusable_collections(tmp_path, change, message):
 
 
 def test_missing_parts(tmp_path, collection):
-    with pytest.raises(EvaluationError, match="is no folder"):
+    with pytest.raises(EvaluationError, match="is not a folder"):
         load_collection(tmp_path / "none")
     with pytest.raises(EvaluationError, match=r"has no corpus\.jsonl"):
         load_collection(tmp_path)

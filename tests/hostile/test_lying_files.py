@@ -160,6 +160,6 @@ def test_weights_that_would_run_something_are_refused(tmp_path, harm):
 
     with zipfile.ZipFile(tmp_path / "pytorch_model.bin", "w") as archive:
         archive.writestr("model/data.pkl", pickle.dumps({"weight": Weights()}))
-    with pytest.raises(ValueError, match="which is no tensor"):
+    with pytest.raises(ValueError, match="which is not a tensor"):
         _read_torch(tmp_path / "pytorch_model.bin")
     assert not (tmp_path / "ran").exists()

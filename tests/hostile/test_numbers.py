@@ -56,6 +56,6 @@ def test_a_file_of_pmids_that_is_no_text_is_told(run, tmp_path):
 def test_what_is_no_pmid_is_not_remembered_as_deleted(run):
     with api.Index.open("index") as index:
         for number in (0, -1, 2**53, 2**63):
-            with pytest.raises(QueryError, match="is no PMID"):
+            with pytest.raises(QueryError, match="is not a valid PMID"):
                 index.delete([1, number])
         assert (index.status().articles, index.status().deleted) == (1, 0)

@@ -46,9 +46,9 @@ def cut(path):
 
 BAD_VECTORS = {
     "cut off": (cut, "cut off"),
-    "empty": (lambda path: path.write_bytes(b""), "cut off|no .npy"),
-    "text": (lambda path: path.write_text("not numpy at all"), "no .npy file"),
-    "objects": (lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "no .npy file"),
+    "empty": (lambda path: path.write_bytes(b""), "incomplete"),
+    "text": (lambda path: path.write_text("not numpy at all"), "not a valid .npy file"),
+    "objects": (lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "not a valid .npy file"),
     "one dimension": (lambda path: np.save(path, np.zeros(2, np.float32)), r"shape \(2,\), not vectors"),
     "integers": (lambda path: np.save(path, np.zeros((2, 3), np.int32)), "int32 .*not vectors"),
     "archive": (lambda path: path.write_bytes(_archive()), "archive"),

@@ -478,6 +478,6 @@ def test_a_query_that_was_interrupted_goes_on(server, folder, encoder, tmp_path)
     assert [form["retstart"] for path, _, form in server.requests if path == "efetch.fcgi"] == ["400", "600"]
     assert report.counts == {"added": 300, "fetched before the interruption": 400}
     assert len(articles(folder)) == 700
-    # Now that it has come to its end, everything is looked at anew.
+    # Now that it has finished, everything is checked again.
     assert add(encoder).counts == {"unchanged": 700}
     eutils.close()

@@ -57,7 +57,7 @@ def test_nlms_files_are_applied_as_they_are(server, files, tmp_path, shared_data
     store = StoreReader(folder / "articles.db")
     assert {article.pmid: article for article in store.articles()} == records
     store.close()
-    # NLM put the last one out anew, with some records changed.
+    # NLM published the last one again, with some records changed.
     changed = shared_data / "pubmed_xml" / "julielab" / "pubmed21n1016_excerpt_partially_changed.xml.gz"
     server.put(21, 1016, changed.read_bytes(), "updatefiles")
     report = sync(folder, server.url, encoder)

@@ -176,11 +176,11 @@ def test_either_date_passes_by_pubmeds_rule(filters, passing):
     [
         ({"year_from": 2020, "year_to": 2015}, "from 2020-01-01 to 2015-12-31"),
         ({"year_from": 2020, "date_to": date(2019, 5, 1)}, "to 2019-05-01"),
-        ({"year_from": 0}, "year_from 0 is no year"),
+        ({"year_from": 0}, "year_from 0 is not a valid year"),
         ({"journals": (" ",)}, "journals holds an empty name"),
         ({"mesh": (MeshTerm(""),)}, "mesh holds an empty name"),
         ({"languages": ("Englisch",)}, "no language 'Englisch': did you mean 'english'"),
-        ({"pmids": frozenset({-1})}, "-1 is no PMID"),
+        ({"pmids": frozenset({-1})}, "-1 is not a valid PMID"),
     ],
 )
 def test_filters_that_cannot_be_meant(wrong, message):

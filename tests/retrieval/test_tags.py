@@ -121,13 +121,13 @@ def test_tags_are_filters_and_the_rest_is_the_question(text, question, expressio
 @pytest.mark.parametrize(
     ("text", "at", "message"),
     [
-        ("pain AND 2015/13[dp]", "2015/13", "2015/13 is no date: "),
+        ("pain AND 2015/13[dp]", "2015/13", "2015/13 is not a valid date: "),
         ("pain AND 2020:2015[dp]", "2020", "the range of dates runs backwards, from 2020-01-01 to 2015-12-31"),
         ("pain enlgish[la]", "pain", "no language 'pain enlgish'"),
         ("pain AND enlgish[la]", "enlgish", "no language 'enlgish': did you mean 'english'?"),
         ("pain AND soon[dp]", "soon", "[dp] needs a form such as 2015"),
         ("pain AND abc[pmid]", "abc", "[pmid] needs a form such as 12345678"),
-        ("pain AND 0[pmid]", "0", "0 is no PMID"),
+        ("pain AND 0[pmid]", "0", "0 is not a valid PMID"),
         ("pain OR review[pt]", "OR", "OR cannot join the question to a filter"),
         ("review[pt] NOT pain", "NOT", "NOT can only be used with a term that has a tag"),
         ("review[pt] AND", "AND", "nothing follows AND"),
@@ -141,8 +141,8 @@ def test_tags_are_filters_and_the_rest_is_the_question(text, question, expressio
         ("aspirin[tiab]", "[tiab]", "give what words must be where as a strategy"),
         ("Smith J[au] AND 2015[dp]", "[au]", "it is a field of strategies"),
         ("2024[edat] AND review[pt]", "[edat]", "added_since"),
-        ('"a b"[pmid]', '"a b"', "'a b' is no PMID"),
-        ('"a b"[dp]', '"a b"', "'a b' is no date"),
+        ('"a b"[pmid]', '"a b"', "'a b' is not a valid PMID"),
+        ('"a b"[dp]', '"a b"', "'a b' is not a valid date"),
         ("medline[sb]", "medline", "no subset 'medline'"),
     ],
 )

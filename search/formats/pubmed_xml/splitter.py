@@ -30,7 +30,7 @@ RECORDS = frozenset(
 #: Batches are cut from so many bytes: array operations have a price of their own, and more bytes share it.
 _BATCH = 1 << 21
 
-#: No record comes near this; more without an end is no record but an attack or a mistake.
+#: No record comes near this; more without an end is not a record but an attack or a mistake.
 _MAX_RECORD = 1 << 25
 
 #: What begins next; the byte after it shows that its name is whole.

@@ -219,7 +219,7 @@ def _odd_attributes(head: str) -> dict[str, str]:
     """Return the attributes in a head that holds more than names and values in double quotes."""
     match = _HEAD.fullmatch(head)
     if not match:
-        raise NotPlainError(f"a tag that is no plain tag: {head[:60]!r}")
+        raise NotPlainError(f"a tag that is not plain: {head[:60]!r}")
     return {
         name: " ".join(with_characters(value or other).split()) for name, value, other in _ATTRIBUTE.findall(match[1])
     }

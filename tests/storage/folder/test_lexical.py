@@ -1,4 +1,4 @@
-"""Words: BM25 equals its formula, and a generation made of links equals one made anew."""
+"""Words: BM25 equals its formula, and a generation made of links equals one built from scratch."""
 
 import math
 
@@ -75,15 +75,15 @@ def test_headings_and_keywords_are_looked_up(tmp_path):
     assert list(found(index, "CAFE")) == [2]
 
 
-def test_a_generation_of_links_equals_one_made_anew(tmp_path):
+def test_a_generation_of_links_equals_one_made_rebuilt(tmp_path):
     build(tmp_path / "1", TEXTS)
     changed = {2: "aspirin for the heart", 5: "bowel preparation"}
     linked = build(tmp_path / "2", changed, base=tmp_path / "1", removed=[2, 4, 5])
-    anew = build(tmp_path / "3", {1: TEXTS[1], 3: TEXTS[3], **changed})
-    assert linked.count == anew.count == 4
+    rebuilt = build(tmp_path / "3", {1: TEXTS[1], 3: TEXTS[3], **changed})
+    assert linked.count == rebuilt.count == 4
     for question in ("aspirin", "bowel cancer", "sleep", "heart"):
         # tantivy counts a deleted document's words until it merges segments, so scores differ a little; ranks do not.
-        assert list(found(linked, question)) == list(found(anew, question))
+        assert list(found(linked, question)) == list(found(rebuilt, question))
     before = LexicalIndex(tmp_path / "1")
     assert found(before, "sleep") == pytest.approx(bm25("sleep", TEXTS), rel=1e-5)
 

@@ -169,7 +169,7 @@ def test_large_segments_are_merged_aside_while_the_writer_goes_on(folder, encode
     writer = IndexWriter(folder)
     assert writer.merge_if_due() and begun.wait(20)
     assert [segment.count for segment in writer.manifest.vector_segments] == [40, 12]
-    # What is changed while it runs is in no segment that it reads, or is listed as outdated when it is put in force.
+    # What is changed while it runs is in no segment that it reads, or is listed as outdated when it becomes active.
     writer.store.delete([1, 50])
     found(reader, encoder, "w1 w2")
     put_more = [article(pmid, f"zebra {pmid}", revised="2024-01-01") for pmid in range(30, 45)]

@@ -169,7 +169,7 @@ def test_without_the_driver_the_message_says_what_to_install(copied, monkeypatch
         Index.open(copied)
 
 
-def test_an_index_that_is_not_there_is_told(postgres_server):
+def test_an_index_that_is_not_there_is_reported(postgres_server):
     with pytest.raises(IndexFolderError, match="there is no index; `search add FILE` makes one"):
         Index.open(new_address(postgres_server))
 
