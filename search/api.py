@@ -477,8 +477,8 @@ class Index:
         Raises QueryError with the place of what cannot be read or answered.
 
         >>> index = Index.open("indexes/demo")
-        >>> found = index.strategy("aspirin[tiab] AND (cancer[ti] OR neoplasms[mh])")
-        >>> found.count == len(found.pmids), found.translation
+        >>> result = index.strategy("aspirin[tiab] AND (cancer[ti] OR neoplasms[mh])")
+        >>> result.count == len(result.pmids), result.translation
         (True, '"aspirin"[Title/Abstract] AND ("cancer"[Title] OR "neoplasms"[MeSH Terms])')
         >>> index.close()
         """
@@ -654,8 +654,8 @@ class Index:
         Hits that are not encoded are put where their vectors are estimated to be. Hundreds of hits take about a second.
 
         >>> index = Index.open("indexes/demo")
-        >>> found = index.landscape(index.search("high blood pressure", 40))
-        >>> len(found.points), sum(topic.articles for topic in found.topics)
+        >>> topic_map = index.landscape(index.search("high blood pressure", 40))
+        >>> len(topic_map.points), sum(topic.articles for topic in topic_map.topics)
         (40, 40)
         >>> index.close()
         """
@@ -686,8 +686,8 @@ class Index:
         Raises QueryError as `search` does, and if `tokens` is below 1.
 
         >>> index = Index.open("indexes/demo")
-        >>> found = index.context("does aspirin lower the risk of bowel cancer?", 500)
-        >>> found.tokens <= 500, found.sources[0].pmid, found.text[:4]
+        >>> passages = index.context("does aspirin lower the risk of bowel cancer?", 500)
+        >>> passages.tokens <= 500, passages.sources[0].pmid, passages.text[:4]
         (True, 990000025, '[1] ')
         >>> index.close()
         """
@@ -712,8 +712,8 @@ class Index:
         model takes part. Without groups, nothing near enough was found. Raises QueryError as `search` does.
 
         >>> index = Index.open("indexes/demo")
-        >>> found = index.ask("does aspirin lower the risk of bowel cancer?")
-        >>> found.groups[0][0].text in index.get(found.groups[0][0].pmid).abstract_text
+        >>> findings = index.ask("does aspirin lower the risk of bowel cancer?")
+        >>> findings.groups[0][0].text in index.get(findings.groups[0][0].pmid).abstract_text
         True
         >>> index.close()
         """
@@ -935,10 +935,10 @@ class Index:
         """
         from search.retrieval.filters import check_pmids
 
-        wanted = set(pmids)
-        check_pmids(wanted)
+        unique = set(pmids)
+        check_pmids(unique)
         with self._writing() as writer:
-            deleted = writer.store.delete(wanted)
+            deleted = writer.store.delete(unique)
             writer.merge_if_due()
             return deleted
 

@@ -394,8 +394,8 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     @property
     def notices(self) -> tuple[Correction, ...]:
         """The corrections a reader must know of, the gravest first (`NOTICE_KINDS`)."""
-        found = [correction for correction in self.corrections if correction.kind in NOTICE_KINDS]
-        return tuple(sorted(found, key=lambda correction: NOTICE_KINDS.index(correction.kind)))
+        corrections = [correction for correction in self.corrections if correction.kind in NOTICE_KINDS]
+        return tuple(sorted(corrections, key=lambda correction: NOTICE_KINDS.index(correction.kind)))
 
     @property
     def trial_numbers(self) -> tuple[str, ...]:

@@ -264,12 +264,12 @@ def sample_size(article: Article) -> int | None:
     enrolled, included, in total), else the largest.
     """
     text = article.abstract_text
-    found = list(_counts(text.lower()))
-    if not found:
+    counts = list(_counts(text.lower()))
+    if not counts:
         sizes = [_value(match[1]) for match in _N_EQUALS.finditer(text)]
         return sum(sizes) if 0 < len(sizes) <= 4 and sum(sizes) <= _MOST else None
-    whole = [number for number, is_whole in found if is_whole]
-    return whole[0] if whole else max(number for number, _ in found)
+    whole = [number for number, is_whole in counts if is_whole]
+    return whole[0] if whole else max(number for number, _ in counts)
 
 
 def _counts(text: str) -> Iterator[tuple[int, bool]]:

@@ -56,11 +56,11 @@ def pairs(
     from search.evaluation.hub import fetch_pair_set
     from search.evaluation.pairs import evaluate_pairs, load_pair_set
 
-    wanted = names or ("pubmedqa",) * max(1, len(files))
-    if files and len(wanted) != len(files):
+    set_names = names or ("pubmedqa",) * max(1, len(files))
+    if files and len(set_names) != len(files):
         raise click.UsageError("give --set once for each file")
-    sources: Sequence[Path | list[Path]] = files or [fetch_pair_set(name) for name in wanted]
-    sets = [load_pair_set(source, name) for source, name in zip(sources, wanted, strict=True)]
+    sources: Sequence[Path | list[Path]] = files or [fetch_pair_set(name) for name in set_names]
+    sets = [load_pair_set(source, name) for source, name in zip(sources, set_names, strict=True)]
     scores = [
         evaluate_pairs(encode, pair_set, model=name, shuffles=shuffles, seed=seed)
         for name, encode in _encoders(models)
@@ -133,13 +133,13 @@ def retrieval(
 def _encoders(names: Sequence[str]) -> list[tuple[str, Callable[..., Any]]]:
     from search.models import PRECISIONS, load_encoder
 
-    found = []
+    encoders = []
     for name in names or ("builtin",):
         model, _, precision = name.rpartition("@")
         if not model or precision not in PRECISIONS:
             model, precision = name, "auto"
-        found.append((name, load_encoder(model, precision=precision).encode))
-    return found
+        encoders.append((name, load_encoder(model, precision=precision).encode))
+    return encoders
 
 
 def _comparisons(results: list[RetrievalResult], names: tuple[str, str]) -> list[Any]:

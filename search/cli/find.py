@@ -154,11 +154,11 @@ def ask(
     from search.presentation.hit import as_json
 
     with open_index(config_file, folder) as index:
-        found = index.ask(" ".join(question), limit, mode=mode, filters=filters)
+        findings = index.ask(" ".join(question), limit, mode=mode, filters=filters)
     if style == "json":
-        click.echo(as_json(found), nl=False)
+        click.echo(as_json(findings), nl=False)
     else:
-        print_findings(found)
+        print_findings(findings)
 
 
 @click.command()
@@ -223,11 +223,11 @@ def facets(
     from search.cli.output import print_facets, print_json
 
     with open_index(config_file, folder) as index:
-        found = index.facets(" ".join(question), mode=mode, filters=filters, depth=depth)
+        counts = index.facets(" ".join(question), mode=mode, filters=filters, depth=depth)
     if style == "json":
-        print_json(msgspec.to_builtins(found, str_keys=True), indent=2)
+        print_json(msgspec.to_builtins(counts, str_keys=True), indent=2)
     else:
-        print_facets(found)
+        print_facets(counts)
 
 
 @click.command()

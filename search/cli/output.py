@@ -74,9 +74,9 @@ def _print_csv(questions: Sequence[str | None], answers: Sequence[list[Hit]]) ->
     several = len(answers) > 1
     sys.stdout.write(csv.line([*(["question"] if several else []), "rank", "score", *csv.COLUMNS]))
     for question, hits in zip(questions, answers, strict=True):
-        asked = [csv.defuse(plain(question or ""))] if several else []
+        question_cells = [csv.defuse(plain(question or ""))] if several else []
         for hit in hits:
-            sys.stdout.write(csv.line([*asked, hit.rank, round(hit.score, 6), *csv.row(hit.article)]))
+            sys.stdout.write(csv.line([*question_cells, hit.rank, round(hit.score, 6), *csv.row(hit.article)]))
 
 
 def print_facets(facets: Facets) -> None:

@@ -42,21 +42,21 @@ def strategy(text: str, folder: str | None, config_file: Path | None, style: str
     if Path(text).suffix in (".txt", ".strategy") and Path(text).is_file():
         text = StrategyText().convert(f"@{text}", None, None)
     with open_index(config_file, folder) as index:
-        found = index.strategy(text)
-        report = _report(index, found) if style == "report" else ""
+        result = index.strategy(text)
+        report = _report(index, result) if style == "report" else ""
     if style == "json":
-        print_json(StrategyAnswer.of(found), indent=2)
+        print_json(StrategyAnswer.of(result), indent=2)
     elif style == "pmids":
-        click.echo("".join(f"{pmid}\n" for pmid in found.pmids), nl=False)
+        click.echo("".join(f"{pmid}\n" for pmid in result.pmids), nl=False)
     elif style == "report":
         click.echo(plain(report))
     else:
-        print_strategy(found)
-    for note in found.notes if style in ("text", "pmids") else ():
+        print_strategy(result)
+    for note in result.notes if style in ("text", "pmids") else ():
         click.echo(f"note: {plain(note)}", err=True)
 
 
-def _report(index: Index, found: StrategyResult) -> str:
+def _report(index: Index, result: StrategyResult) -> str:
     """Return what PRISMA-S asks for of a search that can be run again: where, when, how, and how many."""
     status = index.status()
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -64,9 +64,9 @@ def _report(index: Index, found: StrategyResult) -> str:
         f"Source: PubMed records in the index {index.name} ({status.articles:,} articles, change {status.change})",
         f"Searched: {now}",
         "Search strategy, line by line as run (PubMed's query language; words unstemmed, counts exact):",
-        *(f"#{line.number}  {line.text}  [{line.count:,}]" for line in found.lines),
-        f"Search details: {found.translation}",
-        f"Records identified: {found.count:,}",
+        *(f"#{line.number}  {line.text}  [{line.count:,}]" for line in result.lines),
+        f"Search details: {result.translation}",
+        f"Records identified: {result.count:,}",
     ]
     if status.nlm is not None:
         lines.insert(
@@ -74,4 +74,4 @@ def _report(index: Index, found: StrategyResult) -> str:
             f"Currency: {status.nlm.applied:,} files of NLM applied, the last {status.nlm.last} on "
             f"{status.nlm.last_applied}; part kept: {status.nlm.part}",
         )
-    return "\n".join([*lines, *(f"Note: {note}" for note in found.notes)])
+    return "\n".join([*lines, *(f"Note: {note}" for note in result.notes)])

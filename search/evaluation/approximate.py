@@ -37,9 +37,9 @@ def index_recall(queries: NDArray[np.float32], documents: NDArray[np.float32], k
     rows = np.arange(count, dtype=np.int64)
     index = ann.build([(rows, documents)], count, sample, documents.shape[1])
     candidates, _ = index.search(queries, index.candidates(k))
-    found = [_best(query, documents, row[row >= 0], k) for query, row in zip(queries, candidates, strict=True)]
+    neighbours = [_best(query, documents, row[row >= 0], k) for query, row in zip(queries, candidates, strict=True)]
     exact = [np.argsort(-(documents @ query), kind="stable")[:k].tolist() for query in queries]
-    return IndexRecall(ann.choose(count, documents.shape[1]), k, neighbour_recall(exact, found, k))
+    return IndexRecall(ann.choose(count, documents.shape[1]), k, neighbour_recall(exact, neighbours, k))
 
 
 def _best(

@@ -57,16 +57,16 @@ def load_collection(folder: Path, split: str | None = None) -> Collection:
     judgements = _judgements(qrels, documents, queries)
     if not judgements:
         raise EvaluationError(f"{qrels} marks no document as relevant; there is nothing to judge by")
-    asked = [query for query in queries if query in judgements]
+    judged = [query for query in queries if query in judgements]
     return Collection(
         name=folder.resolve().name,
         split=qrels.stem,
         document_ids=tuple(documents),
         documents=tuple(documents.values()),
         titles=tuple(titles),
-        query_ids=tuple(asked),
-        queries=tuple(queries[query] for query in asked),
-        judgements={query: judgements[query] for query in asked},
+        query_ids=tuple(judged),
+        queries=tuple(queries[query] for query in judged),
+        judgements={query: judgements[query] for query in judged},
     )
 
 
@@ -113,14 +113,14 @@ def _field(row: dict[str, Any], name: str, where: str, *, needed: bool = True) -
 
 
 def _qrels_file(folder: Path, split: str | None) -> Path:
-    found = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv"))}
+    files = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv"))}
     if split is None:
-        split = next((name for name in _SPLITS if name in found), next(iter(found)) if len(found) == 1 else None)
-    if split is None or split not in found:
+        split = next((name for name in _SPLITS if name in files), next(iter(files)) if len(files) == 1 else None)
+    if split is None or split not in files:
         raise EvaluationError(
-            f"{folder / 'qrels'} has no judgements of the split '{split or 'test'}'; only {', '.join(found) or 'none'}"
+            f"{folder / 'qrels'} has no judgements of the split '{split or 'test'}'; only {', '.join(files) or 'none'}"
         )
-    return found[split]
+    return files[split]
 
 
 def _judgements(path: Path, documents: dict[str, str], queries: dict[str, str]) -> dict[str, dict[str, int]]:

@@ -23,8 +23,8 @@ def fetch_pair_set(name: str) -> list[Path]:
     """
     columns = PAIR_SETS[name]
     folder = cache_folder() / "pairs" / name
-    if found := sorted(folder.glob("*.parquet")):
-        return found
+    if files := sorted(folder.glob("*.parquet")):
+        return files
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     remedy = f"give a local file instead: search evaluate pairs FILE --set {name}"
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:

@@ -160,7 +160,9 @@ def _columns(name: str) -> tuple[str, str]:
         return PAIR_SETS[name].first, PAIR_SETS[name].second
     first, _, second = name.partition(":")
     if not first or not second:
-        raise EvaluationError(f"'{name}' is not a set of pairs; known are {', '.join(PAIR_SETS)}, or give COLUMN:COLUMN")
+        raise EvaluationError(
+            f"'{name}' is not a set of pairs; known are {', '.join(PAIR_SETS)}, or give COLUMN:COLUMN"
+        )
     return first.lower(), second.lower()
 
 

@@ -23,9 +23,9 @@ def pairs_table(scores: Sequence[PairScores]) -> Table:
     titles = [PAIR_SETS[name].title if name in PAIR_SETS else name for name in sets]
     rows: list[list[str]] = []
     for model in dict.fromkeys(score.model for score in scores):
-        found = {score.pair_set: score for score in scores if score.model == model}
-        cells = [_pair_cell(found.get(name)) for name in sets]
-        rows.append([model, *cells, _average([found[name].pearson for name in sets if name in found], len(sets))])
+        by_set = {score.pair_set: score for score in scores if score.model == model}
+        cells = [_pair_cell(by_set.get(name)) for name in sets]
+        rows.append([model, *cells, _average([by_set[name].pearson for name in sets if name in by_set], len(sets))])
     for model, figures in PUBLISHED.items():
         known = [figures[name] for name in sets if name in figures]
         cells = [f"{figures[name]:.2f}" if name in figures else "" for name in sets]

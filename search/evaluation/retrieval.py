@@ -241,8 +241,8 @@ def _search_function(collection: Collection, reader: Reader, queries: Vectors | 
     def search(mode: str, depth: int) -> Rankings:
         options = SearchOptions(limit=depth, mode=cast("Mode", mode), fold=False, feedback=feedback)
         # A question without a word has no answer; a search refuses it.
-        asked = [text for text in collection.queries if text.strip()]
-        answers = dict(zip(asked, engine.answer([Question(text, Filters()) for text in asked], options), strict=True))
+        texts = [text for text in collection.queries if text.strip()]
+        answers = dict(zip(texts, engine.answer([Question(text, Filters()) for text in texts], options), strict=True))
         return {
             query: [(collection.document_ids[-hit.pmid], hit.score) for hit in answers.get(text, [])]
             for query, text in zip(collection.query_ids, collection.queries, strict=True)

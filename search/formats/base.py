@@ -35,9 +35,9 @@ Record = Article | Deletion | Rejection | LeftOut
 class Source(Protocol):
     """A stream of records in the order in which they are to be applied.
 
-    Iterating reads lazily in bounded memory. A record that cannot be used comes as a Rejection and the stream continues;
-    where the input cannot be read any further (a cut-off gzip, broken XML), everything before the break has been
-    yielded when SourceError is raised, naming the source and the place.
+    Iterating reads lazily in bounded memory. A record that cannot be used comes as a Rejection, and the stream
+    continues; where the input cannot be read any further (a cut-off gzip, broken XML), everything before the break has
+    been yielded when SourceError is raised, naming the source and the place.
     """
 
     #: What messages call it: the path as it was given, `-` for standard input.

@@ -29,8 +29,8 @@ def month_number(text: str) -> int | None:
 
 def _number(text: str | None, low: int, high: int) -> int | None:
     """Return the number that leads the text (`1-5` is 1) if it lies in the range."""
-    found = re.match(r"\s*(\d{1,4})(?!\d)", text or "", re.ASCII)
-    return int(found[1]) if found and low <= int(found[1]) <= high else None
+    match = re.match(r"\s*(\d{1,4})(?!\d)", text or "", re.ASCII)
+    return int(match[1]) if match and low <= int(match[1]) <= high else None
 
 
 @lru_cache(maxsize=8192)
@@ -53,23 +53,23 @@ def partial_date(
 def free_date(text: str) -> PartialDate:
     """Return the start of a free date (`1998 Dec-1999 Jan`, `2000 Spring-Summer`, `1978-1979`), and its text."""
     text = " ".join(text.split())
-    found = _YEAR.search(text)
-    if not found:
+    first_year = _YEAR.search(text)
+    if not first_year:
         return PartialDate(medline_date=text or None)
     # The month of the start stands after the year (`1998 Dec-1999 Jan`), or before it (`Winter 1998`).
-    after = text[found.end() :]
+    after = text[first_year.end() :]
     after = after[: next((match.start() for match in _YEAR.finditer(after) if match.start() > 1), len(after))]
-    for part in (after, text[: found.start()]):
+    for part in (after, text[: first_year.start()]):
         for word in _WORD.finditer(part):
             month = month_number(word[0])
             if month:
                 day = _DAY_AFTER_MONTH.match(part, word.start())
                 return PartialDate(
-                    year=int(found[1]), month=month, day=_number(day[1], 1, 31) if day else None, medline_date=text
+                    year=int(first_year[1]), month=month, day=_number(day[1], 1, 31) if day else None, medline_date=text
                 )
             if word[0].lower() in _SEASONS:
-                return PartialDate(year=int(found[1]), season=_SEASONS[word[0].lower()], medline_date=text)
-    return PartialDate(year=int(found[1]), medline_date=text)
+                return PartialDate(year=int(first_year[1]), season=_SEASONS[word[0].lower()], medline_date=text)
+    return PartialDate(year=int(first_year[1]), medline_date=text)
 
 
 def _season(text: str) -> str | None:

@@ -30,14 +30,14 @@ def parse_pmid(text: str | None) -> int:
 
 def normalise_orcid(text: str) -> str | None:
     """Return the ORCID in a text as `0000-0000-0000-000X`; None if there is none."""
-    found = _ORCID.search(text)
-    return f"{found[1]}-{found[2]}-{found[3]}-{found[4].upper()}" if found else None
+    match = _ORCID.search(text)
+    return f"{match[1]}-{match[2]}-{match[3]}-{match[4].upper()}" if match else None
 
 
 def normalise_pmcid(text: str) -> str | None:
     """Return the PMCID in `PMC123`, `123` or `PMC123 [Available on 01/01/17]` as `PMC123`; None if there is none."""
-    found = _PMCID.search(text)
-    return f"PMC{found[1] or found[2]}" if found else None
+    match = _PMCID.search(text)
+    return f"PMC{match[1] or match[2]}" if match else None
 
 
 def check_readable(article: Article) -> Article:

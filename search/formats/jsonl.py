@@ -85,12 +85,12 @@ class JsonLinesSource:
             if size > _MOST_ARRAY_BYTES:
                 raise SourceError(f"{self.name}: JSON of over 1 GB; write it as JSON lines, an object a line")
         decoder = json.JSONDecoder()
-        place = 0
+        position = 0
         try:
             text = b"".join(parts).decode().strip()
-            while place < len(text):
-                value, place = decoder.raw_decode(text, place)
-                place += len(text) - place - len(text[place:].lstrip(" \t\r\n,"))
+            while position < len(text):
+                value, position = decoder.raw_decode(text, position)
+                position += len(text) - position - len(text[position:].lstrip(" \t\r\n,"))
                 yield from _within(value)
         except (ValueError, RecursionError) as error:
             raise SourceError(f"{self.name}: not JSON, or cut off: {error}") from error

@@ -49,8 +49,8 @@ def open_source(path: str | Path) -> Source:
         from search.formats.medline.lines import NbibSource
 
         return NbibSource(stream)
-    found = ascii(text[:40].decode("utf-8", "replace"))
-    raise SourceError(f"{stream.name}: holds no PubMed records, it begins with {found}; {_ACCEPTED} is expected")
+    beginning = ascii(text[:40].decode("utf-8", "replace"))
+    raise SourceError(f"{stream.name}: holds no PubMed records, it begins with {beginning}; {_ACCEPTED} is expected")
 
 
 def expand_paths(paths: Iterable[str | Path]) -> list[str]:
@@ -59,20 +59,20 @@ def expand_paths(paths: Iterable[str | Path]) -> list[str]:
     Within a folder NLM's files come in NLM's order, the others by name; hidden files and files that hold no records
     (checksums and the like) are left out. Raises SourceError for a path that is not there, or a folder without a file.
     """
-    found: dict[str, None] = {}
+    files: dict[str, None] = {}
     for path in paths:
         if str(path) == STANDARD_INPUT:
-            found[STANDARD_INPUT] = None
+            files[STANDARD_INPUT] = None
         elif Path(path).is_dir():
             inside = _files_below(Path(path))
             if not inside:
                 raise SourceError(f"{path}: there is no file of records in this folder")
-            found.update(dict.fromkeys(inside))
+            files.update(dict.fromkeys(inside))
         elif Path(path).exists():
-            found[str(path)] = None
+            files[str(path)] = None
         else:
             raise SourceError(f"{path}: there is no such file or folder")
-    return list(found)
+    return list(files)
 
 
 def _files_below(folder: Path) -> list[str]:

@@ -127,13 +127,13 @@ def _prepared(records: Iterable[Record], part: Callable[[Article], bool] | None)
 
 def _read_part(part: Callable[[], Iterable[Record]], belongs: Callable[[Article], bool] | None) -> _PartRead:
     """Return what a part of a source says up to its end, or to an error, and that error's message."""
-    found: list[Prepared] = []
+    records: list[Prepared] = []
     try:
         for record in _prepared(part(), belongs):
-            found.append(record)  # noqa: PERF402 - a list that keeps what came before an error
+            records.append(record)  # noqa: PERF402 - a list that keeps what came before an error
     except SourceError as error:
-        return found, str(error)
-    return found, None
+        return records, str(error)
+    return records, None
 
 
 def _leave_interrupts() -> None:

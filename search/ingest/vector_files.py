@@ -53,12 +53,12 @@ def open_vector_files(paths: Sequence[str | Path], pmids: str | Path | None = No
 def _expanded(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(
+    chunks = sorted(
         (int(match[1]), entry) for entry in path.iterdir() if (match := _CHUNK.fullmatch(entry.name)) is not None
     )
-    if not found:
+    if not chunks:
         raise SourceError(f"{path} holds no embeds_chunk_N.npy; name the .npy file itself, and its PMIDs with --pmids")
-    return [entry for _, entry in found]
+    return [entry for _, entry in chunks]
 
 
 def _open(path: Path, pmids_path: Path | None) -> VectorFile:
@@ -82,31 +82,31 @@ def _open(path: Path, pmids_path: Path | None) -> VectorFile:
 
 def _read_array(path: Path) -> npt.NDArray[Any]:
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
         raise SourceError(f"{path} is not a valid .npy file, or is incomplete ({error})") from error
-    if not isinstance(found, np.ndarray):
+    if not isinstance(array, np.ndarray):
         raise SourceError(f"{path} is an archive (.npz); save its array with numpy.save")
-    return found
+    return array
 
 
 def _read_pmids(path: Path) -> npt.NDArray[np.int64]:
     if path.suffix == ".npy":
-        found = _read_array(path)
-        if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
-            raise SourceError(f"{path} holds {found.dtype} of shape {found.shape}, not a list of PMIDs")
-        values: list[object] = found.tolist()
+        array = _read_array(path)
+        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+            raise SourceError(f"{path} holds {array.dtype} of shape {array.shape}, not a list of PMIDs")
+        values: list[object] = array.tolist()
     else:
         values = _read_list(path)
     pmids = np.empty(len(values), np.int64)
-    for place, value in enumerate(values):
+    for position, value in enumerate(values):
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
             value = int(value[:40])
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _LARGEST_PMID:
-            raise SourceError(f"{path}: entry {place + 1:,} is {str(value)[:40]!r}, not a PMID")
-        pmids[place] = value
+            raise SourceError(f"{path}: entry {position + 1:,} is {str(value)[:40]!r}, not a PMID")
+        pmids[position] = value
     ordered = np.sort(pmids)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):
@@ -126,9 +126,9 @@ def _read_list(path: Path) -> list[object]:
     if not text.lstrip().startswith(("[", "{")):
         return list(text.split())
     try:
-        found = json.loads(text)
+        entries = json.loads(text)
     except ValueError as error:
         raise SourceError(f"{path} is not valid JSON, or is incomplete ({error})") from error
-    if not isinstance(found, list):
+    if not isinstance(entries, list):
         raise SourceError(f"{path} is not a list of PMIDs")
-    return found
+    return entries

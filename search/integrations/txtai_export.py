@@ -87,12 +87,12 @@ def _documents(
     rest = iter(articles)
     while batch := list(islice(rest, _BATCH)):
         pmids, vectors = vectors_of([article.pmid for article in batch])
-        place = {int(pmid): row for row, pmid in enumerate(pmids)}
+        row_of = {int(pmid): row for row, pmid in enumerate(pmids)}
         for article in batch:
-            if article.pmid in place:
+            if article.pmid in row_of:
                 written[0] += 1
                 text = embedding_text(article)
-                waiting[text] = vectors[place[article.pmid]]
+                waiting[text] = vectors[row_of[article.pmid]]
                 yield article.pmid, _record(article, text), None
 
 

@@ -73,10 +73,10 @@ class Shard(Extension):  # type: ignore[misc]
             raise HTTPException(400, "this shard answers questions, not SQL")
         try:
             # A cluster puts the answers of its shards in one order by score: only cosines can be compared.
-            found = self.index().search(queries, limit or self.config.results, mode="semantic")
+            answers = self.index().search(queries, limit or self.config.results, mode="semantic")
         except SearchError as error:
             raise HTTPException(400, str(error)) from error
-        return [[_record(hit) for hit in hits] for hits in found]
+        return [[_record(hit) for hit in hits] for hits in answers]
 
 
 def _record(hit: Hit) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class Tools:
         def work() -> Findings:
             return self.index.ask(question, limit, filters=filters_from_dict(filters or {}))
 
-        found: dict[str, Any] = msgspec.to_builtins(await self._run(work))
-        return found
+        findings: dict[str, Any] = msgspec.to_builtins(await self._run(work))
+        return findings
 
     async def similar(
         self,

@@ -35,23 +35,23 @@ class KeptVectors:
 
     def __call__(self, texts: Sequence[Text]) -> Vectors:
         """Return the vectors of the texts, (texts, dimension) float32; at least one text must be given."""
-        found = self._find(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        vectors = self._find(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in vectors]
         if missing:
             new = dict(zip(missing, self._encode(missing), strict=True))
             self._remember(new)
-            found.update(new)
-        return np.stack([found[text] for text in texts])
+            vectors.update(new)
+        return np.stack([vectors[text] for text in texts])
 
     def _find(self, texts: Sequence[Text]) -> dict[Text, Vectors]:
-        found = {}
+        vectors = {}
         with self._lock:
             for text in dict.fromkeys(texts):
                 row = self._rows.get(key := _key(text))
                 if row is not None and self._vectors is not None:
                     self._rows.move_to_end(key)
-                    found[text] = self._vectors[row].copy()
-        return found
+                    vectors[text] = self._vectors[row].copy()
+        return vectors
 
     def _remember(self, vectors: dict[Text, Vectors]) -> None:
         with self._lock:

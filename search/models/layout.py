@@ -310,5 +310,5 @@ def _lengths(
 
 def module_weights(layout: Layout) -> list[tuple[str, list[Path]]]:
     """Return the files of weights of each module, the transformer first: what decides vectors, and nothing else."""
-    found = [("transformer", weight_files(layout.transformer))]
-    return found + [(module.kind, weight_files(module.folder)) for module in layout.modules]
+    files = [("transformer", weight_files(layout.transformer))]
+    return files + [(module.kind, weight_files(module.folder)) for module in layout.modules]

@@ -72,8 +72,8 @@ class TokenIds:
         """Return the token numbers of each text, at most `length` of them: of what follows, the model says nothing."""
         valid = [valid_unicode(text) for text in texts]
         if not self._by_word:
-            found = self._tokenizer.encode_batch_fast(valid, add_special_tokens=False)
-            return [np.array(entry.ids[: self.length], np.uint32) for entry in found]
+            encoded = self._tokenizer.encode_batch_fast(valid, add_special_tokens=False)
+            return [np.array(entry.ids[: self.length], np.uint32) for entry in encoded]
         split = [text.split(" ", self.length)[: self.length] for text in valid]
         with self._lock:
             self._learn(set(chain.from_iterable(split)))
@@ -85,9 +85,9 @@ class TokenIds:
         if len(self._known) + len(new) > _WORDS_KEPT:
             self._known, new = {}, words
         ordered = list(new)
-        found = self._tokenizer.encode_batch_fast(ordered, add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(ordered, add_special_tokens=False)
         self._known.update(
-            (word, np.array(entry.ids, np.uint32).tobytes()) for word, entry in zip(ordered, found, strict=True)
+            (word, np.array(entry.ids, np.uint32).tobytes()) for word, entry in zip(ordered, encoded, strict=True)
         )
 
 

@@ -156,8 +156,8 @@ def pad_batch(
     mask = np.zeros_like(ids)
     types = np.zeros_like(ids)
     for row, tokens in enumerate(batch):
-        place = slice(longest - len(tokens), longest) if padding_side == "left" else slice(0, len(tokens))
-        ids[row, place] = tokens.ids
-        mask[row, place] = 1
-        types[row, place] = tokens.types
+        columns = slice(longest - len(tokens), longest) if padding_side == "left" else slice(0, len(tokens))
+        ids[row, columns] = tokens.ids
+        mask[row, columns] = 1
+        types[row, columns] = tokens.types
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}

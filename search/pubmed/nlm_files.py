@@ -172,18 +172,18 @@ class FileServer:
     def _fetch(self, file: NlmFile, stop: threading.Event) -> tuple[Path, str]:
         if stop.is_set():
             raise SourceError(f"{file.name}: stopped")
-        wanted = self._read_md5(file)
+        expected = self._read_md5(file)
         path = self._downloads / file.name
-        if path.exists() and _md5_of(path) == wanted:
-            return path, wanted
+        if path.exists() and _md5_of(path) == expected:
+            return path, expected
         part = self._downloads / f"{file.name}.part"
         self._download(file, part, stop)
-        found = _md5_of(part)
-        if found != wanted:
+        actual = _md5_of(part)
+        if actual != expected:
             part.unlink()
-            raise TransientError(f"the download has MD5 {found} and NLM says {wanted}")
+            raise TransientError(f"the download has MD5 {actual} and NLM says {expected}")
         part.replace(path)
-        return path, wanted
+        return path, expected
 
     def _download(self, file: NlmFile, part: Path, stop: threading.Event) -> None:
         """Append to the .part file what is missing. What it holds is only believed once the MD5 of all is right."""
@@ -230,7 +230,8 @@ def _failures_told() -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceError(
-            f"{error.filename}: {error.strerror}; what was downloaded and applied is kept; run the same command again to continue"
+            f"{error.filename}: {error.strerror}; what was downloaded and applied is kept; "
+            "run the same command again to continue"
         ) from error
 
 
@@ -278,14 +279,14 @@ class FileFolder:
     def fetch(self, file: NlmFile, stop: threading.Event) -> tuple[Path, str]:
         """Check the file and return where it is."""
         path = self._path(file)
-        wanted = self.md5(file)
+        expected = self.md5(file)
         try:
-            found = _md5_of(path)
+            actual = _md5_of(path)
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from error
-        if found != wanted:
-            raise SourceError(f"{path} has MD5 {found} and {file.name}.md5 says {wanted}; download the file again")
-        return path, wanted
+        if actual != expected:
+            raise SourceError(f"{path} has MD5 {actual} and {file.name}.md5 says {expected}; download the file again")
+        return path, expected
 
     def release(self, path: Path) -> None:
         """Do nothing: the files are the user's."""

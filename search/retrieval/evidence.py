@@ -175,7 +175,7 @@ def evidence_for_all(
 def _candidates(articles: Sequence[Article], question: str) -> list[list[_Candidate]]:
     """Return the sentences of each abstract, with the share of the question's words that each has as its nearness."""
     spans = [abstract_sentences(article) for article in articles]
-    asked = set(words(question))
+    question_words = set(words(question))
     details = [held for pattern, held in _DETAILS if pattern.search(question)]
     result = []
     for article, found, probabilities in zip(articles, spans, role_probabilities(articles, spans), strict=True):
@@ -190,7 +190,7 @@ def _candidates(articles: Sequence[Article], question: str) -> list[list[_Candid
                 role=ROLES[int(row.argmax())],
                 details=count,
                 worth=float(term) + _HAS_DETAIL * count + _SAYS_NOTHING * bool(_EMPTY.search(sentence)),
-                nearness=_OVERLAP * len(asked.intersection(words(sentence))) / max(1, len(asked)),
+                nearness=_OVERLAP * len(question_words.intersection(words(sentence))) / max(1, len(question_words)),
             )
             for sentence, span, row, term, count in zip(sentences, found, probabilities, terms, held, strict=True)
         ]

@@ -45,12 +45,12 @@ def learn(view: View, query: Query, answers: Sequence[tuple[int, float]], vector
     mean = normalize(weights[None].astype(np.float32) @ np.stack([vectors[pmid] for pmid, _ in teachers]))
     moved = normalize(query.vector[None] + _MOVE * mean)[0]
     added = _telling_words(view, dict(zip((pmid for pmid, _ in teachers), weights.tolist(), strict=True)))
-    asked = question_words(query.text)
+    own_words = question_words(query.text)
     total = sum(added.values()) or 1.0
     terms = dict(query.terms)
     for word, value in added.items():
-        terms["text", word] = terms.get(("text", word), 0.0) + value / total * _SHARE * len(asked)
-    new = tuple(word for word in added if word not in asked)
+        terms["text", word] = terms.get(("text", word), 0.0) + value / total * _SHARE * len(own_words)
+    new = tuple(word for word in added if word not in own_words)
     return Query(query.text, moved, terms, weight=_WEIGHT, asked=query.vector, added_words=new)
 
 

@@ -65,8 +65,8 @@ class MeshTerm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
     def matches(self, heading: MeshHeading) -> bool:
         """Whether a heading of an article is this descriptor, with the qualifier and the weight that are asked for."""
-        wanted = name_key(self.descriptor)
-        if wanted not in (name_key(heading.descriptor), name_key(heading.ui or "")):
+        key = name_key(self.descriptor)
+        if key not in (name_key(heading.descriptor), name_key(heading.ui or "")):
             return False
         if self.qualifier is None:
             return heading.is_major or not self.major

@@ -78,25 +78,25 @@ class FirstStage:
 
     def vectors(self, pmids: Iterable[int]) -> dict[int, Vectors]:
         """Return the vectors of those of some articles that are encoded, in the index or at a question."""
-        wanted = set(pmids)
-        found, rows = self._view.store.vectors(wanted)
-        vectors = dict(zip(found.tolist(), rows, strict=True))
-        return {**self._on_demand.known(self._view, wanted - vectors.keys()), **vectors}
+        unique = set(pmids)
+        stored, rows = self._view.store.vectors(unique)
+        vectors = dict(zip(stored.tolist(), rows, strict=True))
+        return {**self._on_demand.known(self._view, unique - vectors.keys()), **vectors}
 
     def teachers(self, pmids: Iterable[int]) -> dict[int, Vectors]:
         """Return the vectors that a question may learn from: where nothing may be encoded, estimates too."""
-        wanted = set(pmids)
-        vectors = self.vectors(wanted)
+        unique = set(pmids)
+        vectors = self.vectors(unique)
         if self._on_demand.budget:
             return vectors
-        return {**self.estimated(wanted - vectors.keys()), **vectors}
+        return {**self.estimated(unique - vectors.keys()), **vectors}
 
     def estimated(self, pmids: Iterable[int]) -> dict[int, Vectors]:
         """Return what the vectors of articles may be; of none where there are no static vectors."""
         if self._static is None:
             return {}
-        found, rows = self._view.store.static_vectors(pmids)
-        return dict(zip(found.tolist(), self._static.estimated(rows), strict=True))
+        stored, rows = self._view.store.static_vectors(pmids)
+        return dict(zip(stored.tolist(), self._static.estimated(rows), strict=True))
 
     def encode_best(self, query: Query, candidates: Candidates, share: float) -> None:
         """Encode what needs it of the best candidates, `share` of the budget of them, and note these as the head."""

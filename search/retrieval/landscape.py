@@ -143,13 +143,13 @@ def _plane(vectors: Vectors) -> npt.NDArray[np.float64]:
 def _topics(vectors: Vectors) -> npt.NDArray[np.int64]:
     """Return the topic of each point, 0 for the largest: groups of like meaning (Ward's method)."""
     count = len(vectors)
-    wanted = min(_MOST_TOPICS, max(1, round(math.sqrt(count / 6))))
-    if count <= _FEW or wanted == 1:
+    groups_wanted = min(_MOST_TOPICS, max(1, round(math.sqrt(count / 6))))
+    if count <= _FEW or groups_wanted == 1:
         return np.zeros(count, np.int64)
-    _, groups = np.unique(_ward(squared_distances(vectors), wanted), return_inverse=True)
+    _, groups = np.unique(_ward(squared_distances(vectors), groups_wanted), return_inverse=True)
     by_size = np.argsort(-np.bincount(groups), kind="stable")
-    place: npt.NDArray[np.int64] = np.argsort(by_size)[groups].astype(np.int64)
-    return place
+    rank: npt.NDArray[np.int64] = np.argsort(by_size)[groups].astype(np.int64)
+    return rank
 
 
 def _ward(squared: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp]:
@@ -171,7 +171,7 @@ def _ward(squared: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp]
 
 def _words(hit: Hit) -> dict[str, str]:
     """Return the terms of an article: its MeSH headings, and the words and pairs of words of its title."""
-    found = {
+    terms = {
         name_key(heading.descriptor): heading.descriptor
         for heading in hit.article.mesh_headings
         if name_key(heading.descriptor) not in _CHECK_TAGS
@@ -181,10 +181,10 @@ def _words(hit: Hit) -> dict[str, str]:
     for first, second in zip(telling, [*telling[1:], None], strict=True):
         if first:
             if first not in _DEGREES:
-                found.setdefault(first, first)
+                terms.setdefault(first, first)
             if second and second not in _DEGREES:
-                found.setdefault(f"{first} {second}", f"{first} {second}")
-    return found
+                terms.setdefault(f"{first} {second}", f"{first} {second}")
+    return terms
 
 
 def _terms(words: Sequence[dict[str, str]], topics: npt.NDArray[np.int64]) -> list[list[str]]:
@@ -195,7 +195,7 @@ def _terms(words: Sequence[dict[str, str]], topics: npt.NDArray[np.int64]) -> li
     everywhere = Counter(key for entry in words for key in entry)
     spelled = {key: text for entry in words for key, text in entry.items()}
     taken: set[str] = set()
-    found = []
+    labels = []
     for topic in range(int(topics.max()) + 1):
         within = [entry for entry, place in zip(words, topics, strict=True) if place == topic]
         here = Counter(key for entry in within for key in entry)
@@ -209,8 +209,8 @@ def _terms(words: Sequence[dict[str, str]], topics: npt.NDArray[np.int64]) -> li
             weights = {key: float(here[key]) for key in weights}
         best = _distinct(sorted(weights, key=lambda key: (-weights[key], -len(key), key)), weights, taken)
         taken.update(best[:1])
-        found.append([spelled[key][:1].upper() + spelled[key][1:] for key in best])
-    return found
+        labels.append([spelled[key][:1].upper() + spelled[key][1:] for key in best])
+    return labels
 
 
 def _distinct(keys: Sequence[str], weights: dict[str, Any], taken: set[str]) -> list[str]:

@@ -58,14 +58,14 @@ class MeshTree:
         heading = self.heading(name)
         if heading is None:
             return []
-        found: set[str] = set()
+        headings: set[str] = set()
         for number in heading.numbers:
-            place = bisect_left(self._numbers, number + ".")
-            while place < len(self._numbers) and self._numbers[place].startswith(number + "."):
-                found.add(self._by_number[self._numbers[place]].name)
-                place += 1
+            position = bisect_left(self._numbers, number + ".")
+            while position < len(self._numbers) and self._numbers[position].startswith(number + "."):
+                headings.add(self._by_number[self._numbers[position]].name)
+                position += 1
         itself = [] if name_key(heading.name) == name_key(name) else [heading.name]
-        return [*itself, *sorted(found)]
+        return [*itself, *sorted(headings)]
 
 
 def installed_mesh() -> Path:

@@ -83,8 +83,8 @@ def role_probabilities(
 
 def feature_scores(sentences: Sequence[str], model: RoleModel) -> Floats:
     """Return the sum of the weights of each sentence's features, (sentences, 5)."""
-    found = [[model.rows[name] for name in names if name in model.rows] for names in features(sentences)]
-    return np.array([model.weights[rows].sum(axis=0, dtype=np.float64) for rows in found])
+    rows_by_sentence = [[model.rows[name] for name in names if name in model.rows] for names in features(sentences)]
+    return np.array([model.weights[rows].sum(axis=0, dtype=np.float64) for rows in rows_by_sentence])
 
 
 def features(sentences: Sequence[str]) -> list[set[str]]:
@@ -95,7 +95,7 @@ def features(sentences: Sequence[str]) -> list[set[str]]:
     """
     tokens = [["#" if token[0].isdigit() else token for token in _TOKEN.findall(text.lower())] for text in sentences]
     count = len(tokens)
-    found = []
+    result = []
     for place, words in enumerate(tokens):
         names = set(words)
         names.update(f"{first} {second}" for first, second in zip(words, words[1:], strict=False))
@@ -109,8 +109,8 @@ def features(sentences: Sequence[str]) -> list[set[str]]:
             names.add(f"<{(tokens[place - 1] or [''])[0]}")
         if place + 1 < count:
             names.add(f">{(tokens[place + 1] or [''])[0]}")
-        found.append(names)
-    return found
+        result.append(names)
+    return result
 
 
 def allowed_roles(article: Article, spans: Iterable[tuple[int, int]]) -> Mask:

@@ -352,7 +352,9 @@ def _flat(expression: Expression | None, kind: type[And] | type[Or]) -> tuple[Ex
 def _dates(value: str) -> Filters:
     match = _DATES.search(value)
     if match is None or match.start():
-        raise QueryError(f"{value!r} is not a valid date: write 2015, 2015/03, 2015/03/17, or two of them separated by a colon")
+        raise QueryError(
+            f"{value!r} is not a valid date: write 2015, 2015/03, 2015/03/17, or two of them separated by a colon"
+        )
     first, last = match[1], match[2] or match[1]
     if "/" not in first + last:
         # 3000 is PubMed's way to say that there is no end.

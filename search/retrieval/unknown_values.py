@@ -18,17 +18,19 @@ _ISSN = re.compile(r"\d{4}-?\d{3}[\dX]", re.IGNORECASE)
 
 def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
     """Return a sentence for each journal, publication type, heading and language that no article of an index has."""
-    told = []
+    sentences = []
     for what, field, value in _values(filters):
-        wanted = "_".join(folded_words(journal_key(value) if field == "ta" else value))
-        if _UI.fullmatch(value) or _ISSN.fullmatch(value) or tokens.count(AnyOf((f"{field}:{wanted}",), exact=True)):
+        joined = "_".join(folded_words(journal_key(value) if field == "ta" else value))
+        if _UI.fullmatch(value) or _ISSN.fullmatch(value) or tokens.count(AnyOf((f"{field}:{joined}",), exact=True)):
             continue
         known = [key.partition(":")[2] for key in tokens.keys(f"{field}:")]
-        near = nearest_values(wanted, [name for name in known if "/" not in name])
+        near = nearest_values(joined, [name for name in known if "/" not in name])
         counts = [tokens.count(AnyOf((f"{field}:{name}",), exact=True)) for name in near]
         shown = [f"{name.replace('_', ' ')} ({count:,})" for name, count in zip(near, counts, strict=True)]
-        told.append(f"no article has the {what} {value!r}" + (f"; the nearest are {', '.join(shown)}" if shown else ""))
-    return told
+        sentences.append(
+            f"no article has the {what} {value!r}" + (f"; the nearest are {', '.join(shown)}" if shown else "")
+        )
+    return sentences
 
 
 def _values(filters: Filters) -> Iterator[tuple[str, str, str]]:

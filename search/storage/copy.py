@@ -156,8 +156,8 @@ def _articles(store: Store, sql: str, *parameters: object) -> tuple[list[Copied]
     ]
     encoded = [article.row.pmid for article in copied if article.vector_hash is not None]
     pmids, vectors = store.vectors(encoded)
-    place = {int(pmid): row for row, pmid in enumerate(pmids)}
-    return copied, vectors[np.array([place[pmid] for pmid in encoded], np.int64)]
+    row_of = {int(pmid): row for row, pmid in enumerate(pmids)}
+    return copied, vectors[np.array([row_of[pmid] for pmid in encoded], np.int64)]
 
 
 def _put(store: WritableStore, batch: tuple[list[Copied], Vectors], mark: Mark | None = None) -> None:

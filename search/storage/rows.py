@@ -159,10 +159,10 @@ def prepare(article: Article) -> ArticleRow:
 
 def terms_of(article: Article) -> tuple[tuple[Term, bool], ...]:
     """Return the terms an article is filtered by, each once, with whether it is a main point of the article."""
-    found: dict[Term, bool] = {}
+    terms: dict[Term, bool] = {}
 
     def add(term: Term, major: bool) -> None:
-        found[term] = found.get(term, False) or major
+        terms[term] = terms.get(term, False) or major
 
     for heading in article.mesh_headings:
         name, ui = name_key(heading.descriptor), name_key(heading.ui or "")
@@ -177,7 +177,7 @@ def terms_of(article: Article) -> tuple[tuple[Term, bool], ...]:
     design = design_of(article)
     if design is not None:
         add(Term("design", design), False)
-    return tuple(found.items())
+    return tuple(terms.items())
 
 
 def pack(document: bytes) -> bytes:

@@ -94,10 +94,10 @@ class TokenIndex(Protocol):
 def holds(query: TokenQuery, pmid: int, tokens: Tokens) -> bool:
     """Whether an article with these tokens is among what a query finds: the plain meaning of it."""
     if isinstance(query, Joined):
-        found = (holds(operand, pmid, tokens) for operand in query.operands)
+        results = (holds(operand, pmid, tokens) for operand in query.operands)
         if query.operator == "NOT":
-            return next(found) and not any(found)
-        return all(found) if query.operator == "AND" else any(found)
+            return next(results) and not any(results)
+        return all(results) if query.operator == "AND" else any(results)
     if isinstance(query, PmidSet):
         return pmid in query.pmids
     if isinstance(query, AnyOf):

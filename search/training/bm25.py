@@ -28,10 +28,10 @@ class BM25:
 
     def score_all(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Return the scores of every question (rows) with every document of the set (columns)."""
-        asked = self._matrix(
+        queries = self._matrix(
             [Counter(words(text)) for text in questions], lambda _, column, times: times * self._idf[column]
         )
-        scores: NDArray[np.float32] = (asked @ self._documents.T).toarray()
+        scores: NDArray[np.float32] = (queries @ self._documents.T).toarray()
         return scores
 
     def _matrix(self, counts: Sequence[Counter[str]], value: Callable[[int, int, int], float]) -> Any:

@@ -43,8 +43,8 @@ def train_model(
     """Train `base` on pairs with MultipleNegativesRankingLoss and write the model and its card to the folder `output`.
 
     `pairs` is a file of `mine_pairs` or a sequence. `base` is a folder or a hub name. With `resume` a run that was
-    killed continues from its last complete checkpoint and ends with the weights that it would have had; it must have the
-    same pairs, base and parameters. The result loads with sentence-transformers, transformers and txtai.
+    killed continues from its last complete checkpoint and ends with the weights that it would have had; it must have
+    the same pairs, base and parameters. The result loads with sentence-transformers, transformers and txtai.
 
     Raises TrainingError: too few pairs, empty texts, a base that cannot be loaded, an output that is there already, no
     space, or a run that cannot be resumed.
@@ -140,11 +140,11 @@ class _Run:
 
     def _check_same_run(self, run_file: Path) -> None:
         try:
-            found = json.loads(run_file.read_text(encoding="utf-8"))
+            description = json.loads(run_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TrainingError(f"there is no run to resume at {self.work} ({error}); start without resume") from error
         expected = self.description()
-        different = [name for name in expected if found.get(name) != expected[name]]
+        different = [name for name in expected if description.get(name) != expected[name]]
         if different:
             raise TrainingError(
                 f"the run at {self.work} had other {' and '.join(different)}; resume with the same or remove it"
@@ -152,14 +152,14 @@ class _Run:
 
     def _checkpoints(self) -> list[Path]:
         """Return the complete checkpoints, the latest last; trainer_state.json is written when all else is there."""
-        found: list[tuple[int, Path]] = []
+        by_step: list[tuple[int, Path]] = []
         for folder in (self.work / "checkpoints").glob("checkpoint-*"):
             try:
                 state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
-                found.append((int(state["global_step"]), folder))
+                by_step.append((int(state["global_step"]), folder))
             except (OSError, ValueError, KeyError):
                 continue
-        return [folder for _, folder in sorted(found)]
+        return [folder for _, folder in sorted(by_step)]
 
     def train(self, licence: str, progress: Callable[[TrainingProgress], None] | None) -> TrainingReport:
         """Run the trainer, then move the finished model in place."""

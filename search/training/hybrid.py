@@ -216,14 +216,14 @@ def _restore(checkpoint: Path | None, state: dict[str, Any], parameters: HybridP
     if checkpoint is None or not checkpoint.exists():
         return 0
     try:
-        found = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True)
     except Exception as error:  # torch, pickle and zipfile each raise their own
         raise TrainingError(f"{checkpoint} cannot be read ({error}); remove it to start again") from error
-    if found["parameters"] != parameters.to_dict():
+    if saved["parameters"] != parameters.to_dict():
         raise TrainingError(f"{checkpoint} is of a run with other parameters; resume with the same or remove it")
     for name, part in state.items():
-        part.load_state_dict(found[name])
-    return int(found["done"])
+        part.load_state_dict(saved[name])
+    return int(saved["done"])
 
 
 def _question_loss(
@@ -249,8 +249,8 @@ def _anchor_loss(model: Any, tokenizer: Any, bank: Bank, rows: Sequence[int], pa
     """Return how far the documents have moved from where they were, in cosine."""
     import torch
 
-    found = encode_with_gradient(model, tokenizer, [bank.texts[row] for row in rows], parameters.anchor_length)
-    return parameters.anchor_weight * (1 - (found * torch.from_numpy(bank.vectors[list(rows)])).sum(1)).mean()
+    vectors = encode_with_gradient(model, tokenizer, [bank.texts[row] for row in rows], parameters.anchor_length)
+    return parameters.anchor_weight * (1 - (vectors * torch.from_numpy(bank.vectors[list(rows)])).sum(1)).mean()
 
 
 def _pair_loss(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], parameters: HybridParameters) -> Any:

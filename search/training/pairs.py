@@ -350,9 +350,9 @@ class _TitleIndex:
             for (_, address), other in ranked:
                 if other == pmid:
                     continue
-                found = self._searcher.doc(address)["title"][0]
-                if not _nearly_identical(own, _words(found)):
-                    return other, found
+                candidate = self._searcher.doc(address)["title"][0]
+                if not _nearly_identical(own, _words(candidate)):
+                    return other, candidate
             if len(hits) < limit:
                 break
         return None

@@ -146,12 +146,12 @@ def load_texts(data: Path) -> TrainingTexts:
 
 def draw_questions(texts: TrainingTexts, chance: random.Random, count: int) -> list[TrainingQuestion]:
     """Return so many different questions, kinds by their shares."""
-    found: dict[str, TrainingQuestion] = {}
-    while len(found) < count:
+    questions: dict[str, TrainingQuestion] = {}
+    while len(questions) < count:
         (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
         question = _question(texts, kind, chance)
-        found[question.text] = question
-    return list(found.values())
+        questions[question.text] = question
+    return list(questions.values())
 
 
 def _question(texts: TrainingTexts, kind: str, chance: random.Random) -> TrainingQuestion:
@@ -183,10 +183,10 @@ def draw_pairs(texts: TrainingTexts, vectors: NDArray[np.float32]) -> list[tuple
     `vectors` are those of the articles.
     """
     articles = [texts.articles[row] for row in neighbouring(vectors, CONCLUSIONS)]
-    asked = list(texts.questions)
-    random.Random(13).shuffle(asked)
+    questions = list(texts.questions)
+    random.Random(13).shuffle(questions)
     by_topic: dict[str, list[Asked]] = defaultdict(list)
-    for entry in asked:
+    for entry in questions:
         by_topic[entry.topic].append(entry)
     in_turn = [entry for round_ in itertools.zip_longest(*by_topic.values()) for entry in round_ if entry]
     answers = [(_plain(entry.question), " ".join(entry.answer.split()[:ANSWER_WORDS])) for entry in in_turn[:ANSWERS]]
@@ -195,12 +195,12 @@ def draw_pairs(texts: TrainingTexts, vectors: NDArray[np.float32]) -> list[tuple
 
 def conclusion(sentences: Sequence[str]) -> str:
     """Return the last sentences that have `CONCLUSION_WORDS` together, without the labels of their sections."""
-    found: list[str] = []
+    chosen: list[str] = []
     for sentence in reversed(sentences[-CONCLUSION_SENTENCES:]):
-        found.insert(0, _LABEL.sub("", sentence))
-        if sum(len(text.split()) for text in found) >= CONCLUSION_WORDS:
+        chosen.insert(0, _LABEL.sub("", sentence))
+        if sum(len(text.split()) for text in chosen) >= CONCLUSION_WORDS:
             break
-    return " ".join(found)
+    return " ".join(chosen)
 
 
 def _plain(question: str) -> str:
@@ -235,11 +235,11 @@ def _vectors(index: Path, encoder: Encoder, texts: TrainingTexts) -> NDArray[np.
             pmids, rows = view.store.vectors([record.pmid for record in texts.articles])
     finally:
         reader.close()
-    place = {int(pmid): row for row, pmid in enumerate(pmids)}
-    missing = [record.pmid for record in texts.articles if record.pmid not in place]
+    row_of = {int(pmid): row for row, pmid in enumerate(pmids)}
+    missing = [record.pmid for record in texts.articles if record.pmid not in row_of]
     if missing:
         raise TrainingError(f"{index} has no vector of {len(missing)} articles, PMID {missing[0]} among them")
-    articles = rows[[place[record.pmid] for record in texts.articles]]
+    articles = rows[[row_of[record.pmid] for record in texts.articles]]
     stacked: NDArray[np.float32] = np.concatenate([articles, encoder.encode(list(texts.abstracts))])
     return stacked
 
@@ -291,22 +291,22 @@ def _questions(data: Path) -> tuple[Asked, ...]:
 def _claims(data: Path) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
     """Return three quarters of SciFact's training claims; no abstract that another claim is judged by is among them."""
     folder = data / "scifact"
-    asked = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
+    questions = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
     corpus = {row["_id"]: f"{row['title']} {row['text']}" for row in _lines(folder / "corpus.jsonl")}
     documents: dict[str, list[str]] = defaultdict(list)
     for query, document in _qrels(folder / "qrels" / "train.tsv"):
         documents[query].append(document)
-    held_out = {query for query, found in documents.items() if int(found[0]) % 4 == 0}
+    held_out = {query for query, relevant in documents.items() if int(relevant[0]) % 4 == 0}
     judged = {document for query in held_out for document in documents[query]}
     judged |= {document for _, document in _qrels(folder / "qrels" / "dev.tsv")}
     claims = [
-        (asked[query], found[0])
-        for query, found in documents.items()
-        if query not in held_out and found[0] not in judged
+        (questions[query], relevant[0])
+        for query, relevant in documents.items()
+        if query not in held_out and relevant[0] not in judged
     ]
     used = sorted({document for _, document in claims})
-    place = {document: row for row, document in enumerate(used)}
-    return tuple((claim, place[document]) for claim, document in claims), tuple(corpus[document] for document in used)
+    row_of = {document: row for row, document in enumerate(used)}
+    return tuple((claim, row_of[document]) for claim, document in claims), tuple(corpus[document] for document in used)
 
 
 def _qrels(path: Path) -> list[tuple[str, str]]:

@@ -81,13 +81,13 @@ def read_abstracts(paths: Iterable[Path]) -> list[Abstract]:
 
     PubMed QA's JSON, a BEIR `corpus.jsonl`, and whatever `search add` reads.
     """
-    found: dict[str, Abstract] = {}
+    abstracts: dict[str, Abstract] = {}
     for path in paths:
         for source, sections in _sections_of_file(path):
             abstract = _abstract(source, sections)
             if abstract is not None:
-                found.setdefault(abstract.key, abstract)
-    return list(found.values())
+                abstracts.setdefault(abstract.key, abstract)
+    return list(abstracts.values())
 
 
 _Sections = list[tuple[frozenset[Role], str]]
@@ -153,10 +153,10 @@ def part_of(abstract: Abstract) -> str:
     """Return the part an abstract belongs to: `train`, `development`, `held out`, or `PubMed QA, second half`."""
     if abstract.source == "pubmedqa-1":
         return "PubMed QA, second half"
-    place = int.from_bytes(hashlib.sha256(abstract.key.encode()).digest()[:4], "big") % 100
-    if place < _HELD_OUT:
+    percentile = int.from_bytes(hashlib.sha256(abstract.key.encode()).digest()[:4], "big") % 100
+    if percentile < _HELD_OUT:
         return "held out"
-    return "development" if place < _HELD_OUT + _DEVELOPMENT else "train"
+    return "development" if percentile < _HELD_OUT + _DEVELOPMENT else "train"
 
 
 # Training ------------------------------------------------------------------------------------------------------------
@@ -190,13 +190,13 @@ def _fitted(abstracts: Sequence[Abstract], say: Callable[[str], None]) -> RoleMo
     from scipy.optimize import minimize
     from scipy.sparse import csr_matrix
 
-    found = [names for abstract in abstracts for names in features(abstract.sentences)]
-    counts = Counter(name for names in found for name in names)
+    feature_names = [names for abstract in abstracts for names in features(abstract.sentences)]
+    counts = Counter(name for names in feature_names for name in names)
     index = {name: row for row, name in enumerate(sorted(name for name, count in counts.items() if count >= _LEAST))}
-    columns = [[index[name] for name in names if name in index] for names in found]
+    columns = [[index[name] for name in names if name in index] for names in feature_names]
     pointers = np.cumsum([0, *map(len, columns)])
     flat = np.array([column for row in columns for column in row])
-    matrix = csr_matrix((np.ones(len(flat)), flat, pointers), shape=(len(found), len(index)))
+    matrix = csr_matrix((np.ones(len(flat)), flat, pointers), shape=(len(feature_names), len(index)))
     transposed = matrix.T.tocsr()
     chains = _Chains([len(abstract.sentences) for abstract in abstracts])
     ruled_out = np.where(np.concatenate([_mask(abstract) for abstract in abstracts]), 0.0, -1e4)
@@ -209,7 +209,7 @@ def _fitted(abstracts: Sequence[Abstract], say: Callable[[str], None]) -> RoleMo
         gradient = np.concatenate([(transposed @ (free_nodes - fixed_nodes)).ravel(), free_chain - fixed_chain])
         return free - fixed + _PENALTY / 2 * float(values @ values), gradient + _PENALTY * values
 
-    say(f"{len(abstracts):,} abstracts, {len(found):,} sentences, {len(index):,} features")
+    say(f"{len(abstracts):,} abstracts, {len(feature_names):,} sentences, {len(index):,} features")
     fit = minimize(loss, np.zeros(size + 35), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "maxcor": 8})
     chain = fit.x[size:].reshape(7, 5)
     weights = fit.x[:size].reshape(-1, len(ROLES)).astype(np.float32)

@@ -77,7 +77,7 @@ def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started:
 
 
 def _leave_what_does_not_end() -> None:
-    """End the process if a thread is still running although its request was abandoned: the interpreter would wait for it."""
+    """End the process if an abandoned request still runs in a thread: the interpreter would wait for it."""
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
     for thread in others:
         thread.join(_LAST_SECONDS / len(others))

@@ -132,8 +132,8 @@ class Service:
 
     def landscape(self, request: MapRequest) -> bytes:
         """Return a map of the first results of a search, or of similar articles."""
-        found = self.index.landscape(self._hits(request, self._last(request.limit), fold=True))
-        return as_json(msgspec.to_builtins(found), indent=0)
+        topic_map = self.index.landscape(self._hits(request, self._last(request.limit), fold=True))
+        return as_json(msgspec.to_builtins(topic_map), indent=0)
 
     def article(self, pmid: int) -> bytes:
         """Return an article as `search show --format json` prints it. Raises NotFoundError."""
@@ -184,8 +184,8 @@ class Service:
 
     def saved(self, name: str | None = None) -> bytes:
         """Return the saved searches, or the one of a name, as `search saved --format json` prints them."""
-        found = self.index.saved_searches() if name is None else [self.index.saved_search(name)]
-        return as_json(msgspec.to_builtins(found))
+        searches = self.index.saved_searches() if name is None else [self.index.saved_search(name)]
+        return as_json(msgspec.to_builtins(searches))
 
     def methods(self, name: str) -> bytes:
         """Return what a methods section says of a saved search, as `search saved NAME` prints it."""

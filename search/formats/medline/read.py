@@ -282,13 +282,13 @@ def _sections(text: str) -> tuple[AbstractSection, ...]:
 
 def _other_abstracts(fields: _Fields) -> Iterator[OtherAbstract]:
     """Yield the other abstracts, to each of which belong the language and copyright that follow it."""
-    found: list[dict[str, str]] = []
+    abstracts: list[dict[str, str]] = []
     for tag, value in fields.pairs:
         if tag == "OAB":
-            found.append({tag: value})
-        elif tag in ("OABL", "OCI") and found:
-            found[-1].setdefault(tag, value)
-    for values in found:
+            abstracts.append({tag: value})
+        elif tag in ("OABL", "OCI") and abstracts:
+            abstracts[-1].setdefault(tag, value)
+    for values in abstracts:
         text = values["OAB"]
         kind = next((kind for kind in _OTHER_ABSTRACT_TYPES if text.startswith(f"{kind}: ")), None)
         sections = _sections(text.removeprefix(f"{kind}: "))
@@ -421,10 +421,10 @@ def _identifiers(fields: _Fields) -> tuple[str | None, str | None, tuple[Article
         match = _IDENTIFIER.fullmatch(text)
         kind, value = (match[2], match[1]) if match else ("doi" if text.startswith("10.") else "", text)
         if kind == "doi":
-            found = normalise_doi(value) or ""
-            doi = doi or found or None
-            if found.lower() != (doi or "").lower():
-                others[ArticleId(kind, found)] = None
+            normalised = normalise_doi(value) or ""
+            doi = doi or normalised or None
+            if normalised.lower() != (doi or "").lower():
+                others[ArticleId(kind, normalised)] = None
         elif kind in ("pmc", "pmcid") or value.startswith("PMC"):
             pmcid = pmcid or normalise_pmcid(value)
         elif kind not in ("", "pubmed", "medline"):
@@ -475,12 +475,12 @@ def _correction(tag: str, text: str) -> Correction:
 def _publication_date(text: str) -> PartialDate:
     match = _DATE.fullmatch(text)
     if match and (not match[2] or month_number(match[2])):
-        found = partial_date(*match.groups())
+        parsed = partial_date(*match.groups())
     elif match and _SEASON.fullmatch(match[2]) and not match[3]:
-        found = partial_date(match[1], season=match[2])
+        parsed = partial_date(match[1], season=match[2])
     else:
         return free_date(text)
-    return found if found.year else free_date(text)
+    return parsed if parsed.year else free_date(text)
 
 
 def _digits_date(text: str | None) -> PartialDate | None:

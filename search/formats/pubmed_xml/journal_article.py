@@ -65,7 +65,7 @@ def _read_journal_infos(table: ElementTable, rows: Rows) -> list[tuple[str | Non
 
 
 def _other_abstracts(table: ElementTable, rows: Rows) -> list[tuple[OtherAbstract, ...]]:
-    found = zip(
+    abstracts = zip(
         parts.sections(table, rows),
         marks(table, rows, "Type"),
         marks(table, rows, "Language"),
@@ -74,7 +74,7 @@ def _other_abstracts(table: ElementTable, rows: Rows) -> list[tuple[OtherAbstrac
     )
     return [
         (OtherAbstract(sections, kind, language or "eng", copyright_text),) if sections else ()
-        for sections, kind, language, copyright_text in found
+        for sections, kind, language, copyright_text in abstracts
     ]
 
 
@@ -109,8 +109,8 @@ def _mesh_heading_lists(table: ElementTable, lists: Rows) -> list[tuple[MeshHead
 
 def _concepts(table: ElementTable, lists: Rows) -> list[tuple[SupplementaryConcept, ...]]:
     rows, owners = table.children(lists, "SupplMeshName")
-    found = zip(names(table, rows), marks(table, rows, "UI"), marks(table, rows, "Type"), strict=True)
-    return group([SupplementaryConcept(*concept) for concept in found], owners, len(lists))
+    concepts = zip(names(table, rows), marks(table, rows, "UI"), marks(table, rows, "Type"), strict=True)
+    return group([SupplementaryConcept(*concept) for concept in concepts], owners, len(lists))
 
 
 def _read_publication_types(table: ElementTable, lists: Rows) -> list[tuple[PublicationType, ...]]:
@@ -141,18 +141,18 @@ def _accession_numbers(table: ElementTable, lists: Rows) -> list[tuple[Accession
     number_lists, of_bank = table.children(banks, "AccessionNumberList")
     rows, places = table.children(number_lists, "AccessionNumber")
     of_bank = of_bank[places]
-    found = [
+    numbers = [
         AccessionNumber(bank_names[bank] or "", number)
         for bank, number in zip(of_bank.tolist(), names(table, rows), strict=True)
     ]
     empty = np.setdiff1d(np.arange(len(banks)), of_bank)
     if len(empty):
         # A bank may be named without a number.
-        found += [AccessionNumber(bank_names[bank] or "") for bank in empty.tolist()]
+        numbers += [AccessionNumber(bank_names[bank] or "") for bank in empty.tolist()]
         of_bank = np.concatenate([of_bank, empty])
         order = np.argsort(of_bank, kind="stable")
-        found, of_bank = [found[place] for place in order.tolist()], of_bank[order]
-    return group(found, of_list[of_bank], len(lists))
+        numbers, of_bank = [numbers[place] for place in order.tolist()], of_bank[order]
+    return group(numbers, of_list[of_bank], len(lists))
 
 
 def _texts_of(tag: str) -> parts.Reader:
@@ -170,8 +170,8 @@ def _one_text(table: ElementTable, rows: Rows) -> list[tuple[str, ...]]:
 
 
 def _general_notes(table: ElementTable, rows: Rows) -> list[tuple[GeneralNote, ...]]:
-    found = zip(texts(table, rows), marks(table, rows, "Owner"), strict=True)
-    return [(GeneralNote(text, owner),) if text else () for text, owner in found]
+    notes = zip(texts(table, rows), marks(table, rows, "Owner"), strict=True)
+    return [(GeneralNote(text, owner),) if text else () for text, owner in notes]
 
 
 def _person_subjects(table: ElementTable, lists: Rows) -> list[tuple[Author, ...]]:
@@ -207,10 +207,10 @@ def _old_corrections(table: ElementTable, rows: Rows) -> list[tuple[Correction, 
 
 
 def _links(table: ElementTable, rows: Rows, kinds: list[str]) -> list[Correction]:
-    found = columns(table, rows, "RefSource", "PMID", "Note")
+    links = columns(table, rows, "RefSource", "PMID", "Note")
     return [
         Correction(kind, citation, _linked_pmid(pmid), note)
-        for kind, (citation, pmid, note) in zip(kinds, found, strict=True)
+        for kind, (citation, pmid, note) in zip(kinds, links, strict=True)
     ]
 
 

@@ -155,11 +155,11 @@ def column(table: ElementTable, owners: Rows, name: str, read: Reader = names) -
     values = read(table, rows)
     if len(rows) == len(owners) and np.count_nonzero(places[1:] == places[:-1]) == 0:
         return [value or None for value in values]
-    found: list[Any] = [None] * len(owners)
+    first: list[Any] = [None] * len(owners)
     # From the last to the first, so that of several children the first stays.
     for place, value in zip(places[::-1].tolist(), reversed(values), strict=True):
-        found[place] = value or None
-    return found
+        first[place] = value or None
+    return first
 
 
 def columns(table: ElementTable, owners: Rows, *tags: str, read: Reader = names) -> Iterator[tuple[Any, ...]]:
@@ -273,11 +273,11 @@ def _history_date(content: bytes) -> HistoryDate | None:
 def sections(table: ElementTable, rows: Rows) -> list[tuple[AbstractSection, ...]]:
     """Return the sections of Abstract or OtherAbstract elements; those without text are left out."""
     parts, owners = table.children(rows, "AbstractText")
-    found = [
+    entries = [
         AbstractSection(text, mark.get("Label") or None, mark.get("NlmCategory") or None) if text else None
         for text, mark in zip(texts(table, parts), table.attributes(parts), strict=True)
     ]
-    abstracts = [tuple(filter(None, own)) for own in group(found, owners, len(rows))]
+    abstracts = [tuple(filter(None, own)) for own in group(entries, owners, len(rows))]
     for place in [place for place, own in enumerate(abstracts) if not own]:
         # Some programs write the text into the abstract itself.
         text = tidy(with_characters(table.own_content(rows[place]).decode()))
@@ -317,7 +317,7 @@ def people(table: ElementTable, lists: Rows) -> list[tuple[Author, ...]]:
     valid = np.array([mark.get("ValidYN") != "N" for mark in table.attributes(rows)], dtype=bool)
     if np.count_nonzero(valid) < len(rows):
         rows, owners = rows[valid], owners[valid]
-    found = map(
+    authors = map(
         Author,
         column(table, rows, "LastName"),
         _fore_names(table, rows),
@@ -327,26 +327,26 @@ def people(table: ElementTable, lists: Rows) -> list[tuple[Author, ...]]:
         _orcids(table, rows),
         _affiliations(table, rows),
     )
-    return group(found, owners, len(lists))
+    return group(authors, owners, len(lists))
 
 
 def _fore_names(table: ElementTable, rows: Rows) -> list[str | None]:
-    found = column(table, rows, "ForeName")
+    fore_names = column(table, rows, "ForeName")
     if len(table.children(rows, "FirstName")[0]):
         # Until 2004, the fore name stood in two elements.
         for place, parts in enumerate(columns(table, rows, "FirstName", "MiddleName")):
-            found[place] = found[place] or " ".join(filter(None, parts)) or None
-    return found
+            fore_names[place] = fore_names[place] or " ".join(filter(None, parts)) or None
+    return fore_names
 
 
 def _orcids(table: ElementTable, rows: Rows) -> list[str | None]:
-    found: list[str | None] = [None] * len(rows)
+    orcids: list[str | None] = [None] * len(rows)
     numbers, owners = table.children(rows, "Identifier", "NameID")
     sources = marks(table, numbers, "Source")
     for owner, source, text in zip(owners.tolist(), sources, names(table, numbers), strict=True):
         if source == "ORCID":
-            found[owner] = normalise_orcid(text)
-    return found
+            orcids[owner] = normalise_orcid(text)
+    return orcids
 
 
 def _affiliations(table: ElementTable, rows: Rows) -> list[tuple[str, ...]]:
@@ -378,17 +378,17 @@ def keywords(table: ElementTable, lists: Rows) -> list[tuple[Keyword, ...]]:
     """Return the keywords of KeywordList elements."""
     rows, owners = table.children(lists, "Keyword")
     given_by = [mark or "NLM" for mark in marks(table, lists, "Owner")]
-    found = [
+    entries = [
         Keyword(text, major == "Y", given_by[owner]) if text else None
         for text, major, owner in zip(
             names(table, rows), marks(table, rows, "MajorTopicYN"), owners.tolist(), strict=True
         )
     ]
-    return [tuple(filter(None, own)) for own in group(found, owners, len(lists))]
+    return [tuple(filter(None, own)) for own in group(entries, owners, len(lists))]
 
 
 def grants(table: ElementTable, lists: Rows) -> list[tuple[Grant, ...]]:
     """Return the grants of GrantList elements."""
     rows, owners = table.children(lists, "Grant")
-    found = [Grant(*parts) for parts in columns(table, rows, "GrantID", "Acronym", "Agency", "Country")]
-    return group(found, owners, len(lists))
+    entries = [Grant(*parts) for parts in columns(table, rows, "GrantID", "Acronym", "Agency", "Country")]
+    return group(entries, owners, len(lists))

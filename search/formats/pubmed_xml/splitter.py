@@ -65,8 +65,8 @@ class RawRecord(NamedTuple):
     @property
     def pmid(self) -> int | None:
         """The PMID, for messages; None if there is none."""
-        found = _PMID.search(self.data)
-        return int(found[1]) if found else None
+        match = _PMID.search(self.data)
+        return int(match[1]) if match else None
 
     def describe(self) -> str:
         """Return how a message calls the record: its line, and its PMID if it has one."""
@@ -110,13 +110,13 @@ def _buffers(pieces: Iterable[bytes], splitter: _Splitter) -> Iterator[list[byte
 
 def until_problem(items: Iterable[_Item]) -> tuple[list[_Item], SourceError | None]:
     """Return the items up to the end or to a SourceError, and that error."""
-    found: list[_Item] = []
+    before: list[_Item] = []
     try:
         for item in items:
-            found.append(item)
+            before.append(item)
     except SourceError as error:
-        return found, error
-    return found, None
+        return before, error
+    return before, None
 
 
 class _Splitter:
@@ -229,11 +229,11 @@ def _record_end(buffer: bytes, start: int, name: bytes, opaque: bool) -> tuple[i
 def _has_opaque(buffer: bytes, start: int, end: int) -> bool:
     """Return whether there is a comment, CDATA or an instruction: whether `<` stands before `!` or `?`."""
     for mark in (b"!", b"?"):
-        place = buffer.find(mark, start, end)
-        while place >= 0:
-            if buffer[place - 1] == _LESS_THAN:
+        position = buffer.find(mark, start, end)
+        while position >= 0:
+            if buffer[position - 1] == _LESS_THAN:
                 return True
-            place = buffer.find(mark, place + 1, end)
+            position = buffer.find(mark, position + 1, end)
     return False
 
 

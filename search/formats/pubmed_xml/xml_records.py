@@ -45,11 +45,11 @@ def read_records(records: Sequence[RawRecord], name: str) -> Iterator[Record]:
     Raises SourceError at the first that is not well-formed XML, after everything before it has been yielded.
     """
     forms, problem = until_problem(_forms(records, name))
-    found = _read_forms(forms)
-    if isinstance(found, NotPlainError):
-        yield from _read_doubtful(records, name, found)
+    entries = _read_forms(forms)
+    if isinstance(entries, NotPlainError):
+        yield from _read_doubtful(records, name, entries)
         return
-    for (record, _), entry in zip(forms, found, strict=True):
+    for (record, _), entry in zip(forms, entries, strict=True):
         yield from _finished(record, entry, name)
     if problem:
         raise problem
@@ -128,12 +128,12 @@ def _read_forms(
     """Return the fields of each record that could be made plain; the error if one is not plain after all."""
     plain = [(record.kind, data) for record, data in forms if isinstance(data, bytes)]
     try:
-        found = iter(_read_table([kind for kind, _ in plain], [data for _, data in plain]) if plain else ())
+        entries = iter(_read_table([kind for kind, _ in plain], [data for _, data in plain]) if plain else ())
     except UnicodeDecodeError:
         return NotPlainError("not UTF-8")
     except NotPlainError as error:
         return error
-    return [next(found) if isinstance(data, bytes) else data for _, data in forms]
+    return [next(entries) if isinstance(data, bytes) else data for _, data in forms]
 
 
 def _read_table(kinds: Sequence[bytes], parts: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -194,11 +194,11 @@ class StrategyEvaluation:
             return
         field = FIELDS[term.field]
         known = self._tokens.keys(f"{field.keys[0]}:")
-        wanted = key_of(term.text) if field.kind == "heading" else "_".join(folded_words(term.text))
+        target = key_of(term.text) if field.kind == "heading" else "_".join(folded_words(term.text))
         names = [key.partition(":")[2] for key in known]
-        near = nearest_values(wanted, [name for name in names if ("/" in name) == ("/" in wanted)])
-        found = [(name, self._tokens.count(AnyOf((f"{field.keys[0]}:{name}",), exact=True))) for name in near]
-        nearest = ", ".join(f"{name.replace('_', ' ')} ({count:,})" for name, count in found)
+        near = nearest_values(target, [name for name in names if ("/" in name) == ("/" in target)])
+        counts = [(name, self._tokens.count(AnyOf((f"{field.keys[0]}:{name}",), exact=True))) for name in near]
+        nearest = ", ".join(f"{name.replace('_', ' ')} ({count:,})" for name, count in counts)
         hint = f"; the nearest are {nearest}" if nearest else ""
         self.notes[f"no article has {term.text!r} in {field.name}{hint}"] = None
 
@@ -209,22 +209,22 @@ class StrategyEvaluation:
         sure = Joined("NOT", (query, many)) if len(set(words)) == len(words) == 2 else None
         unsure = Joined("AND", (query, many)) if sure else query
         pmids = self._tokens.pmids(unsure).tolist()
-        found: list[int] = []
+        near: list[int] = []
         for start in range(0, len(pmids), _READ_AT_ONCE):
             for pmid, article in self._documents.get_many(pmids[start : start + _READ_AT_ONCE]).items():
                 values = map(folded_words, zone_values(article)[zone])
                 if any(is_near(words, value, term.distance or 0) for value in values):
-                    found.append(pmid)
-        read = PmidSet(tuple(sorted(found)))
+                    near.append(pmid)
+        read = PmidSet(tuple(sorted(near)))
         return Joined("OR", (sure, read)) if sure else read
 
 
-def nearest_values(wanted: str, known: Iterable[str]) -> list[str]:
-    """Return up to three of some values (words joined by `_`) that are nearest to one that is none of them."""
-    words = [word[:_TELLING] for word in re.split("[_/]", wanted) if len(word) >= _TELLING] or [wanted[:_TELLING]]
+def nearest_values(value: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of some values (words joined by `_`) that are nearest to a value that is not among them."""
+    words = [word[:_TELLING] for word in re.split("[_/]", value) if len(word) >= _TELLING] or [value[:_TELLING]]
     alike = [name for name in known if any(word in name for word in words)][:_COMPARED]
-    close = difflib.get_close_matches(wanted, alike, n=3, cutoff=0.5)
-    within = sorted((name for name in alike if set(wanted.split("_")) <= set(name.split("_"))), key=len)
+    close = difflib.get_close_matches(value, alike, n=3, cutoff=0.5)
+    within = sorted((name for name in alike if set(value.split("_")) <= set(name.split("_"))), key=len)
     return list(dict.fromkeys([*close, *within]))[:3]
 
 
@@ -234,18 +234,18 @@ def is_near(words: list[str], text: list[str], distance: int) -> bool:
     >>> is_near(["pain", "hip"], ["hip", "or", "knee", "pain"], 2)
     True
     """
-    wanted = {word: words.count(word) for word in words}
-    places = [(place, word) for place, word in enumerate(text) if word in wanted]
+    needed = {word: words.count(word) for word in words}
+    places = [(place, word) for place, word in enumerate(text) if word in needed]
     reach: dict[tuple[int, ...], int] = {}
-    order = list(wanted)
+    order = list(needed)
     # For each choice of how many of each word are taken, the last place of the latest chain that has them.
     for place, word in places:
         at = order.index(word)
         for counts, last in sorted(reach.items(), reverse=True):
-            if place - last - 1 <= distance and counts[at] < wanted[word]:
+            if place - last - 1 <= distance and counts[at] < needed[word]:
                 taken = tuple(number + (index == at) for index, number in enumerate(counts))
                 reach[taken] = place
         reach[tuple(int(index == at) for index in range(len(order)))] = place
-        if tuple(wanted.values()) in reach:
+        if tuple(needed.values()) in reach:
             return True
     return False

@@ -146,9 +146,9 @@ STOPWORDS = frozenset(
 def subheading_of(text: str) -> str:
     """Return the name of a subheading given by its name or NLM's two letters; QueryError names the nearest."""
     name = " ".join(text.lower().replace("&", " and ").split())
-    found = _BY_ABBREVIATION.get(name, name)
-    if found in _BY_ABBREVIATION.values():
-        return found
+    subheading = _BY_ABBREVIATION.get(name, name)
+    if subheading in _BY_ABBREVIATION.values():
+        return subheading
     near = difflib.get_close_matches(name, _BY_ABBREVIATION.values(), n=3, cutoff=0.5)
     hint = f"the nearest are {', '.join(near)}" if near else "PubMed's help lists them"
     raise QueryError(f"no MeSH subheading {text!r}: {hint}")

@@ -75,17 +75,17 @@ def parse_strategy(text: str, *, today: date | None = None) -> Strategy:
     text = plain_typography(text)
     lines = _history(text)
     notes: dict[str, None] = {}
-    found: list[StrategyLine] = []
+    parsed: list[StrategyLine] = []
     sizes: list[int] = []
     for number, line in lines:
         source = Source(line, number if len(lines) > 1 else 0)
         parser = _Parser(
-            source, today or date.today(), {entry.number: size for entry, size in zip(found, sizes, strict=True)}
+            source, today or date.today(), {entry.number: size for entry, size in zip(parsed, sizes, strict=True)}
         )
-        found.append(StrategyLine(number, line, parser.parse()))
+        parsed.append(StrategyLine(number, line, parser.parse()))
         sizes.append(parser.terms)
         notes.update(dict.fromkeys(parser.notes))
-    return Strategy(tuple(found), tuple(notes))
+    return Strategy(tuple(parsed), tuple(notes))
 
 
 def _history(text: str) -> list[tuple[int, str]]:

@@ -68,8 +68,8 @@ def exact_tokens(term: Term, below: Below) -> list[str]:
 
 def any_of(tokens: Iterable[str], *, truncated: bool = False) -> AnyOf:
     """Return a query for any of some exact values, or for what begins with them."""
-    found = tuple(dict.fromkeys(tokens))
-    return AnyOf(prefixes=found, exact=True) if truncated else AnyOf(found, exact=True)
+    values = tuple(dict.fromkeys(tokens))
+    return AnyOf(prefixes=values, exact=True) if truncated else AnyOf(values, exact=True)
 
 
 # Words ---------------------------------------------------------------------------------------------------------------

@@ -120,8 +120,8 @@ class VectorIndex:
         """Return those of some PMIDs (ascending) that it holds, ascending."""
         if not len(pmids):
             return pmids
-        found = [np.empty(0, np.int64), *(some[are_among(some, pmids)] for some in self._id_lists())]
-        return np.unique(np.concatenate(found))
+        held = [np.empty(0, np.int64), *(some[are_among(some, pmids)] for some in self._id_lists())]
+        return np.unique(np.concatenate(held))
 
     def _id_lists(self) -> Iterator[Pmids]:
         faiss = _faiss()
@@ -161,8 +161,8 @@ class VectorIndex:
 
     def candidates(self, limit: int) -> int:
         """Return how many to ask for so that, by their exact cosines, the best `limit` are among them."""
-        wanted = limit + TIES if self.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
-        return min(wanted, self.count)
+        count = limit + TIES if self.exact else max(limit * _OVERSAMPLING, _LEAST_CANDIDATES)
+        return min(count, self.count)
 
     def search(
         self, queries: Vectors, limit: int, *, allowed: Pmids | None = None, excluded: Pmids | None = None
@@ -246,10 +246,10 @@ def _checked(path: Path, read: Callable[[], Any], holding: tuple[int, int] | Non
         index = read()
     except (RuntimeError, MemoryError) as error:
         raise IndexCorruptError(f"{path}: Faiss cannot read it; `search repair` rebuilds it") from error
-    found = (int(index.ntotal), int(index.d))
-    if holding is not None and found != holding:
+    actual = (int(index.ntotal), int(index.d))
+    if holding is not None and actual != holding:
         raise IndexCorruptError(
-            f"{path} holds {found[0]} vectors of {found[1]} dimensions, the manifest says {holding[0]} of "
+            f"{path} holds {actual[0]} vectors of {actual[1]} dimensions, the manifest says {holding[0]} of "
             f"{holding[1]}; `search repair` rebuilds it"
         )
     return index
@@ -259,8 +259,8 @@ def _made_ready(allowed: Pmids | None, excluded: Pmids | None) -> tuple[Any, ...
     """Return a selector and what it holds on to."""
     faiss = _faiss()
     if allowed is not None:
-        wanted = np.setdiff1d(allowed, excluded, assume_unique=True) if excluded is not None else allowed
-        return _membership(wanted)
+        passing = np.setdiff1d(allowed, excluded, assume_unique=True) if excluded is not None else allowed
+        return _membership(passing)
     inner = _membership(np.empty(0, np.int64) if excluded is None else excluded)
     return (faiss.IDSelectorNot(inner[0]), *inner)
 

@@ -150,8 +150,8 @@ class View:
 
     def idf(self, words: Iterable[str]) -> dict[str, float]:
         """Return the inverse document frequency, in titles and abstracts, of words as they are indexed."""
-        found = self.waiting.words(self.store).idf([("text", word) for word in words])
-        return {word: value for (_, word), value in found.items()}
+        weights = self.waiting.words(self.store).idf([("text", word) for word in words])
+        return {word: value for (_, word), value in weights.items()}
 
     def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for some terms; one that has none of them is left out."""

@@ -87,9 +87,9 @@ class StoreReader(Store):
     def manifest(self) -> Manifest:
         """Return what the index is. Raises IndexFolderError if this program cannot read its tables."""
         text = self.settings().get("manifest") if self.has_tables() else None
-        found = json.loads(text) if text else {}
-        check_format(found, str(self.path))
-        return msgspec.convert(found, Manifest)
+        stored = json.loads(text) if text else {}
+        check_format(stored, str(self.path))
+        return msgspec.convert(stored, Manifest)
 
     def has_tables(self) -> bool:
         """Whether the tables have been made."""

@@ -149,20 +149,20 @@ class LexicalIndex:
     def _until(self, query: Any, limit: int, allowed: Pmids | None, excluded: Pmids | None) -> tuple[Pmids, Vectors]:
         """Take more and more until enough of them may be shown, or there are no more."""
         share = len(allowed) / max(self.count, 1) if allowed is not None else 1.0
-        asked = math.ceil((limit + _TIES) / min(max(share, 1e-6), 1.0)) + _TIES
+        depth = math.ceil((limit + _TIES) / min(max(share, 1e-6), 1.0)) + _TIES
         while True:
-            asked = min(asked, self.count)
-            pmids, scores = self._top(query, asked)
-            if len(pmids) < asked or asked == self.count or _kept(pmids, allowed, excluded).sum() >= limit + _TIES:
+            depth = min(depth, self.count)
+            pmids, scores = self._top(query, depth)
+            if len(pmids) < depth or depth == self.count or _kept(pmids, allowed, excluded).sum() >= limit + _TIES:
                 return pmids, scores
-            asked *= 4
+            depth *= 4
 
     def _top(self, query: Any, limit: int) -> tuple[Pmids, Vectors]:
         with self._reporting_damage():
             hits = self._searcher.search(query, limit=max(limit, 1), count=False).hits
             addresses = [address for _, address in hits]
-            found = self._searcher.fast_field_values("pmid", addresses) if hits else []
-        pmids = np.array(found, np.int64)
+            values = self._searcher.fast_field_values("pmid", addresses) if hits else []
+        pmids = np.array(values, np.int64)
         return pmids, np.array([score for score, _ in hits], np.float32)
 
 

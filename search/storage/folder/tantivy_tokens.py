@@ -81,13 +81,13 @@ class TantivyTokens:
 
     def pmids(self, query: TokenQuery) -> Pmids:
         """Return the PMIDs of the articles, ascending."""
-        found = []
+        parts = []
         for part in self._parts:
             number = int(self._found(part, query, 1).count)
             if number:
                 hits = self._found(part, query, number, count=False).hits
-                found.append(np.fromiter((pmid for pmid, _ in hits), np.int64, len(hits)))
-        return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+                parts.append(np.fromiter((pmid for pmid, _ in hits), np.int64, len(hits)))
+        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
     def keys(self, prefix: str) -> list[str]:
         """Return the exact values that begin with a prefix."""

@@ -82,9 +82,9 @@ class PgStoreReader(Store):
     def static_vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the static vectors of these PMIDs: (n,) int64 and (n, dimension) float32, unit rows or zeros."""
         rows = list(self._of(pmids, "SELECT pmid, halfvec_send(vector) FROM static_vectors WHERE pmid"))
-        found = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        stored = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         codes = unpack_vectors([row[1] for row in rows], "float16", static_dimension(self.dimension))
-        return found, normalize(codes)
+        return stored, normalize(codes)
 
     def vector_batches(self, size: int = 4_096) -> Iterator[tuple[Pmids, Vectors]]:
         """Yield all vectors in order of PMID, `size` at a time."""

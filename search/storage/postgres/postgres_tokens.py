@@ -76,8 +76,8 @@ class PgTokens:
             names = self._rows("SELECT DISTINCT name FROM terms WHERE kind = %s", [_KINDS[field]])
         else:
             return []
-        found = {key_of(name.replace("/", " ")) for (name,) in names}
-        return sorted(f"{field}:{name}" for name in found if name.startswith(beginning))
+        values = {key_of(name.replace("/", " ")) for (name,) in names}
+        return sorted(f"{field}:{name}" for name in values if name.startswith(beginning))
 
     # Conditions -------------------------------------------------------------------------------------------------------
 

@@ -261,12 +261,12 @@ class PgStoreWriter(PgStoreReader, WritableStore):
             listed = "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
             names = "kind, name, ui, parent_name, parent_ui"
             self.query(f"INSERT INTO terms ({names}) SELECT * FROM {listed} ON CONFLICT DO NOTHING", columns)
-            found = self.query(
+            numbered = self.query(
                 f"SELECT w.number, t.id FROM {listed} WITH ORDINALITY AS w ({names}, number) JOIN terms AS t "
                 f"USING ({names})",
                 columns,
             )
-            ids.update({new[number - 1]: id for number, id in found})
+            ids.update({new[number - 1]: id for number, id in numbered})
         self._terms.update(ids)
         return ids
 
