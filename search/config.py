@@ -75,7 +75,10 @@ class NlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`eutils`: where PubMed is asked, and who NCBI is told is asking. A key is taken from the environment only."""
+    """`eutils`: the address of PubMed's E-utilities, and the name sent to NCBI with each request.
+
+    An API key is taken from the environment only.
+    """
 
     url: str = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
     tool: str = "pubmed-semantic-search"

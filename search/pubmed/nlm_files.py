@@ -165,7 +165,7 @@ class FileServer:
         patience = self._patience
         if patience.sleep is time.sleep:
             patience = msgspec.structs.replace(patience, sleep=stop.wait)
-        with _failures_told():
+        with _reporting_failures():
             self._downloads.mkdir(parents=True, exist_ok=True)
             return persist(file.name, lambda: self._fetch(file, stop), patience)
 
@@ -220,12 +220,12 @@ class FileServer:
     def release(self, path: Path) -> None:
         """Remove a file that was applied, unless files are kept."""
         if not self._keep:
-            with _failures_told():
+            with _reporting_failures():
                 path.unlink(missing_ok=True)
 
 
 @contextmanager
-def _failures_told() -> Iterator[None]:
+def _reporting_failures() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -177,8 +177,8 @@ class Engine:
     def check_values(self, filters: Filters) -> None:
         """Raise QueryError if no article has a value of the filters, with the nearest: for an empty answer."""
         with self._reader.view() as view:
-            if told := unknown_values(filters, view.tokens):
-                raise QueryError("; ".join(told))
+            if unknown := unknown_values(filters, view.tokens):
+                raise QueryError("; ".join(unknown))
 
     def identified(self, text: str) -> list[int] | None:
         """Return the PMIDs of the articles that an identifier names, none if it is unknown; None for any other text."""

@@ -121,7 +121,7 @@ def teach(
     """Train a transformers BERT in place.
 
     `draw` returns so many questions, `pairs` are texts that say the same in an order in which neighbours are alike, and
-    `encode` gives the base's vectors. `progress` is told the step and its losses by name. Every `checkpoint_steps` the
+    `encode` gives the base's vectors. `progress` receives the step and its losses by name. Every `checkpoint_steps` the
     state is written to the file `checkpoint`; where it exists already, the run continues from it as if it had not been
     stopped. Raises TrainingError if it is of another run or cannot be read.
     """

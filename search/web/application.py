@@ -127,15 +127,15 @@ class Application(Collector):
         status = self.service.index.status()
         batches = self.batcher.batches
         requests_encoded = sum(size * count for size, count in batches.items())
-        for name, told, value in (
+        for name, description, value in (
             ("search_articles", "Articles in the index.", status.articles),
             ("search_change_number", "Number of the last change of the index.", status.change),
             ("search_unmerged", "Articles that the vector index does not hold yet.", status.unmerged),
         ):
-            yield GaugeMetricFamily(name, told, value=value)
-        for name, told, value in (
+            yield GaugeMetricFamily(name, description, value=value)
+        for name, description, value in (
             ("search_encoding_batches", "Batches of questions encoded.", sum(batches.values())),
             ("search_encoding_batch_requests", "Requests in these batches.", requests_encoded),
             ("search_texts_encoded", "Questions and sentences encoded.", self.service.encoder.texts_encoded),
         ):
-            yield CounterMetricFamily(name, told, value=value)
+            yield CounterMetricFamily(name, description, value=value)

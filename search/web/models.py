@@ -32,7 +32,7 @@ class AsStruct:
             try:
                 return read_request(value, source)
             except SearchError as error:
-                raise PydanticCustomError("request", "{told}", {"told": str(error)}) from error
+                raise PydanticCustomError("request", "{message}", {"message": str(error)}) from error
 
         return core_schema.no_info_plain_validator_function(read, metadata={"source": source})
 

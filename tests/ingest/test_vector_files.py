@@ -45,7 +45,7 @@ def cut(path):
 
 
 BAD_VECTORS = {
-    "cut off": (cut, "cut off"),
+    "cut off": (cut, "incomplete"),
     "empty": (lambda path: path.write_bytes(b""), "incomplete"),
     "text": (lambda path: path.write_text("not numpy at all"), "not a valid .npy file"),
     "objects": (lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "not a valid .npy file"),
@@ -78,7 +78,7 @@ def test_a_bad_file_of_vectors_is_refused_by_name(tmp_path, kind):
 
 BAD_PMIDS = {
     "missing": (None, "is missing"),
-    "cut off": ('["1", "2', "cut off"),
+    "cut off": ('["1", "2', "incomplete"),
     "object": ('{"1": 0, "2": 1}', "not a list"),
     "word": ('["1", "two"]', r"entry 2 is 'two', not a PMID"),
     "zero": ("[1, 0]", "entry 2 is '0'"),
@@ -87,7 +87,7 @@ BAD_PMIDS = {
     "true": ("[1, true]", "entry 2 is 'True'"),
     "endless": ("[1, " + "9" * 400 + "]", "entry 2 is"),
     "endless text": ('["1", "' + "9" * 5000 + '"]', "entry 2 is"),
-    "twice": ('["5", 5]', "PMID 5 is there twice"),
+    "twice": ('["5", 5]', "PMID 5 appears twice"),
     "bytes": (b"\xff\xfe\x00", "neither JSON nor text"),
 }
 
