@@ -44,6 +44,9 @@ def render(article: Article, style: str = "nlm") -> str:
 
     left_out = (*_LEFT_OUT, *_IDENTIFIERS) if style == "vancouver" else _LEFT_OUT
     item = {name: value for name, value in csl_item(article).items() if name not in left_out}
+    if isinstance(item.get("issued", {}).get("season"), str):
+        # It looks a season up by its number, and takes any other text for a part of XPath.
+        del item["issued"]["season"]
     with warnings.catch_warnings():
         # It warns of variables that it does not know.
         warnings.simplefilter("ignore")

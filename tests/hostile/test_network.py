@@ -93,6 +93,7 @@ def commands(folder):
         ["facets", QUESTION, *demo],
         ["show", "5", *demo],
         ["table", QUESTION, *demo],
+        ["ask", QUESTION, *demo],
         ["strategy", "aspirin[tiab] AND cancer", *demo],
         ["mesh", "add", "mtrees.bin"],
         ["mesh", "show", "Asthma", *demo],
