@@ -222,6 +222,8 @@ def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
         config = msgspec.convert(own, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {explained(error, _FIELDS, 'key')}") from error
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{name}: a value holds half a surrogate pair, which no text can") from error
     _check_addresses(config, name)
     return config
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -210,7 +211,7 @@ def _author(value: Any) -> Author:
     if isinstance(value, dict):
         return _person({str(key).lower(): entry for key, entry in value.items()})
     if not isinstance(value, str):
-        raise InvalidRecordError(f"{value!r} is not a name")
+        raise InvalidRecordError(f"{reprlib.repr(value)} is not a name")
     text = composed(" ".join(value.split()))
     if "|" in text:
         last, fore, initials, suffix = ([part.strip() or None for part in text.split("|")] + [None] * 4)[:4]

@@ -48,7 +48,7 @@ def test_the_key_is_nowhere(server, tmp_path, monkeypatch, capsys, caplog, fault
     monkeypatch.setenv("NCBI_API_KEY", KEY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(api, "_load_encoder", lambda model, config: WordEncoder())
-    monkeypatch.setattr(web.Patience, "wait", lambda self, failures, asked: None)
+    monkeypatch.setattr(web.Patience, "wait", lambda *_: None)
     for path, several in faults.items():
         server.faults[path] = list(several)
     url = server.url if there else "http://127.0.0.1:1/"
