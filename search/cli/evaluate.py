@@ -54,7 +54,7 @@ def pairs(
     """Correlate cosines with 1 for true pairs and 0 for shuffled ones (Pearson x100), beside the published figures."""
     from search.evaluation import report
     from search.evaluation.hub import fetch_pair_set
-    from search.evaluation.pairs import evaluate_pairs, load_pair_set
+    from search.evaluation.pair_correlation import evaluate_pairs, load_pair_set
 
     set_names = names or ("pubmedqa",) * max(1, len(files))
     if files and len(set_names) != len(files):

@@ -74,7 +74,7 @@ def token() -> None:
 
     Clients send the token; the configuration holds its hash. The token itself is stored nowhere.
     """
-    from search.web.tokens import new_token, token_hash
+    from search.web.access_tokens import new_token, token_hash
 
     made = new_token()
     click.echo(f"token, for the header `Authorization: Bearer ...`: {made}")

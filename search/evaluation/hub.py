@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import EvaluationError
-from search.evaluation.pairs import PAIR_SETS, PairColumns
+from search.evaluation.pair_correlation import PAIR_SETS, PairColumns
 from search.files import cache_folder
 
 __all__ = ["fetch_pair_set"]

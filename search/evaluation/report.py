@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from search.errors import EvaluationError
-from search.evaluation.pairs import PAIR_SETS, PUBLISHED, PairScores
+from search.evaluation.pair_correlation import PAIR_SETS, PUBLISHED, PairScores
 from search.evaluation.retrieval import MEASURES, Comparison, RetrievalResult
 
 __all__ = ["comparison_text", "index_text", "pairs_table", "plot_results", "render", "retrieval_table", "to_json"]

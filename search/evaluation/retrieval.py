@@ -24,7 +24,7 @@ from search.evaluation.metrics import (
     recall_at_k,
     reciprocal_rank,
 )
-from search.evaluation.pairs import Encode
+from search.evaluation.pair_correlation import Encode
 from search.models.tokens import Text
 from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import TrainingError
-from search.training.bm25 import BM25
+from search.training.bm25_matrix import BM25
 
 __all__ = ["Bank", "HybridParameters", "TrainingQuestion", "encode_with_gradient", "load_bert", "teach"]
 

@@ -27,7 +27,7 @@ from search.errors import TrainingError
 from search.models import Encoder
 from search.retrieval.sentences import sentences_of
 from search.storage.backend import open_reader
-from search.training.bm25 import BM25
+from search.training.bm25_matrix import BM25
 from search.training.hybrid import Bank, HybridParameters, TrainingQuestion, load_bert, teach
 from search.training.weights import refuse_existing, save_model
 

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search.config import ServeConfig
+from search.web.access_tokens import is_known
 from search.web.failures import failure
 from search.web.metrics import Metrics
-from search.web.tokens import is_known
 
 __all__ = ["Guard", "is_loopback", "is_open", "token_refusal"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from search.errors import EvaluationError
 from search.evaluation.hub import fetch_pair_set
-from search.evaluation.pairs import load_pair_set
+from search.evaluation.pair_correlation import load_pair_set
 
 
 @pytest.fixture

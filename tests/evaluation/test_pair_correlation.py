@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from search.errors import EvaluationError
-from search.evaluation.pairs import PairSet, evaluate_pairs, load_pair_set, shuffled
+from search.evaluation.pair_correlation import PairSet, evaluate_pairs, load_pair_set, shuffled
 
 
 def one_hot(texts, kind):

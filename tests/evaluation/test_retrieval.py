@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from search.cli.evaluate import evaluate
 from search.errors import EvaluationError, ModelError
 from search.evaluation.collection import load_collection
-from search.evaluation.pairs import PairScores
+from search.evaluation.pair_correlation import PairScores
 from search.evaluation.report import (
     comparison_text,
     index_text,
@@ -22,7 +22,7 @@ from search.evaluation.report import (
 from search.evaluation.retrieval import compare, evaluate_retrieval, judge, rank_documents
 from search.retrieval import ranking
 from search.retrieval.fusion import fuse
-from search.training.bm25 import BM25
+from search.training.bm25_matrix import BM25
 
 DOCUMENTS = [
     {"_id": "a", "title": "Aspirin", "text": "prevents strokes in adults"},

@@ -10,7 +10,7 @@ from export_articles import ALL, CHAPTER, SAMPLE, TRICKY, articles
 from hypothesis import HealthCheck, given, settings
 
 from search.article import Article, Author, Correction, Journal, Keyword, PartialDate
-from search.formats.medline.tags import CORRECTION_TAGS
+from search.formats.medline.correction_tags import CORRECTION_TAGS
 from search.formats.medline.write import render
 from search.normalize import clean
 

@@ -33,8 +33,8 @@ from search.errors import SourceError
 from search.formats.base import Rejection
 from search.formats.byte_stream import ByteStream
 from search.formats.citation_fields import given_name
+from search.formats.medline.correction_tags import CORRECTION_TAGS
 from search.formats.medline.lines import NbibSource
-from search.formats.medline.tags import CORRECTION_TAGS
 from search.formats.medline.write import render
 from search.normalize import clean
 

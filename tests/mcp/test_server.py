@@ -137,7 +137,7 @@ def environment():
 
 
 def test_over_http_with_a_token(built_demo, tmp_path):
-    from search.web.tokens import new_token, token_hash
+    from search.web.access_tokens import new_token, token_hash
 
     token = new_token()
     (tmp_path / "config.yml").write_text(

@@ -8,7 +8,7 @@ import pytest
 
 from search.article import AbstractSection, Article
 from search.evaluation.collection import load_collection
-from search.evaluation.pairs import evaluate_pairs, load_pair_set
+from search.evaluation.pair_correlation import evaluate_pairs, load_pair_set
 from search.evaluation.retrieval import evaluate_retrieval
 from search.models import load_encoder
 from search.models.presets import resolve_model

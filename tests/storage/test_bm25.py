@@ -7,7 +7,7 @@ from helpers import article, put
 from search.article import MeshHeading
 from search.storage import backend
 from search.storage.bm25 import FIELDS, field_texts, question_terms
-from search.training.bm25 import BM25
+from search.training.bm25_matrix import BM25
 
 ARTICLES = [
     article(1, "Aspirin prevents strokes", "The aspirin of Sj\u00f6gren's patients: a trial of aspirin in strokes."),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.training.bm25 import BM25
+from search.training.bm25_matrix import BM25
 from search.training.hybrid import (
     Bank,
     HybridParameters,

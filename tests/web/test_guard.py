@@ -10,9 +10,9 @@ import pytest
 
 from search.config import Config, ServeConfig, config_from_dict
 from search.errors import ConfigError
+from search.web.access_tokens import is_known, new_token, token_hash
 from search.web.guard import is_open
 from search.web.server import serve
-from search.web.tokens import is_known, new_token, token_hash
 
 from .conftest import make_client
 

@@ -400,7 +400,7 @@ def test_a_server_that_is_gone(open_page, built_demo, tmp_path):
 
 
 def test_a_token_and_saving(open_page, demo, tmp_path):
-    from search.web.tokens import new_token, token_hash
+    from search.web.access_tokens import new_token, token_hash
 
     token = new_token()
     settings = {"hosts": ["clinic.example"], "tokens": [token_hash(token)], "write": True}

@@ -214,7 +214,7 @@ def test_what_goes_wrong_here_is_told_without_details(client, monkeypatch):
 
 
 def test_searches_are_kept_and_asked_again(demo):
-    from search.web.tokens import new_token, token_hash
+    from search.web.access_tokens import new_token, token_hash
 
     token = new_token()
     with make_client(demo, write=True, tokens=[token_hash(token)]) as client:

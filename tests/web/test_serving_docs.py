@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from search.config import config_from_dict
-from search.web.tokens import token_hash
+from search.web.access_tokens import token_hash
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)

@@ -39,7 +39,7 @@ from search.formats.identifiers import (
     normalise_pmcid,
     parse_pmid,
 )
-from search.formats.medline.tags import CORRECTION_KINDS
+from search.formats.medline.correction_tags import CORRECTION_KINDS
 from search.normalize import normalise_doi
 from search.presentation.notices import SAMPLE
 

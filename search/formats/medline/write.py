@@ -17,7 +17,7 @@ from search.formats.citation_fields import (
     keyword_term,
     mesh_term,
 )
-from search.formats.medline.tags import CORRECTION_TAGS
+from search.formats.medline.correction_tags import CORRECTION_TAGS
 from search.normalize import clean
 from search.presentation.citation import date_text, other_date, source
 from search.presentation.notices import SAMPLE
