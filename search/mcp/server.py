@@ -78,8 +78,8 @@ class Tools:
         """Find the articles that answer a question, best first, with the sentences that speak to it."""
 
         def work() -> list[Hit]:
-            asked = filters_from_dict(filters or {})
-            return self.index.search(question, limit, mode=mode, filters=asked, evidence=2)
+            chosen = filters_from_dict(filters or {})
+            return self.index.search(question, limit, mode=mode, filters=chosen, evidence=2)
 
         return {"results": [_result(hit) for hit in await self._run(work)]}
 
@@ -121,8 +121,8 @@ class Tools:
         """Find the articles most like some others, without these."""
 
         def work() -> list[Hit]:
-            asked: Filters = filters_from_dict(filters or {})
-            return self.index.similar(pmids, limit, unlike=unlike, filters=asked)
+            chosen: Filters = filters_from_dict(filters or {})
+            return self.index.similar(pmids, limit, unlike=unlike, filters=chosen)
 
         return {"results": [_result(hit) for hit in await self._run(work)]}
 

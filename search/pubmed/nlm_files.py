@@ -78,7 +78,7 @@ class NlmFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Origin(Protocol):
-    """Where NLM's files are had from."""
+    """A source of NLM's files."""
 
     #: What messages call it.
     name: str
@@ -130,13 +130,13 @@ class FileServer:
 
     def list_files(self) -> list[NlmFile]:
         """Return the files whose MD5 is there too; one without is still being put there, and ends the list."""
-        found: list[NlmFile] = []
+        files: list[NlmFile] = []
         for folder in ("baseline", "updatefiles"):
             page = persist(self._url + folder, lambda folder=folder: self._page(folder), self._patience)  # type: ignore[misc]
-            found += parse_listing(page, baseline=folder == "baseline", source=self._url + folder)
-        if not found:
+            files += parse_listing(page, baseline=folder == "baseline", source=self._url + folder)
+        if not files:
             raise SourceError(f"{self.name} lists no files of NLM's with their MD5; check `nlm: url:` in config.yml")
-        return sorted(found, key=lambda file: file.sequence)
+        return sorted(files, key=lambda file: file.sequence)
 
     def _page(self, folder: str) -> str:
         response = ask(self._client, "GET", f"{self._url}{folder}/")
@@ -252,14 +252,14 @@ class FileFolder:
             flat = {path.name: path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)}
         except OSError as error:
             raise SourceError(f"{self._folder}: {error.strerror}; --from takes a folder of NLM's files") from error
-        found = _first_run([_on_disk(path, baseline=False) for path in flat.values()])
+        files = _first_run([_on_disk(path, baseline=False) for path in flat.values()])
         for place in ("baseline", "updatefiles"):
             for path in sorted((self._folder / place).glob("*")):
                 if _NAME.fullmatch(path.name) and path.name not in flat:
-                    found.append(_on_disk(path, baseline=place == "baseline"))
-        if not found:
+                    files.append(_on_disk(path, baseline=place == "baseline"))
+        if not files:
             raise SourceError(f"{self._folder} holds no files of NLM's (pubmed26n0001.xml.gz and the like)")
-        return sorted(found, key=lambda file: file.sequence)
+        return sorted(files, key=lambda file: file.sequence)
 
     def _path(self, file: NlmFile) -> Path:
         candidates = [self._folder / place / file.name for place in ("", "baseline", "updatefiles")]

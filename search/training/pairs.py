@@ -274,9 +274,9 @@ def _from_abstract(article: _Chosen, kind: str, minimum_words: int, report: Pair
     if kind == "title-conclusion":
         return Pair(article.title, " ".join(sentences[-2:]), kind, (article.pmid,))
     # A sentence of the second half states a finding more often than one of the first; the PMID draws which.
-    place = len(sentences) // 2 + article.pmid % (len(sentences) - len(sentences) // 2)
-    rest = " ".join([article.title, *sentences[:place], *sentences[place + 1 :]])
-    return Pair(sentences[place], rest, kind, (article.pmid,))
+    number = len(sentences) // 2 + article.pmid % (len(sentences) - len(sentences) // 2)
+    rest = " ".join([article.title, *sentences[:number], *sentences[number + 1 :]])
+    return Pair(sentences[number], rest, kind, (article.pmid,))
 
 
 def _write(pairs: Iterator[Pair], output: Path, report: PairsReport) -> None:
