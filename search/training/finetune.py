@@ -277,6 +277,7 @@ def _trainer(run: _Run, model: Any, evaluator: Any, progress: Callable[[Training
 
 
 def _arguments(run: _Run) -> Any:
+    import torch
     from sentence_transformers import SentenceTransformerTrainingArguments
     from sentence_transformers.base.sampler import BatchSamplers
 
@@ -300,6 +301,8 @@ def _arguments(run: _Run) -> Any:
         save_steps=parameters.checkpoint_steps,
         save_total_limit=parameters.checkpoints_kept,
         logging_steps=max(1, min(50, run.steps // 20)),
+        # Without a GPU bf16 is refused unless the processor is named.
+        use_cpu=not torch.cuda.is_available(),
         bf16=_use_bf16(parameters.precision),
         seed=parameters.seed,
         data_seed=parameters.seed,
