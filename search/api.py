@@ -113,7 +113,7 @@ class Index:
         if self.manifest.copy_of is not None:
             self.close()
             raise IndexFolderError(
-                f"{self.name} is an unfinished copy of {self.manifest.copy_of}; give the command again that began it"
+                f"{self.name} is an unfinished copy of {self.manifest.copy_of}; run the command that began it again"
             )
         if self.manifest.text_rule != TEXT_RULE:
             self.close()
@@ -230,8 +230,7 @@ class Index:
             if encoder.fingerprint != self.manifest.fingerprint:
                 raise IndexMismatchError(
                     f"{self.name} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
-                    f"model of that name is another one now ({encoder.fingerprint[:12]}); make a new index, or put "
-                    "the model back"
+                    f"model of that name has changed ({encoder.fingerprint[:12]}); make a new index, or put the model back"
                 )
             self._encoder = encoder
         return self._encoder

@@ -4,7 +4,7 @@ SearchError
 ├── ConfigError          config.yml: unknown key, wrong type, unreadable file
 ├── SourceError          an input file or service that cannot be read on
 ├── InvalidRecordError   one record that cannot be used (the run continues unless it is strict)
-├── ModelError           a model that is not there, cannot be loaded or does not fit
+├── ModelError           a model that does not exist, cannot be loaded or does not fit
 ├── IndexFolderError     a folder that is not an index, or one that cannot be used as requested
 │   ├── IndexMismatchError   made with another model, dimension or text rule
 │   ├── IndexCorruptError    parts that do not belong together or are damaged
@@ -59,7 +59,7 @@ class InvalidRecordError(SearchError):
 
 
 class ModelError(SearchError):
-    """A model is not there, cannot be loaded, or does not fit what it is used for."""
+    """A model does not exist, cannot be loaded, or does not fit what it is used for."""
 
 
 class IndexFolderError(SearchError):
@@ -87,7 +87,7 @@ class QueryError(SearchError):
 
 
 class NotFoundError(QueryError):
-    """What was asked for by its name is not there: an article, a saved search."""
+    """A requested article or saved search does not exist."""
 
 
 class TimeLimitError(SearchError):

@@ -40,4 +40,4 @@ def has_run_out() -> bool:
 def check_time() -> None:
     """Raise TimeLimitError if this thread's time has run out."""
     if has_run_out():
-        raise TimeLimitError("the answer took longer than it may")
+        raise TimeLimitError("the answer took longer than its time limit")

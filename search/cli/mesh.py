@@ -43,7 +43,7 @@ def show(name: tuple[str, ...], folder: str | None, config_file: Path | None) ->
     with open_index(config_file, folder) as index:
         tree = load_mesh(index.config.mesh_tree)
         if tree is None:
-            raise QueryError("MeSH is not there: give NLM's file to `search mesh add FILE`")
+            raise QueryError("MeSH is not installed: give NLM's file to `search mesh add FILE`")
         heading = tree.heading(text)
         if heading is None:
             raise QueryError(f"MeSH has no heading {text!r}")

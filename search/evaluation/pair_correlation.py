@@ -190,7 +190,7 @@ def _rows(path: Path, columns: tuple[str, str]) -> Iterator[tuple[str, dict[str,
                 if line.strip():
                     yield f"{path} line {number}", _lowered(json.loads(line), f"{path} line {number}")
     except FileNotFoundError as error:
-        raise EvaluationError(f"{path} is not there; give the local file of the set") from error
+        raise EvaluationError(f"{path} does not exist; give the local file of the set") from error
     except (OSError, EOFError, ValueError) as error:
         raise EvaluationError(f"{path} cannot be read: {error}") from error
 

@@ -181,9 +181,9 @@ class Pipeline:
                 if error is not None:
                     raise error
             if name and self.report.read == before.read:
-                self.report.notes.append(f"{name}: there is no record in it")
+                self.report.notes.append(f"{name}: holds no records")
                 if self._strict:
-                    raise InvalidRecordError(f"{name}: there is no record in it")
+                    raise InvalidRecordError(f"{name}: holds no records")
         finally:
             # Also where the run is stopped: what was encoded is not lost.
             self._store_waiting()

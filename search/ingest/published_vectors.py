@@ -78,13 +78,13 @@ def _check(file: VectorFile, manifest: Manifest, model: str | None) -> None:
     if model is None:
         if not file.is_medcpt:
             raise IndexMismatchError(
-                f"{file.path}: which model made these vectors? Say it with --model; the index is of {manifest.model}"
+                f"{file.path}: name the model that made these vectors with --model; the index is of {manifest.model}"
             )
         model = MEDCPT
     if model != manifest.model:
         raise IndexMismatchError(
-            f"{file.path} holds vectors of the model {model} and the index is of {manifest.model}: questions would be "
-            f"compared with what they cannot be compared with; make an index with `search add --model {model}`"
+            f"{file.path} holds vectors of the model {model} and the index is of {manifest.model}: questions could not be "
+            f"compared with them; make an index with `search add --model {model}`"
         )
     if file.vectors.shape[1] != manifest.dimension:
         raise IndexMismatchError(

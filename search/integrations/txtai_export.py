@@ -39,10 +39,10 @@ def write_txtai(
     `vectors_of` gives the PMIDs and vectors, (n, dimension) float32 with unit rows, of some PMIDs; an article without
     one is left out. `model` is the folder of the model that will encode questions. Each article has the columns `id`
     (its PMID), `text`, `title`, `year`, `journal`, `doi`, `retracted`, `notices` and `sample`. Raises ExportError if
-    the folder is there already or cannot be written.
+    the folder already exists or cannot be written.
     """
     if output.exists():
-        raise ExportError(f"{output} is there already; give a folder that is not")
+        raise ExportError(f"{output} already exists; give the name of a new folder")
     require("txtai", "an index for txtai", "txtai")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

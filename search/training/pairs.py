@@ -139,7 +139,7 @@ def read_pairs(path: Path) -> list[Pair]:
                 if line.strip():
                     pairs.append(_parse_pair(line, f"{path} line {number}"))
     except FileNotFoundError as error:
-        raise TrainingError(f"{path} is not there; make pairs first (`search train pairs`)") from error
+        raise TrainingError(f"{path} does not exist; make pairs first (`search train pairs`)") from error
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path} cannot be read after {len(pairs)} pairs: {error}") from error
     return pairs

@@ -53,7 +53,9 @@ class TrainingParameters:
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be more than 0")
         if self.batch_size < 2:
-            raise TrainingError(f"batch_size is {self.batch_size}; a batch of one has nothing to tell a pair from")
+            raise TrainingError(
+                f"batch_size is {self.batch_size}; a batch needs at least two pairs, which are compared with each other"
+            )
         if self.precision not in _PRECISIONS:
             raise TrainingError(f"precision '{self.precision}' is not known; choose {', '.join(_PRECISIONS)}")
 

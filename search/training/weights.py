@@ -47,7 +47,7 @@ def mix_weights(trained: Mapping[str, Any], base: Mapping[str, Any], share: floa
 def refuse_existing(output: Path) -> None:
     """Raise TrainingError where a new model would replace something."""
     if output.exists():
-        raise TrainingError(f"{output} is there already; choose another name or remove it")
+        raise TrainingError(f"{output} already exists; choose another name or remove it")
 
 
 def save_model(base: Path, output: Path, weights: Mapping[str, Any]) -> None:

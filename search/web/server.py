@@ -92,8 +92,8 @@ def _leave_what_does_not_end() -> None:
 def _check_tokens(settings: ServeConfig) -> None:
     if not settings.tokens and not is_open(settings):
         raise ConfigError(
-            f"others than this machine could ask at {settings.host}: make a token with `search token` and put its hash "
-            "into `serve: tokens` of the configuration"
+            f"other machines could reach the server at {settings.host}: make a token with `search token` and put "
+            "its hash into `serve: tokens` of the configuration"
         )
     if not settings.tokens and settings.write:
         raise ConfigError("`serve: write` needs a token: make one with `search token`")

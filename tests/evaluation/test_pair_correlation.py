@@ -98,7 +98,7 @@ def test_unusable_files(tmp_path, content, message):
 
 
 def test_missing_file_and_unknown_set(tmp_path):
-    with pytest.raises(EvaluationError, match="is not there"):
+    with pytest.raises(EvaluationError, match="does not exist"):
         load_pair_set(tmp_path / "none.jsonl", "subset")
     with pytest.raises(EvaluationError, match="is not a set of pairs; known are pubmedqa"):
         load_pair_set(tmp_path / "none.jsonl", "scifact")

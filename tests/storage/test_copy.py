@@ -125,7 +125,7 @@ def test_a_copy_that_was_cut_off_goes_on_and_takes_what_was_written_meanwhile(ad
     monkeypatch.setattr(copying, "_put", stopping)
     with pytest.raises(KeyboardInterrupt):
         copy(source, target)
-    with pytest.raises(IndexFolderError, match=r"an unfinished copy of .*give the command again"):
+    with pytest.raises(IndexFolderError, match=r"an unfinished copy of .*run the command that began it again"):
         Index.open(target)
     # What the copy has already: revised, deleted, encoded; and what it does not have yet.
     put(

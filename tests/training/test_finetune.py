@@ -163,7 +163,7 @@ def test_too_few_pairs_and_empty_texts(made_pairs, tiny_model, tmp_path):
         train_model(made_pairs(20), tiny_model, tmp_path / "model")
     with pytest.raises(TrainingError, match=r"pair 401 has an empty text \(PMIDs \(7,\)\)"):
         train_model([*made_pairs(), Pair("a", " ", "made", (7,))], tiny_model, tmp_path / "model")
-    with pytest.raises(TrainingError, match="is not there; make pairs first"):
+    with pytest.raises(TrainingError, match="does not exist; make pairs first"):
         train_model(tmp_path / "none.jsonl", tiny_model, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
@@ -175,7 +175,7 @@ def test_base_that_is_not_there(made_pairs, tmp_path):
 
 def test_output_that_is_there_and_nothing_to_resume(made_pairs, tiny_model, tmp_path):
     (tmp_path / "model").mkdir()
-    with pytest.raises(TrainingError, match="is there already"):
+    with pytest.raises(TrainingError, match="already exists"):
         train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=FAST)
     with pytest.raises(TrainingError, match="no run to resume"):
         train_model(made_pairs(), tiny_model, tmp_path / "other", parameters=FAST, resume=True)
@@ -203,7 +203,7 @@ def test_disk_that_fills_up_during_the_run(made_pairs, tiny_model, tmp_path, mon
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"batch_size": 1}, "a batch of one"),
+        ({"batch_size": 1}, "at least two pairs"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be more than 0"),
         ({"precision": "fp8"}, "precision 'fp8' is not known"),
         ({"epochs": 0}, "epochs is 0"),

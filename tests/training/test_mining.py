@@ -136,7 +136,7 @@ def test_unusable_pairs_file(tmp_path, line, message):
 
 
 def test_missing_and_cut_off_pairs_file(tmp_path):
-    with pytest.raises(TrainingError, match="is not there; make pairs first"):
+    with pytest.raises(TrainingError, match="does not exist; make pairs first"):
         read_pairs(tmp_path / "none.jsonl.gz")
     whole = gzip.compress(b'{"anchor": "a", "positive": "b"}\n' * 5000)
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[:-20])

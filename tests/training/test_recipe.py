@@ -142,7 +142,7 @@ def test_a_run_from_folder_to_model(data, tiny_model, tmp_path, monkeypatch):
     )
     np.testing.assert_allclose(one, two, atol=1e-6)
     assert np.abs(one - base).max() > 1e-3
-    with pytest.raises(TrainingError, match="is there already"):
+    with pytest.raises(TrainingError, match="already exists"):
         teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "one")
     with pytest.raises(TrainingError, match="was made with the model .*, not with"):
         teach_hybrid(data, tmp_path / "index", tmp_path / "one", tmp_path / "three")

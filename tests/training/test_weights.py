@@ -41,7 +41,7 @@ def test_a_mixture_lies_between(tiny_model, trained, tmp_path):
 def test_what_cannot_be_mixed_is_told(tiny_model, trained, tmp_path):
     from safetensors.numpy import save_file
 
-    with pytest.raises(TrainingError, match="is there already"):
+    with pytest.raises(TrainingError, match="already exists"):
         mix_models(tiny_model, trained, trained, 0.5)
     with pytest.raises(TrainingError, match="has no weights that can be read"):
         mix_models(tiny_model, tmp_path, tmp_path / "mixed", 0.5)

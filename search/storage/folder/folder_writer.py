@@ -348,8 +348,8 @@ def _failures_reported(folder: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         raise IndexFolderError(
-            f"{folder}: the search indexes could not be written ({error}); what was committed is kept and found; "
-            "free some space or check the disk, then run the same command again"
+            f"{folder}: the search indexes could not be written ({error}); what was committed is kept and "
+            "can be searched; free some space or check the disk, then run the same command again"
         ) from error
 
 
