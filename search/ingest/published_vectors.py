@@ -83,8 +83,8 @@ def _check(file: VectorFile, manifest: Manifest, model: str | None) -> None:
         model = MEDCPT
     if model != manifest.model:
         raise IndexMismatchError(
-            f"{file.path} holds vectors of the model {model} and the index is of {manifest.model}: questions could not be "
-            f"compared with them; make an index with `search add --model {model}`"
+            f"{file.path} holds vectors of the model {model} and the index is of {manifest.model}: questions could not "
+            f"be compared with them; make an index with `search add --model {model}`"
         )
     if file.vectors.shape[1] != manifest.dimension:
         raise IndexMismatchError(
