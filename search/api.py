@@ -230,7 +230,8 @@ class Index:
             if encoder.fingerprint != self.manifest.fingerprint:
                 raise IndexMismatchError(
                     f"{self.name} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
-                    f"model of that name has changed ({encoder.fingerprint[:12]}); make a new index, or put the model back"
+                    f"model of that name has changed ({encoder.fingerprint[:12]}); make a new index, or put "
+                    "the model back"
                 )
             self._encoder = encoder
         return self._encoder
