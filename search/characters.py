@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["composed", "visible", "without_accents"]
+__all__ = ["composed", "spaced", "visible", "without_accents"]
 
 # Soft hyphens, zero-width spaces and joiners, marks of direction, invisible operators, variation selectors, tags.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
+
+_ASCII_WORDS = bytes(code if bytes([code]).isalnum() else 32 for code in range(256))
+
+
+def spaced(text: str) -> str:
+    """Return the text with each character that is no letter or figure of ASCII as a space, ready to be split."""
+    return text.encode("ascii", "replace").translate(_ASCII_WORDS).decode("ascii")
 
 
 def composed(text: str) -> str:

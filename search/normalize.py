@@ -9,7 +9,7 @@ from datetime import date
 from functools import lru_cache
 
 from search.article import Article, PartialDate
-from search.characters import without_accents
+from search.characters import spaced, without_accents
 from search.errors import QueryError
 
 __all__ = [
@@ -100,12 +100,24 @@ def folded_words(text: str) -> list[str]:
     """
     if not text.isascii():
         text = _BEYOND_ASCII.sub(lambda letters: _folded(letters[0]), text)
-    return _cut(_WORD.findall(text.lower()))
+    text = text.lower()
+    if not text.isascii():
+        return _cut(_WORD.findall(text))
+    text = spaced(text)
+    words = text.split()
+    # Every word that is too long fills one of these pieces.
+    piece = LONGEST_WORD // 2
+    for start in range(0, len(text) - piece + 1, piece):
+        if " " not in text[start : start + piece]:
+            return _cut(words)
+    return words
 
 
 @lru_cache(50_000)
 def _folded(letters: str) -> str:
-    return without_accents(letters.lower().translate(_LETTERS)).casefold().translate(_LETTERS)
+    text = without_accents(letters.lower().translate(_LETTERS)).casefold().translate(_LETTERS)
+    # Signs end words, and as spaces they leave most texts in ASCII.
+    return "".join(letter if letter.isalnum() or letter.isascii() else " " for letter in text)
 
 
 @lru_cache(200_000)
@@ -116,7 +128,7 @@ def folded_key(text: str) -> str:
 
 def _cut(words: list[str]) -> list[str]:
     """Return the words without what makes one longer than an index can hold, such as a sequence of a gene."""
-    return words if not words or len(max(words, key=len)) <= LONGEST_WORD else [word[:LONGEST_WORD] for word in words]
+    return [word[:LONGEST_WORD] for word in words]
 
 
 def journal_key(name: str) -> str:

@@ -39,6 +39,15 @@ def article(title="", text="", types=(), mesh=()):
         (article(text="This article reviews what is known of zinc."), "review"),
         (article(text="The drug was given to mice."), "animal"),
         (article(text="Apoptosis was seen in HeLa cell lines."), "in vitro"),
+        (article(text="Embase was re\u00adsearched."), "systematic review"),
+        (article(text="Allocation by randomisation, double-blind to both, into two groups."), "randomized trial"),
+        (article(text="Infants\u2013all\u2013were randomised."), "randomized trial"),
+        (article(text="Cases and 40 matched controls were seen."), "case-control"),
+        (article(text="A population-based analysis of gout."), "cohort"),
+        (article(text="It is a non-randomised comparison."), "clinical trial"),
+        (article(text="The causes are briefly summarised."), "review"),
+        (article(text="It was seen in \u03b2rats and in C. elegans."), "animal"),
+        (article(text="The rate in pirates and ratings."), None),
         (article("Zinc deficiency.", "Zinc is a metal."), None),
     ],
 )
@@ -60,6 +69,9 @@ def test_designs(found, design):
         ("Patients aged 40 to 60 years were seen at 12 hospitals.", None),
         ("In 30% of patients and 2.5 women a year.", None),
         ("The rate was 3 per 1,000.", None),
+        ("Of 30 clinics, twenty-one took part: 2 000 children and 45 nurses.", 2000),
+        ("It was done in 40 womenfolk and 30 x_men.", None),
+        ("The men = 12 and N =1,200.", 1200),
     ],
 )
 def test_sample_sizes(text, size):

@@ -34,6 +34,9 @@ TOKEN_RULE = "strategy-1"
 #: Zones whose words PubMed searches by proximity: `many:a` marks an article with several values in one.
 _NEAR_ZONES = "tbka"
 
+#: Zones whose texts do not come again in other articles.
+_NEW_ZONES = "tbvo"
+
 #: Letters of an exact value that are compared: PostgreSQL holds no longer lexeme than 2,046 bytes.
 _LONGEST_KEY = 500
 
@@ -60,11 +63,15 @@ def token_texts(article: Article) -> tuple[list[str], list[str]]:
     keys = set(_keys(article))
     for zone, values in zone_values(article).items():
         before = len(texts)
-        # Subjects come again and again, other texts do not.
-        texts += filter(None, (_zoned_subject(value) if zone == "m" else _zoned(zone, value) for value in values))
+        for value in values:
+            if value:
+                text = _zoned(zone, value) if zone in _NEW_ZONES else _zoned_again(zone, value)
+                if text:
+                    texts.append(text)
         if zone in _NEAR_ZONES and len(texts) > before + 1:
             keys.add(f"many:{zone}")
-    return texts, sorted({key[:_LONGEST_KEY] for key in keys if not key.endswith(":")})
+    given = [key for key in keys if key[-1] != ":"]
+    return texts, sorted(given if max(map(len, given)) <= _LONGEST_KEY else {key[:_LONGEST_KEY] for key in given})
 
 
 def _zoned(zone: str, text: str) -> str:
@@ -72,9 +79,7 @@ def _zoned(zone: str, text: str) -> str:
     return f"{zone}:{f' {zone}:'.join(words)}" if words else ""
 
 
-@lru_cache(100_000)
-def _zoned_subject(text: str) -> str:
-    return _zoned("m", text)
+_zoned_again = lru_cache(200_000)(_zoned)
 
 
 def key_of(text: str) -> str:
@@ -166,8 +171,8 @@ def people_keys(field: str, full: str, people: Iterable[Author]) -> Iterator[str
         last = folded_key(person.last_name or person.fore_name or "")
         if not last:
             continue
-        initials = "".join(folded_words(person.initials or ""))[:_INITIALS]
-        suffix = folded_key(person.suffix or "")
+        initials = folded_key(person.initials or "").replace("_", "")[:_INITIALS]
+        suffix = folded_key(person.suffix) if person.suffix else ""
         yield f"{field}:{last}/{initials}{'/' + suffix if suffix else ''}"
         fore = folded_key(person.fore_name or "")
         if full and fore and person.last_name:
@@ -224,7 +229,9 @@ def _values(article: Article) -> Iterator[str]:
         "isbn": list(book.isbns) if book else [],
     }
     for field, values in single.items():
-        yield from (f"{field}:{folded_key(value)}" for value in values if value)
+        for value in values:
+            if value:
+                yield f"{field}:{folded_key(value)}"
     for entry in article.accession_numbers:
         databank, number = (folded_key(part) for part in (entry.databank, entry.number))
         yield from (f"si:{databank}", f"si:{number}")
