@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 #: A block of `search` commands and the block of what they print; a comment between them keeps them apart.
-PAIR = re.compile(r"```sh\n((?:search [^\n]*\n)+)```\n\n```text\n(.*?)```", re.DOTALL)
+#: A server prints nothing to compare, a token is another each time.
+PAIR = re.compile(r"```sh\n((?:search (?!serve|mcp|token)[^\n]*\n)+)```\n\n```text\n(.*?)```", re.DOTALL)
 
 _SCORE = re.compile(r"\d+\.\d{2,}")
 _STATE = re.compile(r"change \d+, generation \d+")
