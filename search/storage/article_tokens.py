@@ -34,9 +34,6 @@ TOKEN_RULE = "strategy-1"
 #: Zones whose words PubMed searches by proximity: `many:a` marks an article with several values in one.
 _NEAR_ZONES = "tbka"
 
-#: Zones whose texts do not come again in other articles.
-_NEW_ZONES = "tbvo"
-
 #: Letters of an exact value that are compared: PostgreSQL holds no longer lexeme than 2,046 bytes.
 _LONGEST_KEY = 500
 
@@ -65,7 +62,8 @@ def token_texts(article: Article) -> tuple[list[str], list[str]]:
         before = len(texts)
         for value in values:
             if value:
-                text = _zoned(zone, value) if zone in _NEW_ZONES else _zoned_again(zone, value)
+                # Subjects come again and again, other texts do not.
+                text = _zoned_subject(value) if zone == "m" else _zoned(zone, value)
                 if text:
                     texts.append(text)
         if zone in _NEAR_ZONES and len(texts) > before + 1:
@@ -79,7 +77,9 @@ def _zoned(zone: str, text: str) -> str:
     return f"{zone}:{f' {zone}:'.join(words)}" if words else ""
 
 
-_zoned_again = lru_cache(200_000)(_zoned)
+@lru_cache(100_000)
+def _zoned_subject(text: str) -> str:
+    return _zoned("m", text)
 
 
 def key_of(text: str) -> str:
