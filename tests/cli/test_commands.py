@@ -297,7 +297,7 @@ def test_a_folder_that_is_no_index(run):
 # The process ---------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_keeps_what_was_committed_and_the_same_command_goes_on(tmp_path):
+def test_ctrl_c_keeps_what_was_committed_and_the_same_command_resumes(tmp_path):
     (tmp_path / "records.jsonl").write_text(lines(*[record(pmid, "word " * 30) for pmid in range(1, 1500)]))
     command = [sys.executable, "-m", "search", "add", "records.jsonl", "--index", "new"]
     # What runs the tests may ignore Ctrl-C, and a child would inherit that.
@@ -321,11 +321,11 @@ def test_ctrl_c_keeps_what_was_committed_and_the_same_command_goes_on(tmp_path):
     from search import Index
 
     with Index.open(tmp_path / "new") as index:
-        committed = index.status().articles
-        assert 0 < committed < 1499
+        before = index.status()
+        assert 0 < before.articles < 1499
         report = index.add(tmp_path / "records.jsonl")
-        assert report.counts["added"] == 1499 - committed
-        assert report.encoded == 1499 - committed
+        assert report.counts["added"] == 1499 - before.articles
+        assert report.encoded == 1499 - before.vectors
 
 
 def test_help_and_query_import_nothing_heavy(built_demo, tmp_path):

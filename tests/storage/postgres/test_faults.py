@@ -94,7 +94,7 @@ def test_a_server_killed_in_mid_ingest_is_waited_for(mortal_server, encoder, exp
     assert stored_in(address) == expected
 
 
-def test_a_server_that_stays_away_is_told_and_the_same_command_goes_on(mortal_server, encoder, expected):
+def test_a_server_that_stays_away_is_told_and_the_same_command_resumes(mortal_server, encoder, expected):
     address = new_address(mortal_server)
     backend.create(address, words_manifest(encoder))
     impatient = Config(postgres=PostgresConfig(patience=0.2))
