@@ -83,7 +83,7 @@ def test_rows_that_are_no_vectors_are_counted_and_the_others_taken(stored, encod
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mine", {}, r"which model .* --model; the index is of words"),
+        ("mine", {}, r"name the model .* --model; the index is of words"),
         ("mine", {"model": "other"}, "of the model other and the index is of words"),
         ("embeds_chunk_0", {}, "of the model medcpt and the index is of words"),
     ],
