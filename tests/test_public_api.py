@@ -1,9 +1,12 @@
 """The public names are what they are said to be, documented, and their examples run."""
 
+import ast
 import doctest
 import inspect
+import itertools
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,3 +155,29 @@ def test_filters_may_be_a_dict_and_hits_show_themselves_briefly(built_demo):
     assert repr(hits[0]).startswith(f"<Hit 1: {hits[0].score:.3f}, PMID {hits[0].pmid}, ") and len(repr(hits[0])) < 120
     assert f'href="{hits[0].article.url}"' in hits[0]._repr_html_()
     assert hits[0].to_dict()["article"]["pmid"] == hits[0].pmid
+
+
+#: What a declared package consists of or needs: FastAPI, httpx, sentence-transformers, psycopg[pool], datasets.
+BROUGHT_ALONG = {
+    *("anyio", "h11", "httpcore", "psycopg_pool", "pyarrow", "pydantic", "pydantic_core", "starlette", "transformers")
+}
+
+
+def test_every_package_that_is_imported_is_declared():
+    import importlib.metadata
+
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no tomllib")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[\[<>=;]", line)[0].strip().lower().replace("_", "-") for line in required}
+    homes = importlib.metadata.packages_distributions()
+    imported = set()
+    for file in (ROOT / "search").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"search"}
+    names = {name: {home.lower().replace("_", "-") for home in homes.get(name, [])} for name in foreign}
+    assert {name for name in foreign if not names[name] & declared} <= BROUGHT_ALONG
