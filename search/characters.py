@@ -16,7 +16,7 @@ _ASCII_WORDS = bytes(code if bytes([code]).isalnum() else 32 for code in range(2
 
 
 def spaced(text: str) -> str:
-    """Return the text with each character that is no letter or figure of ASCII as a space, ready to be split."""
+    """Return the text with each character that is not an ASCII letter or digit as a space, ready to be split."""
     return text.encode("ascii", "replace").translate(_ASCII_WORDS).decode("ascii")
 
 
