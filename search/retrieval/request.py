@@ -27,6 +27,7 @@ __all__ = [
     "MapRequest",
     "Mode",
     "Question",
+    "RenameRequest",
     "SavedRequest",
     "SearchOptions",
     "SearchRequest",
@@ -193,6 +194,12 @@ class SavedRequest(_Filtered, frozen=True):
     question: QuestionText
     limit: Count | None = None
     replace: bool = False
+
+
+class RenameRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The new name of a saved search: as `search saved NAME --rename NEW`."""
+
+    name: str
 
 
 class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -54,6 +54,6 @@ def make_app(service: Service) -> ASGIApp:
     return CORSMiddleware(
         guarded,
         allow_origins=shared.settings.origins,
-        allow_methods=["GET", "POST", "PUT"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["authorization", "content-type"],
     )

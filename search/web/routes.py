@@ -23,6 +23,7 @@ from search.retrieval.request import (
     FacetsRequest,
     MapRequest,
     Mode,
+    RenameRequest,
     SavedRequest,
     SearchRequest,
     SimilarRequest,
@@ -212,6 +213,19 @@ async def save(
 async def delete_saved(request: Request, shared: Shared, name: Name) -> Response:
     """Delete a saved search with its runs, and return those that are left. Needs a token, as it writes."""
     return await shared.answer(request, lambda: shared.service.delete_saved(name))
+
+
+@router.patch(
+    "/api/saved/{name}",
+    summary="Rename a saved search",
+    response_model=Annotated[list[SavedSearch], AsStruct()],
+    dependencies=[Depends(_check_writer)],
+)
+async def rename_saved(
+    request: Request, shared: Shared, name: Name, body: Annotated[RenameRequest, AsStruct(), Body()]
+) -> Response:
+    """Give a saved search another name, and return it with its runs. Needs a token, as it writes."""
+    return await shared.answer(request, lambda: shared.service.rename_saved(name, body.name))
 
 
 @router.post(

@@ -204,6 +204,11 @@ class Service:
         self.index.delete_saved(name)
         return self.saved()
 
+    def rename_saved(self, name: str, new: str) -> bytes:
+        """Rename a saved search, and return it under its new name. Raises QueryError if there is one of that name."""
+        self.index.rename_saved(name, new)
+        return self.saved(new)
+
     def new(self, name: str) -> bytes:
         """Return what a saved search finds among what was added since it last ran, as `search new --format json`."""
         return as_json(hit_records(None, self.index.new_results(name)))

@@ -232,6 +232,38 @@ def test_searches_are_kept_and_asked_again(demo):
         assert client.put("/api/saved/-bad", json=body, headers=known).status_code == 400
 
 
+def test_a_saved_search_is_not_overwritten_and_renamed_and_deleted_on_purpose(demo):
+    from search.web.access_tokens import new_token, token_hash
+
+    token = new_token()
+    with make_client(demo, write=True, tokens=[token_hash(token)], origins=["https://clinic.example"]) as client:
+        known = {"authorization": f"Bearer {token}"}
+
+        def names():
+            return [(saved["name"], saved["question"]) for saved in client.get("/api/saved").json()]
+
+        for name in ("aspirin", "other"):
+            body = {"question": ASPIRIN, "limit": 1}
+            assert client.put(f"/api/saved/{name}", json=body, headers=known).status_code == 200
+        refused = client.put("/api/saved/aspirin", json={"question": "stroke", "limit": 1}, headers=known)
+        assert refused.status_code == 400 and "another search is saved as 'aspirin'" in refused.json()["error"]["message"]
+        client.put("/api/saved/other", json={"question": "stroke", "limit": 1, "replace": True}, headers=known)
+        assert names() == [("aspirin", ASPIRIN), ("other", "stroke")]
+        (renamed,) = client.patch("/api/saved/aspirin", json={"name": "colon"}, headers=known).json()
+        assert (renamed["name"], len(renamed["runs"])) == ("colon", 1)
+        for name, new, status in (("colon", "other", 400), ("colon", "-bad", 400), ("aspirin", "new", 404)):
+            answer = client.patch(f"/api/saved/{name}", json={"name": new}, headers=known)
+            assert answer.status_code == status, answer.text
+        assert names() == [("colon", ASPIRIN), ("other", "stroke")]
+        for method, options in (("PATCH", {"json": {"name": "x"}}), ("DELETE", {})):
+            assert client.request(method, "/api/saved/other", **options).status_code == 401
+            asked = {"origin": "https://clinic.example", "access-control-request-method": method}
+            assert method in client.options("/api/saved/other", headers=asked).headers["access-control-allow-methods"]
+        assert [saved["name"] for saved in client.delete("/api/saved/colon", headers=known).json()] == ["other"]
+        assert client.delete("/api/saved/colon", headers=known).status_code == 404
+
+
+
 def test_a_strategy_by_itself_and_as_a_filter(client):
     strategy = "1. blood[tiab]\n2. #1 AND pressure[tiab]"
     found = client.post("/api/strategy", json={"strategy": strategy, "limit": 3}).json()
