@@ -246,7 +246,9 @@ def test_a_saved_search_is_not_overwritten_and_renamed_and_deleted_on_purpose(de
             body = {"question": ASPIRIN, "limit": 1}
             assert client.put(f"/api/saved/{name}", json=body, headers=known).status_code == 200
         refused = client.put("/api/saved/aspirin", json={"question": "stroke", "limit": 1}, headers=known)
-        assert refused.status_code == 400 and "another search is saved as 'aspirin'" in refused.json()["error"]["message"]
+        assert (
+            refused.status_code == 400 and "another search is saved as 'aspirin'" in refused.json()["error"]["message"]
+        )
         client.put("/api/saved/other", json={"question": "stroke", "limit": 1, "replace": True}, headers=known)
         assert names() == [("aspirin", ASPIRIN), ("other", "stroke")]
         (renamed,) = client.patch("/api/saved/aspirin", json={"name": "colon"}, headers=known).json()
@@ -261,7 +263,6 @@ def test_a_saved_search_is_not_overwritten_and_renamed_and_deleted_on_purpose(de
             assert method in client.options("/api/saved/other", headers=asked).headers["access-control-allow-methods"]
         assert [saved["name"] for saved in client.delete("/api/saved/colon", headers=known).json()] == ["other"]
         assert client.delete("/api/saved/colon", headers=known).status_code == 404
-
 
 
 def test_a_strategy_by_itself_and_as_a_filter(client):
