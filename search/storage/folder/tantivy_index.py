@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,9 +85,10 @@ class LexicalIndex:
             if path.suffix != ".lock" and not os.access(path, os.R_OK):
                 raise IndexFolderError(f"{path}: permission denied; its owner can let others read it")
         with self._reporting_damage():
-            self._links = None if os.access(folder, os.W_OK) else _links_to(folder)
-            self._index = _open(Path(self._links.name) if self._links else folder)
-            self._searcher = self._index.searcher()
+            with nullcontext(folder) if os.access(folder, os.W_OK) else _links_to(folder) as opened:
+                self._index = _open(Path(opened))
+                # It opens every file of the generation, so the links are not needed after it.
+                self._searcher = self._index.searcher()
 
     @contextmanager
     def _reporting_damage(self) -> Iterator[None]:

@@ -51,7 +51,8 @@ def asked(folder, encoder):
 
 
 def as_nobody(function):
-    """Return what a function returns, or raises, to a user who owns nothing."""
+    """Return what a function returns, or raises, to a user who owns nothing, and check that it leaves no folder."""
+    before = temporary_folders()
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -67,7 +68,13 @@ def as_nobody(function):
     with os.fdopen(reading) as stream:
         text = stream.read()
     os.waitpid(child, 0)
+    assert temporary_folders() <= before
     return text
+
+
+def temporary_folders():
+    """The temporary folders of that user; other programs may make such folders meanwhile."""
+    return {path for path in Path(tempfile.gettempdir()).glob("search-*") if path.stat().st_uid == NOBODY}
 
 
 EXPECTED = [[7], [7], [50], 40, []]
@@ -78,7 +85,13 @@ EXPECTED = [[7], [7], [50], 40, []]
 def test_another_user_reads_what_was_merged_and_what_was_not(shared, encoder):
     assert asked(shared, encoder) == EXPECTED
     assert as_nobody(lambda: asked(shared, encoder)) == repr(EXPECTED)
-    assert not [path for path in Path(tempfile.gettempdir()).glob("search-*") if path.stat().st_uid == NOBODY]
+
+
+@only_root
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_reader_that_ends_without_closing_leaves_nothing_behind(shared, encoder):
+    opened = []
+    assert as_nobody(lambda: opened.append(backend.open_reader(shared)) or len(opened)) == "1"
 
 
 @only_root
