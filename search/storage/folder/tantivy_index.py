@@ -84,11 +84,11 @@ class LexicalIndex:
         for path in folder.iterdir():
             if path.suffix != ".lock" and not os.access(path, os.R_OK):
                 raise IndexFolderError(f"{path}: permission denied; its owner can let others read it")
-        with self._reporting_damage():
-            with nullcontext(folder) if os.access(folder, os.W_OK) else _links_to(folder) as opened:
-                self._index = _open(Path(opened))
-                # It opens every file of the generation, so the links are not needed after it.
-                self._searcher = self._index.searcher()
+        readable = nullcontext(folder) if os.access(folder, os.W_OK) else _links_to(folder)
+        with self._reporting_damage(), readable as opened:
+            self._index = _open(Path(opened))
+            # This opens every file of the generation, so the links are not needed after it.
+            self._searcher = self._index.searcher()
 
     @contextmanager
     def _reporting_damage(self) -> Iterator[None]:
