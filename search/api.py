@@ -33,6 +33,7 @@ from search.retrieval.saved_searches import (
 )
 from search.retrieval.strategy import StrategyResult
 from search.storage import backend
+from search.storage.citation_graph import edge_count
 from search.storage.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class NlmFiles(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What an index holds: numbers of articles, `stale` ones without a vector of their text, and so on.
 
-    `files` counts what `add` read; `nlm` is None where `sync` has applied nothing.
+    `files` counts what `add` read, `citations` pairs of a work that cites and one that is cited; `nlm` is None where
+    `sync` has applied nothing.
     """
 
     folder: str
@@ -87,6 +89,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     vector_index: str
     created: str
     bytes: dict[str, int]
+    citations: int
     files: int
     incomplete_files: list[str]
     nlm: NlmFiles | None
@@ -380,6 +383,7 @@ class Index:
                 vector_index=view.vector_index(),
                 created=manifest.created,
                 bytes=self._reader.sizes(),
+                citations=edge_count(view.store),
                 files=len(files),
                 incomplete_files=[str(entry["name"]) for entry in files if not entry["complete"]],
                 nlm=self._nlm_files(),

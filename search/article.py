@@ -316,6 +316,8 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     citation_subsets: tuple[str, ...] = ()
     general_notes: tuple[GeneralNote, ...] = ()
     number_of_references: int | None = None
+    #: The works it cites, each by its PMID or, where a record gives none, by its DOI or PMCID (text); no other works.
+    references: tuple[int | str, ...] = ()
     doi: str | None = None
     pmcid: str | None = None
     other_ids: tuple[ArticleId, ...] = ()

@@ -100,6 +100,9 @@ def state(store):
         "ledger": "SELECT name, md5, records, deletions, rejected FROM nlm_files ORDER BY sequence",
         "part": "SELECT pmid FROM part_articles ORDER BY pmid",
         "seen later": "SELECT pmid, sequence FROM seen_later ORDER BY pmid",
+        "collection": "SELECT kind, run, first, edges FROM citation_blocks WHERE kind > 0 ORDER BY kind, run, id",
+        "runs of it": "SELECT kind, run, edges FROM citation_runs WHERE kind > 0 ORDER BY kind, run",
+        "retractions": "SELECT pmid, doi, nature, day, reasons, notice_pmid, notice_doi FROM retractions ORDER BY pmid",
     }
     found = {name: [tuple(row) for row in store.rows(sql)] for name, sql in tables.items()}
     pmids, vectors = store.vectors([pmid for pmid, _ in found["vector hashes"]])
@@ -110,6 +113,7 @@ def state(store):
 def wipe(store):
     """Take everything out of a store but its settings."""
     tables = ["articles", "documents", "vectors", "tombstones", "seen_later", "journal_keys", "journals", "terms"]
+    tables += ["citation_runs", "citation_blocks", "retractions"]
     if isinstance(store, StoreWriter):
         for table in ["article_terms", *tables]:
             store.connection.execute(f"DELETE FROM {table}")

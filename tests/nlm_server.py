@@ -10,13 +10,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote
 
 
-def article_xml(pmid, title="", abstract="", *, revised="2020-01-01", year=2019, version=1, language="eng", mesh=()):
+def article_xml(
+    pmid, title="", abstract="", *, revised="2020-01-01", year=2019, version=1, language="eng", mesh=(), cites=()
+):
     """One PubmedArticle."""
     day = date.fromisoformat(revised)
     headings = "".join(
         f'<MeshHeading><DescriptorName UI="D{len(name):06d}" MajorTopicYN="N">{name}</DescriptorName></MeshHeading>'
         for name in mesh
     )
+    references = "".join(
+        f'<Reference><Citation>X.</Citation><ArticleIdList><ArticleId IdType="pubmed">{cited}</ArticleId>'
+        "</ArticleIdList></Reference>"
+        for cited in cites
+    )
+    references = f"<ReferenceList>{references}</ReferenceList>" if cites else ""
     return f"""<PubmedArticle><MedlineCitation Status="MEDLINE" Owner="NLM">
 <PMID Version="{version}">{pmid}</PMID>
 <DateRevised><Year>{day.year}</Year><Month>{day.month:02d}</Month><Day>{day.day:02d}</Day></DateRevised>
@@ -27,7 +35,7 @@ def article_xml(pmid, title="", abstract="", *, revised="2020-01-01", year=2019,
 <PublicationTypeList><PublicationType UI="D016428">Journal Article</PublicationType></PublicationTypeList></Article>
 <MedlineJournalInfo><MedlineTA>J</MedlineTA></MedlineJournalInfo>
 {f"<MeshHeadingList>{headings}</MeshHeadingList>" if mesh else ""}</MedlineCitation>
-<PubmedData><PublicationStatus>ppublish</PublicationStatus></PubmedData></PubmedArticle>
+<PubmedData><PublicationStatus>ppublish</PublicationStatus>{references}</PubmedData></PubmedArticle>
 """
 
 

@@ -287,6 +287,7 @@ def links(citation, article, data):
             }
             for grant in article.findall("GrantList/Grant")
         ],
+        "references": list(dict.fromkeys(filter(None, [*cites(citation), *map(cited, data.iter("Reference"))]))),
         "corrections": [
             {
                 "kind": link.get("RefType"),
@@ -298,6 +299,18 @@ def links(citation, article, data):
             if link.get("RefType") != "Cites"
         ],
     }
+
+
+def cites(citation):
+    """The PMIDs that a record cites by the rules until 2018."""
+    found = citation.findall("CommentsCorrectionsList/CommentsCorrections[@RefType='Cites']/PMID")
+    return [int(pmid.text) for pmid in found]
+
+
+def cited(reference):
+    """What names the work that a Reference is about."""
+    ids = {entry.get("IdType"): all_text(entry) for entry in reference.findall("ArticleIdList/ArticleId")}
+    return int(ids["pubmed"]) if "pubmed" in ids else ids.get("doi") or ids.get("pmc")
 
 
 def without_empty(value):

@@ -41,6 +41,7 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
         f"model     {state.model} ({state.fingerprint[:12]}), {state.dimension} dimensions, {state.stored_vectors}",
         f"vectors   {state.vector_index}{unmerged}",
         f"text      {state.text_rule}",
+        f"citations {state.citations:,}",
         f"disk      {sum(state.bytes.values()) / 1e6:,.1f} MB",
         f"files     {state.files:,} read" + "".join(f"\n          incomplete: {n}" for n in state.incomplete_files),
     ]

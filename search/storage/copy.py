@@ -18,6 +18,7 @@ from search.config import Config
 from search.errors import IndexFolderError
 from search.storage import backend
 from search.storage.backend import Address, Reader, View, Writer
+from search.storage.citation_graph import Kind
 from search.storage.manifest import Manifest
 from search.storage.rows import Copied, Vectors, prepare, unpack
 from search.storage.store import Store, WritableStore
@@ -47,6 +48,7 @@ _LEDGERS = {
         "seconds", "applied",
     ),
     "seen_later": ("pmid", "sequence"),
+    "retractions": ("pmid", "doi", "nature", "day", "reasons", "notice_pmid", "notice_doi"),
 }  # fmt: skip
 _FLAGS = {"complete", "baseline"}
 
@@ -183,6 +185,7 @@ def _finish(view: View, store: WritableStore, since: int) -> None:
     for some in _pages(source, "tombstones"):
         _copy_tombstones(store, some)
     _copy_ledger(source, store)
+    _copy_collection(source, store)
 
 
 def _copy_tombstones(store: WritableStore, rows: list[Any]) -> None:
@@ -228,6 +231,26 @@ def _copy_ledger(source: Store, store: WritableStore) -> None:
             store.executemany("INSERT INTO query_runs (query, started) VALUES (?, ?)", [(query, started)])
             ((run,),) = store.rows("SELECT max(id) FROM query_runs")
             store.executemany("INSERT INTO query_pmids VALUES (?, ?)", [(run, pmid) for pmid in pmids])
+
+    store.transact(work)
+
+
+def _copy_collection(source: Store, store: WritableStore) -> None:
+    """Copy the open citation collection as it is; what records cite came with them."""
+    of_collection = f"kind <> {int(Kind.RECORDS)}"
+    ids = [id for (id,) in source.rows(f"SELECT id FROM citation_blocks WHERE {of_collection} ORDER BY id")]
+    runs = list(source.rows(f"SELECT kind, run, edges FROM citation_runs WHERE {of_collection} ORDER BY kind, run"))
+
+    def work(_: int) -> None:
+        for table in ("citation_runs", "citation_blocks"):
+            store.executemany(f"DELETE FROM {table} WHERE {of_collection}", [()])
+        store.executemany("INSERT INTO citation_runs VALUES (?, ?, ?)", runs)
+        for some in _batches(ids):
+            marks = ", ".join("?" for _ in some)
+            rows = source.rows(
+                f"SELECT kind, run, first, edges FROM citation_blocks WHERE id IN ({marks}) ORDER BY id", some
+            )
+            store.executemany("INSERT INTO citation_blocks (kind, run, first, edges) VALUES (?, ?, ?, ?)", rows)
 
     store.transact(work)
 

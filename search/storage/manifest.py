@@ -13,7 +13,7 @@ from search.files import utc_now
 __all__ = ["FORMAT", "Manifest", "check_format"]
 
 #: Version of the layout of an index: tables, folder and manifest.
-FORMAT = 3
+FORMAT = 4
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,6 +107,7 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record_hash: bytes
     document: bytes
     terms: tuple[tuple[Term, bool], ...]
+    references: tuple[int | str, ...] = ()
 
 
 class Copied(msgspec.Struct, frozen=True, gc=False):
@@ -154,6 +155,7 @@ def prepare(article: Article) -> ArticleRow:
         record_hash=text_hash(document.decode()),
         document=pack(document),
         terms=terms_of(article),
+        references=article.references,
     )
 
 

@@ -18,6 +18,9 @@ SQLite and PostgreSQL share the tables of `_SHARED`; each has a few more of its 
 - `files` is the ledger of `add`, `nlm_files` that of `sync`. `part_articles` are the articles that are there only
   because they belong to the part of PubMed that is kept. `seen_later` names articles that a later file than their own
   holds too, in an older revision. `query_runs` are queries to PubMed; `query_pmids` what is done of an unfinished one.
+- `citation_runs` and `citation_blocks` are the citations (`search.storage.citation_graph`).
+- `retractions` is Retraction Watch's list: of which article (`pmid`, 0 if unknown; `doi` in small letters, empty if
+  unknown), what (`nature`), since when, why, and by which notice.
 - `settings` holds `manifest` (what the index is, as JSON), `dimension`, `vectors` (float16 or float32), and what the
   ledger sets.
 """
@@ -90,6 +93,27 @@ CREATE TABLE nlm_files (
 );
 CREATE TABLE part_articles (pmid {key});
 CREATE TABLE seen_later (pmid {key}, sequence integer NOT NULL);
+CREATE TABLE citation_runs (kind integer NOT NULL, run bigint NOT NULL, edges bigint NOT NULL, PRIMARY KEY (kind, run));
+CREATE TABLE citation_blocks (
+    id {serial},
+    kind integer NOT NULL,
+    run bigint NOT NULL,
+    first bigint NOT NULL,
+    edges {bytes} NOT NULL
+);
+CREATE INDEX citation_blocks_first ON citation_blocks (kind, run, first);
+CREATE TABLE retractions (
+    id {serial},
+    pmid bigint NOT NULL,
+    doi text NOT NULL,
+    nature text NOT NULL,
+    day integer NOT NULL,
+    reasons text NOT NULL,
+    notice_pmid bigint NOT NULL,
+    notice_doi text NOT NULL
+);
+CREATE INDEX retractions_pmid ON retractions (pmid);
+CREATE INDEX retractions_doi ON retractions (doi);
 CREATE TABLE query_runs (id {serial}, query text NOT NULL, started text NOT NULL, finished text);
 CREATE TABLE query_pmids (run bigint NOT NULL, pmid bigint NOT NULL, PRIMARY KEY (run, pmid));
 """
@@ -140,6 +164,7 @@ CREATE INDEX changes_change ON changes (change);
 CREATE INDEX articles_terms ON articles USING gin (terms);
 CREATE INDEX articles_major ON articles USING gin (major);
 ALTER TABLE documents ALTER document SET STORAGE EXTERNAL;
+ALTER TABLE citation_blocks ALTER edges SET STORAGE EXTERNAL;
 CREATE TABLE vectors (
     pmid bigint PRIMARY KEY,
     change bigint NOT NULL,

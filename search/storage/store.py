@@ -17,6 +17,7 @@ from search.article import Article, Deletion
 from search.errors import StoreError
 from search.files import today, utc_now
 from search.models.static_vectors import StaticVectors
+from search.storage.citation_graph import Kind, put_edges, record_edges
 from search.storage.conditions import Condition, Conditions
 from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
 from search.storage.rows import (
@@ -380,7 +381,7 @@ class WritableStore(Store):
         `vectors`, (n, dimension) float32, are those of the articles that have one, in their order.
         """
         change, pmids = self.change(), [article.row.pmid for article in copied]
-        self._put_rows(
+        self._put_articles(
             [article.row for article in copied],
             change,
             {article.row.pmid: (article.added, article.added_change) for article in copied},
@@ -418,7 +419,7 @@ class WritableStore(Store):
             def work(change: int, some: list[int] = some) -> None:
                 rows = [prepare(article) for article in self.get_many(some).values()]
                 held, hashes = self.held(some), self.vector_hashes(some)
-                self._put_rows(
+                self._put_articles(
                     rows,
                     change,
                     {pmid: (known.added, known.added_change) for pmid, known in held.items()},
@@ -454,11 +455,23 @@ class WritableStore(Store):
             "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [(key, value)]
         )
 
+    def _put_articles(
+        self,
+        rows: Sequence[ArticleRow],
+        change: int,
+        added: Mapping[int, tuple[int, int]],
+        sequences: Mapping[int, int],
+        stale: set[int],
+    ) -> None:
+        """Write articles as `_put_rows` does, and what they cite."""
+        self._put_rows(rows, change, added, sequences, stale)
+        put_edges(self, Kind.RECORDS, change, record_edges((row.pmid, row.references) for row in rows))
+
     def _put_plan(self, plan: Plan, change: int, stale: set[int]) -> None:
         rows = list(plan.rows.values())
         now = today(), change
         added = {row.pmid: plan.first.get(row.pmid, now) for row in rows}
-        self._put_rows(rows, change, added, dict.fromkeys(plan.rows, plan.sequence), stale)
+        self._put_articles(rows, change, added, dict.fromkeys(plan.rows, plan.sequence), stale)
         self._for("DELETE FROM tombstones WHERE pmid", plan.restored)
         self.executemany(
             "UPDATE articles SET sequence = ? WHERE pmid = ?", [(plan.sequence, pmid) for pmid in plan.confirmed]

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from search.article import text_hash
+from search.errors import StoreError
+from search.storage.citation_graph import Kind, Tally, record_edges, remake_edges, tally
 from search.storage.rows import CHECKED_COLUMNS, ArticleRow, StoredRow, Term, prepare, unpack
 from search.storage.store import UNIT, Store, WritableStore
 
@@ -25,7 +27,7 @@ class Problem(NamedTuple):
 
     text: str
     pmid: int = 0
-    part: Literal["", "record", "row", "vector"] = ""
+    part: Literal["", "record", "row", "vector", "citations"] = ""
 
 
 def record_problem(pmid: int, what: str) -> Problem:
@@ -52,12 +54,15 @@ def check_articles(store: Store) -> Iterator[Problem]:
     compare them with.
     """
     batch: list[StoredRow] = []
+    cited = Tally()
+    unread: set[int] = set()
     for row in store.stored_rows():
         batch.append(row)
         if len(batch) == _BATCH:
-            yield from _check_batch(store, batch)
+            yield from _check_batch(store, batch, cited, unread)
             batch = []
-    yield from _check_batch(store, batch)
+    yield from _check_batch(store, batch, cited, unread)
+    yield from _check_citations(store, cited, unread)
     for table in ("documents", "vectors"):
         count = store.one(
             f"SELECT count(*) FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM articles AS a WHERE a.pmid = t.pmid)"
@@ -79,7 +84,7 @@ def check_vectors(store: Store) -> Iterator[Problem]:
 
 def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
     """Make again what can be made of the rest, and return what cannot: damaged records, and the like."""
-    damaged: dict[str, set[int]] = {"row": set(), "vector": set(), "record": set()}
+    damaged: dict[str, set[int]] = {"row": set(), "vector": set(), "record": set(), "citations": set()}
     left: list[str] = []
     for problem in problems:
         if problem.part:
@@ -91,23 +96,51 @@ def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
     # Of a record that is damaged nobody knows what its vector should be of.
     store.drop_vectors(sorted(damaged["vector"] - records))
     store.remove_strays()
+    if damaged["citations"]:
+        remake_edges(store)
     return left
 
 
-def _check_batch(store: Store, batch: list[StoredRow]) -> Iterator[Problem]:
+def _check_citations(store: Store, cited: Tally, unread: set[int]) -> Iterator[Problem]:
+    """Compare who is cited by whom with the references of the records, and the collection's citations both ways.
+
+    `unread` are records that are damaged: nobody knows what they cite.
+    """
+    try:
+        is_right = tally(store, Kind.RECORDS, unread) == cited
+    except StoreError:
+        is_right = False
+    if not is_right:
+        what = "what articles are cited by does not fit their records; `search repair` makes it again"
+        yield Problem(f"the citations are damaged: {what}", part="citations")
+    try:
+        is_right = tally(store, Kind.COLLECTION_CITED) == tally(store, Kind.COLLECTION_CITING)
+    except StoreError:
+        is_right = False
+    if not is_right:
+        what = "remove them with `search citations remove`, then add their file again"
+        yield Problem(f"the citations of the open citation collection are damaged: {what}")
+
+
+def _check_batch(store: Store, batch: list[StoredRow], cited: Tally, unread: set[int]) -> Iterator[Problem]:
+    """Check records; what they cite is counted in `cited`, and those that cannot be read are added to `unread`."""
     names = store.terms({number for row in batch for number, _ in row.terms})
     for row in batch:
         if row.document is None:
+            unread.add(row.pmid)
             yield record_problem(row.pmid, "is missing")
             continue
         try:
             made = prepare(unpack(row.document))
         except Exception as error:
+            unread.add(row.pmid)
             yield record_problem(row.pmid, f"cannot be read ({error})")
             continue
         if made.pmid != row.pmid:
+            unread.add(row.pmid)
             yield record_problem(row.pmid, f"is that of PMID {made.pmid}")
             continue
+        cited.add(record_edges([(row.pmid, made.references)]))
         yield from _check_row(row, made, names)
 
 

@@ -95,8 +95,8 @@ def write_surroundings(folder, url):
             for pmid in range(1, 21)
         )
     )
-    revised = [article_xml(pmid, _title(pmid, "second"), revised="2025-02-01") for pmid in (1, 5, 9)]
-    new = [article_xml(pmid, _title(pmid), mesh=("Heading 1", "New")) for pmid in range(21, 27)]
+    revised = [article_xml(pmid, _title(pmid, "second"), revised="2025-02-01", cites=(2, 77)) for pmid in (1, 5, 9)]
+    new = [article_xml(pmid, _title(pmid), mesh=("Heading 1", "New"), cites=(1, pmid - 1)) for pmid in range(21, 27)]
     (folder / "second.xml").write_bytes(xml_set(*revised, *new, deleted=[6, 22, 99]))
     titles = {**{pmid: _title(pmid, "second") for pmid in (1, 5, 9)}, **{pmid: _title(pmid) for pmid in range(21, 27)}}
     np.save(folder / "vectors.npy", WordEncoder().encode(list(titles.values())))

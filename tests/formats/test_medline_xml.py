@@ -285,6 +285,47 @@ def test_identifiers_are_those_of_the_record_itself(tmp_path):
     article = one(tmp_path, title, others, data)
     assert (article.doi, article.pmcid) == ("10.1/Right", "PMC7")
     assert article.other_ids == (ArticleId("pii", "S1"), ArticleId("doi", "10.1/another"), ArticleId("KIE", "5"))
+    assert article.references == ("10.9/cited",)
+
+
+def reference(*ids):
+    """A Reference with some ids, each as its kind and value."""
+    given = "".join(f'<ArticleId IdType="{kind}">{value}</ArticleId>' for kind, value in ids)
+    listed = f"<ArticleIdList>{given}</ArticleIdList>" if ids else ""
+    return f"<Reference><Citation>C <i>x</i>.</Citation>{listed}</Reference>"
+
+
+def test_references_are_named_by_pmid_or_else_by_doi_or_pmcid(tmp_path):
+    given = [
+        reference(("doi", "10.9/A"), ("pubmed", " 11 ")),
+        reference(("pubmed", "12")),
+        reference(("pmc", "PMC5"), ("doi", "https://doi.org/10.9/b&lt;1&gt;")),
+        reference(("pmc", "PMC6")),
+        reference(),
+        reference(("pubmed", "x12"), ("doi", "10.9/c")),
+        reference(("pii", "S5")),
+        reference(("pubmed", "0")),
+        reference(("doi", "not a doi")),
+        reference(("pubmed", "12")),
+        reference(("pubmed", "1")),
+    ]
+    lists = (
+        f"<ReferenceList><Title>T</Title>{given[0]}<ReferenceList>{''.join(given[1:])}</ReferenceList></ReferenceList>"
+    )
+    expected = (11, 12, "10.9/b<1>", "PMC6", "10.9/c")
+    for more in ("", "<!-- not plain -->"):
+        article = one(
+            tmp_path, data=f"<ArticleIdList><ArticleId IdType='doi'>10.1/own</ArticleId></ArticleIdList>{lists}{more}"
+        )
+        assert article.references == expected
+        assert (article.doi, article.pmcid) == ("10.1/own", None)
+    until_2018 = "".join(
+        f'<CommentsCorrections RefType="{kind}"><RefSource>X</RefSource>{pmid}</CommentsCorrections>'
+        for kind, pmid in (("Cites", "<PMID>21</PMID>"), ("CommentOn", "<PMID>22</PMID>"), ("Cites", ""))
+    )
+    both = one(tmp_path, citation=f"<CommentsCorrectionsList>{until_2018}</CommentsCorrectionsList>", data=lists)
+    assert both.references == (21, *expected)
+    assert both.corrections == (Correction("CommentOn", "X", 22),)
 
 
 def test_corrections_of_every_dtd(tmp_path):

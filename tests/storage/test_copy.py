@@ -11,6 +11,7 @@ from search.errors import IndexFolderError
 from search.storage import backend
 from search.storage import copy as copying
 from search.storage.bm25 import question_terms
+from search.storage.citation_graph import Edges, Kind, cited_by, edge_count, put_edges
 from search.storage.nlm_ledger import NlmFileEntry
 from search.storage.rows import prepare
 
@@ -40,6 +41,8 @@ def fill(address, encoder):
     store.apply(store.plan([Deletion(20), Deletion(777)], sequence=2500004))
     store.apply(store.plan([prepare(article(80, "not encoded yet"))]))
     store.apply(store.plan([prepare(article(8, "text again", revised="2024-01-01"))]))
+    store.apply(store.plan([prepare(article(81, "it cites", references=(1, 7, "10.1/x", 999)))]))
+    store.transact(lambda change: put_both(store, change))
     store.begin_file("a.xml", "00")
     store.finish_file("a.xml", "00", {"added": 3})
     writer.ledger.set_part("{}", everything=False)
@@ -52,6 +55,18 @@ def fill(address, encoder):
     reader = backend.open_reader(address)
     reader.saved.write("kept", b"{}")
     reader.close()
+
+
+def put_both(store, change):
+    """Citations of the open collection, and an entry of Retraction Watch's list."""
+    one, other = np.array([3, 5, 9, 10**6]), np.array([1, 1, 2, 7])
+    put_edges(store, Kind.COLLECTION_CITED, change, Edges(other, one))
+    put_edges(store, Kind.COLLECTION_CITING, change, Edges(one, other))
+    columns = "pmid, doi, nature, day, reasons, notice_pmid, notice_doi"
+    store.executemany(
+        f"INSERT INTO retractions ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(5, "10.1/y", "Retraction", 20200101, "Plagiarism", 0, "")],
+    )
 
 
 def whole(address):
@@ -88,6 +103,9 @@ def test_everything_comes_along(addresses, encoder):
     assert copy(source, target) == 59
     assert whole(target) == whole(source)
     assert list(backend.verify(target)) == []
+    with backend.open_reader(target).view() as view:
+        cited = cited_by(view.store, [article(1), article(5, doi="10.1/X"), article(7)])
+        assert (cited, edge_count(view.store)) == ({1: [3, 5, 81], 5: [81], 7: [81, 10**6]}, 8)
     for address in addresses:
         # Until it is rebuilt, tantivy counts words of what was deleted too.
         backend.repair(address)

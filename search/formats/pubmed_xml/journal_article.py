@@ -193,11 +193,19 @@ _OLD_KINDS = (
 
 
 def _corrections(table: ElementTable, lists: Rows) -> list[tuple[Correction, ...]]:
-    """Return the links to notices; references (`Cites`, until 2018) are no notices and are left out."""
+    """Return the links to notices; references (`Cites`, until 2018) are no notices (`_cited`)."""
     rows, owners = table.children(lists, "CommentsCorrections")
     kinds = np.array([kind or "" for kind in marks(table, rows, "RefType")], dtype=object)
     notices = kinds != "Cites"
     return group(_links(table, rows[notices], kinds[notices].tolist()), owners[notices], len(lists))
+
+
+def _cited(table: ElementTable, lists: Rows) -> list[tuple[int, ...]]:
+    """Return the PMIDs of the works that are cited, as records gave them until 2018."""
+    rows, owners = table.children(lists, "CommentsCorrections")
+    cites = np.array([kind == "Cites" for kind in marks(table, rows, "RefType")], dtype=bool)
+    found = [_linked_pmid(text) for text in column(table, rows[cites], "PMID")]
+    return [tuple(filter(None, own)) for own in group(found, owners[cites], len(lists))]
 
 
 def _old_corrections(table: ElementTable, rows: Rows) -> list[tuple[Correction, ...]]:
@@ -236,6 +244,7 @@ _CITATION_LISTS: list[tuple[str, str, parts.Reader]] = [
     ("supplementary_concepts", "SupplMeshList", _concepts),
     ("corrections", "CommentsCorrectionsList", _corrections),
     ("corrections", "CommentsCorrections", _old_corrections),
+    ("references", "CommentsCorrectionsList", _cited),
     ("mesh_headings", "MeshHeadingList", _mesh_heading_lists),
     ("other_abstracts", "OtherAbstract", _other_abstracts),
     ("keywords", "KeywordList", parts.keywords),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html.entities import html5
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from lxml import etree
@@ -20,7 +21,7 @@ from search.formats.pubmed_xml.journal_article import read_articles
 from search.formats.pubmed_xml.markup import framed, new_parser
 from search.formats.pubmed_xml.parts import Fields, Level, below, marks, names
 from search.formats.pubmed_xml.splitter import RawRecord, until_problem
-from search.formats.pubmed_xml.table import ElementTable, NotPlainError
+from search.formats.pubmed_xml.table import ElementTable, NotPlainError, with_characters
 from search.normalize import normalise_doi
 
 __all__ = ["read_records"]
@@ -34,6 +35,10 @@ _FRAMES = {
 }
 
 _REFERENCES_END = b"</ReferenceList>"
+_REFERENCE = re.compile(rb"<Reference\b[^>]*>")
+_REFERENCE_ID = re.compile(rb"""<ArticleId\b[^>]*?\bIdType\s*=\s*["'](\w+)["'][^>]*>\s*([^<]*?)\s*</ArticleId""")
+#: After an article's references come so many bytes at the most.
+_LAST_PART = 200
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 _DOUBTFUL_REFERENCE = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)")
 _PREDEFINED = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
@@ -49,8 +54,10 @@ def read_records(records: Sequence[RawRecord], name: str) -> Iterator[Record]:
     if isinstance(entries, NotPlainError):
         yield from _read_doubtful(records, name, entries)
         return
-    for (record, _), entry in zip(forms, entries, strict=True):
-        yield from _finished(record, entry, name)
+    for form, entry in zip(forms, entries, strict=True):
+        if form.cited and isinstance(entry, dict):
+            entry["references"] = (*entry.get("references", ()), *form.cited)
+        yield from _finished(form.record, entry, name)
     if problem:
         raise problem
 
@@ -77,20 +84,56 @@ def _is_doubtful(data: bytes) -> bool:
 # The plain form
 
 
-def _forms(records: Sequence[RawRecord], name: str) -> Iterator[tuple[RawRecord, bytes | Rejection]]:
+class _Form(NamedTuple):
+    """A record, its XML in plain form (or why there is none), and the works that its lists of references name."""
+
+    record: RawRecord
+    data: bytes | Rejection
+    cited: tuple[int | str, ...] = ()
+
+
+def _forms(records: Sequence[RawRecord], name: str) -> Iterator[_Form]:
     """Yield each record with its XML in plain form; raise SourceError at the first that is not well-formed."""
     for record in records:
-        data = _without_references(record.data) if record.plain else _plain_form(record, record.data, name)
-        if isinstance(data, bytes) and record.kind in _FRAMES:
-            data = _FRAMES[record.kind] % data
-        yield record, data
+        data = record.data if record.plain else _plain_form(record, record.data, name)
+        if isinstance(data, Rejection):
+            yield _Form(record, data)
+            continue
+        data, cited = _without_references(data)
+        yield _Form(record, _FRAMES[record.kind] % data if record.kind in _FRAMES else data, cited)
 
 
-def _without_references(data: bytes) -> bytes:
-    """Return a record without the works it cites: the last part of it, half of it, and no part of an Article."""
-    end = data.rfind(_REFERENCES_END, len(data) - 200)
-    start = data.find(b"<ReferenceList") if end >= 0 else -1
-    return data[:start] + data[end + len(_REFERENCES_END) :] if start >= 0 else data
+def _without_references(data: bytes) -> tuple[bytes, tuple[int | str, ...]]:
+    """Return a record without the works it cites, which are half of it, and what identifies these."""
+    start = data.find(b"<ReferenceList")
+    end = data.rfind(_REFERENCES_END) + len(_REFERENCES_END) if start >= 0 else 0
+    if end <= start:
+        return data, ()
+    cited = tuple(_cited(data[start:end]))
+    # What follows the lists of a book's chapter stays; those of an article are the last part of it.
+    return (data[:start] + data[end:] if len(data) - end < _LAST_PART else data), cited
+
+
+def _cited(lists: bytes) -> Iterator[int | str]:
+    """Yield the PMID of each work in lists of references that has one, or else its DOI or PMCID."""
+    for reference in _REFERENCE.split(lists)[1:]:
+        ids = {kind.lower(): value for kind, value in _REFERENCE_ID.findall(reference)}
+        cited = _identified(ids) if ids else None
+        if cited is not None:
+            yield cited
+
+
+def _identified(ids: dict[bytes, bytes]) -> int | str | None:
+    try:
+        texts = {kind: with_characters(value.decode()) for kind, value in ids.items()}
+    except (UnicodeDecodeError, NotPlainError):
+        return None
+    with suppress(InvalidRecordError):
+        return parse_pmid(texts.get(b"pubmed"))
+    doi = normalise_doi(texts.get(b"doi"))
+    if doi and doi.startswith("10."):
+        return doi
+    return normalise_pmcid(texts.get(b"pmc") or texts.get(b"pmcid") or "")
 
 
 def _plain_form(record: RawRecord, data: bytes, name: str) -> bytes | Rejection:
@@ -122,18 +165,16 @@ def _entity_character(match: re.Match[bytes]) -> bytes:
 # From the table to the record
 
 
-def _read_forms(
-    forms: Sequence[tuple[RawRecord, bytes | Rejection]],
-) -> list[dict[str, Any] | Rejection] | NotPlainError:
+def _read_forms(forms: Sequence[_Form]) -> list[dict[str, Any] | Rejection] | NotPlainError:
     """Return the fields of each record that could be made plain; the error if one is not plain after all."""
-    plain = [(record.kind, data) for record, data in forms if isinstance(data, bytes)]
+    plain = [(form.record.kind, form.data) for form in forms if isinstance(form.data, bytes)]
     try:
         entries = iter(_read_table([kind for kind, _ in plain], [data for _, data in plain]) if plain else ())
     except UnicodeDecodeError:
         return NotPlainError("not UTF-8")
     except NotPlainError as error:
         return error
-    return [next(entries) if isinstance(data, bytes) else data for _, data in forms]
+    return [form.data if isinstance(form.data, Rejection) else next(entries) for form in forms]
 
 
 def _read_table(kinds: Sequence[bytes], parts: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -205,6 +246,9 @@ def _article(pmid: int, fields: dict[str, Any]) -> Article:
         if kind == "pii":
             fields.setdefault("article_number", value)
     _sort_ids((*locations, *fields.pop("ids", ())), fields)
+    if "references" in fields:
+        own = (pmid, fields.get("doi"), fields.get("pmcid"))
+        fields["references"] = tuple(cited for cited in dict.fromkeys(fields["references"]) if cited not in own)
     return Article(pmid=pmid, **fields)
 
 
