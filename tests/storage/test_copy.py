@@ -100,7 +100,7 @@ def copy(source, target, **options):
 def test_everything_comes_along(addresses, encoder):
     source, target = addresses
     fill(source, encoder)
-    assert copy(source, target) == 59
+    assert copy(source, target) == 60
     assert whole(target) == whole(source)
     assert list(backend.verify(target)) == []
     with backend.open_reader(target).view() as view:
