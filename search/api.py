@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from search.retrieval.findings import Findings
     from search.retrieval.landscape import Landscape
     from search.retrieval.on_demand import Hashes
+    from search.retrieval.suggestions import SuggestField, Suggestion
     from search.storage.backend import Writer
     from search.storage.rows import Vectors
 
@@ -487,6 +488,18 @@ class Index:
         >>> index.close()
         """
         return self.engine.strategy(text)
+
+    def suggest(self, field: SuggestField, prefix: str, limit: int = 10) -> list[Suggestion]:
+        """Return values that begin as typed, the most frequent first, with the number of articles that have each.
+
+        `field` is journal, type, mesh, author or language. Raises QueryError for another one, or a limit below 1.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.suggest("type", "rand")[0].value
+        'Randomized Controlled Trial'
+        >>> index.close()
+        """
+        return self.engine.suggest(field, prefix, limit)
 
     def _limit(self, limit: int | None) -> int:
         return self.config.results if limit is None else limit

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from search.retrieval.suggestions import SuggestField
 
 __all__ = ["StrategyText", "filter_options", "is_pmid", "read_pmids"]
 
@@ -58,33 +61,65 @@ class StrategyText(click.ParamType[str]):
 # Bytes that are not UTF-8 are reported as invalid PMIDs.
 _FILE = click.File("r", "utf-8-sig", "replace")
 
-#: Publication types that a shell completes; every other one can be typed.
-_TYPES = (
-    "Case Reports",
-    "Clinical Trial",
-    "Guideline",
-    "Meta-Analysis",
-    "Observational Study",
-    "Practice Guideline",
-    "Randomized Controlled Trial",
-    "Review",
-    "Systematic Review",
-)
+
+def _completes(field: SuggestField) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return what completes values of a filter in a shell, from what the index holds."""
+
+    def complete(ctx: click.Context, _: click.Parameter, text: str) -> list[str]:
+        from search.cli.options import open_index
+        from search.errors import SearchError
+
+        try:
+            with open_index(ctx.params.get("config_file"), ctx.params.get("folder")) as index:
+                return [suggestion.value for suggestion in index.suggest(field, text, 20)]
+        except SearchError:
+            return []
+
+    return complete
+
 
 _OPTIONS = (
     click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published in 2015:2020, 2015-03-01:, ..."),
-    click.option("--journal", "journals", multiple=True, metavar="NAME", help="Title, abbreviation or ISSN."),
-    click.option("--mesh", multiple=True, metavar="HEADING", help="MeSH descriptor, by name or UI."),
+    click.option(
+        "--author",
+        "authors",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=_completes("author"),
+        help="Family name and initials: 'Smith JA', or 'Smith J' for every Smith whose first initial is J.",
+    ),
+    click.option(
+        "--journal",
+        "journals",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=_completes("journal"),
+        help="Title, abbreviation or ISSN.",
+    ),
+    click.option(
+        "--mesh",
+        multiple=True,
+        metavar="HEADING",
+        shell_complete=_completes("mesh"),
+        help="MeSH descriptor, by name or UI.",
+    ),
     click.option("--major", is_flag=True, help="With --mesh: only as a major topic."),
     click.option(
         "--type",
         "types",
         multiple=True,
         metavar="TYPE",
-        shell_complete=lambda _ctx, _param, text: [kind for kind in _TYPES if kind.lower().startswith(text.lower())],
+        shell_complete=_completes("type"),
         help="Publication type, by name or UI.",
     ),
-    click.option("--language", "languages", multiple=True, metavar="CODE", help="eng, fre, German, ..."),
+    click.option(
+        "--language",
+        "languages",
+        multiple=True,
+        metavar="CODE",
+        shell_complete=_completes("language"),
+        help="eng, fre, German, ...",
+    ),
     click.option(
         "--design",
         "designs",
@@ -120,6 +155,7 @@ def filter_options(function: _Function) -> _Function:
     @wraps(function)
     def command(
         dates: tuple[date | None, date | None] | None,
+        authors: tuple[str, ...],
         journals: tuple[str, ...],
         mesh: tuple[str, ...],
         major: bool,
@@ -142,6 +178,7 @@ def filter_options(function: _Function) -> _Function:
         filters = Filters(
             date_from=first,
             date_to=last,
+            authors=authors,
             journals=journals,
             mesh=tuple(MeshTerm(heading, major=major) for heading in mesh),
             publication_types=types,

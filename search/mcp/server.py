@@ -53,9 +53,9 @@ Limit = Annotated[int, Field(ge=1, le=50, description="How many articles.")]
 FilterObject = Annotated[
     dict[str, Any] | None,
     Field(
-        description="What articles must be: year_from, year_to, date_from, date_to, journals, mesh, publication_types, "
-        "languages, designs, min_n (participants), has_abstract, free_full_text, not_retracted, pmids, not_pmids, "
-        "and strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
+        description="What articles must be: year_from, year_to, date_from, date_to, authors, journals, mesh, "
+        "publication_types, languages, designs, min_n (participants), has_abstract, free_full_text, not_retracted, "
+        "pmids, not_pmids, and strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
     ),
 ]
 

@@ -35,10 +35,12 @@ from search.retrieval.saved_searches import Run
 from search.retrieval.similar import similar
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.retrieval.strategy.term_mapping import mapped
+from search.retrieval.strategy.term_query import authors_query
+from search.retrieval.suggestions import Suggestion, suggestions
 from search.retrieval.unknown_values import unknown_values
 from search.storage.backend import Reader, Selection, View
 from search.storage.conditions import Condition, Conditions, all_of
-from search.storage.rows import Vectors
+from search.storage.rows import Pmids, Vectors
 from search.time_limit import check_time
 
 if TYPE_CHECKING:
@@ -180,6 +182,11 @@ class Engine:
             if unknown := unknown_values(filters, view.tokens):
                 raise QueryError("; ".join(unknown))
 
+    def suggest(self, field: str, prefix: str, limit: int = 10) -> list[Suggestion]:
+        """Return the values of a field that begin with a text; see `search.retrieval.suggestions`."""
+        with self._reader.view() as view:
+            return suggestions(view, field, prefix, check_limit(limit), self._mesh_tree)
+
     def identified(self, text: str) -> list[int] | None:
         """Return the PMIDs of the articles that an identifier names, none if it is unknown; None for any other text."""
         query = identifier_query(text)
@@ -214,14 +221,23 @@ class Engine:
 
     def _select(self, view: View, filters: Filters, since: int | None) -> Selection:
         selected = None
-        if filters.strategy is not None:
-            selected = self._evaluation(view, filters.strategy).pmids()
-            filters = msgspec.structs.replace(filters, strategy=None)
+        if filters.strategy is not None or filters.authors:
+            selected = self._by_tokens(view, filters)
+            filters = msgspec.structs.replace(filters, strategy=None, authors=())
             if filters.is_empty and since is None:
                 return view.listed(selected)
         if self._mesh_tree is not None:
             filters = explode(filters, self._mesh_tree.below)
         return view.select(partial(_condition, filters, since, None if selected is None else selected.tolist()))
+
+    def _by_tokens(self, view: View, filters: Filters) -> Pmids:
+        """Return the articles that a strategy selects and of which one of some authors is an author, ascending."""
+        if filters.strategy is None:
+            return view.tokens.pmids(authors_query(filters.authors))
+        selected = self._evaluation(view, filters.strategy).pmids()
+        if filters.authors:
+            return np.intersect1d(selected, view.tokens.pmids(authors_query(filters.authors)), assume_unique=True)
+        return selected
 
     def _texts(self, questions: Sequence[Question], options: SearchOptions) -> list[str]:
         if self._mode(options) == "lexical" and not options.evidence:

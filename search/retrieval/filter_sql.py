@@ -13,13 +13,14 @@ __all__ = ["condition_of"]
 
 
 def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> Condition:
-    """Return what filters ask for as a condition in the SQL of a store; strategies are not asked in SQL.
+    """Return what filters ask for as a condition in the SQL of a store; strategies and authors are not asked in SQL.
 
     With `negate` it is what they do not let pass. SQLite reads no expression that is a hundred levels deep: NOT is
     moved down to what it is about, and the deepest part comes first, where it takes one level for each of its own.
     """
-    if filters.strategy is not None:
-        raise QueryError("a strategy stands beside the other filters, not within an expression")
+    for given, what in ((filters.strategy, "a strategy stands"), (filters.authors, "authors stand")):
+        if given:
+            raise QueryError(f"{what} beside the other filters, not within an expression")
     first, last = filters.date_bounds
     conditions = [*_flags(filters, sql), *_names(filters, sql)]
     if (first, last) != (0, 99_991_231):

@@ -21,6 +21,7 @@ from search.normalize import (
     common_journals,
     common_type,
     date_spans,
+    folded_words,
     journal_key,
     journal_keys,
     language_code,
@@ -28,6 +29,9 @@ from search.normalize import (
     yyyymmdd,
 )
 from search.retrieval.strategy import parse_strategy, selects
+from search.retrieval.strategy.term_query import authors_query
+from search.storage.article_tokens import tokens_of
+from search.storage.token_query import holds
 from search.study import DESIGNS, design_of, sample_size
 
 __all__ = [
@@ -84,6 +88,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
       its electronic version, as precise as its record gives it, can lie in the range. One with only a year passes each
       range that overlaps the year. A single day, month or year, by PubMed's rule, does not include articles whose
       electronic date is after that of the issue.
+    - `authors`: family name and initials; fewer initials than a record has find it too. They stand beside the other
+      filters, not within an expression.
     - `journals`: title, ISO or MEDLINE abbreviation, or ISSN. `languages`: NLM's codes or English names.
     - `mesh`: descriptors; `publication_types`: names or UIs.
     - `designs`: kinds of study (`search.study.DESIGNS`); `min_n`: at least so many took part, by the abstract.
@@ -100,6 +106,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     year_to: int | None = None
     date_from: date | None = None
     date_to: date | None = None
+    authors: tuple[str, ...] = ()
     journals: tuple[str, ...] = ()
     mesh: tuple[MeshTerm, ...] = ()
     publication_types: tuple[str, ...] = ()
@@ -127,8 +134,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             raise QueryError(
                 f"the range of dates runs backwards, from {_spoken(first)} to {_spoken(last)}: swap the two"
             )
-        for name in ("journals", "publication_types"):
-            if not all(map(name_key, getattr(self, name))):
+        for name in ("journals", "publication_types", "authors"):
+            if not all(map(folded_words if name == "authors" else name_key, getattr(self, name))):
                 raise QueryError(f"{name} holds an empty name: leave it out")
         if not all(name_key(term.descriptor) for term in self.mesh):
             raise QueryError("mesh holds an empty name: leave it out")
@@ -172,6 +179,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             and (not self.has_abstract or bool(article.abstract_text.strip()))
             and (not self.free_full_text or bool(article.pmcid))
             and (not self.not_retracted or not article.is_retracted)
+            and (not self.authors or holds(authors_query(self.authors), article.pmid, tokens_of(article)))
             and (self.strategy is None or selects(parse_strategy(self.strategy), article, lambda _: ()))
             and (self.expression is None or _holds(self.expression, article, added))
         )

@@ -6,6 +6,7 @@ import gzip
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,21 @@ class MeshTree:
         for heading in self.headings:
             self._by_name.update({_key(name): heading for name in (heading.ui, heading.name) if name})
         self._numbers = sorted(self._by_number)
+        self._names: list[tuple[str, str, MeshTreeHeading]] | None = None
 
     def heading(self, name: str) -> MeshTreeHeading | None:
         """Return the heading of a name, a UI or an entry term, whatever its case and marks; None if there is none."""
         return self._by_name.get(_key(name))
+
+    def beginning(self, prefix: str, limit: int) -> list[tuple[str, MeshTreeHeading]]:
+        """Return up to `limit` names and entry terms that begin with a text, in order, each with its heading."""
+        if self._names is None:
+            names = ((name, heading) for heading in self.headings for name in (heading.name, *heading.entry_terms))
+            self._names = sorted(((_key(name), name, heading) for name, heading in names), key=lambda row: row[:2])
+        key = _key(prefix)
+        first = bisect_left(self._names, key, key=lambda row: row[0])
+        rows = takewhile(lambda row: row[0].startswith(key), self._names[first : first + limit])
+        return [(name, heading) for _, name, heading in rows]
 
     def below(self, name: str) -> list[str]:
         """Return the names of the headings below one, in order; nothing if it is unknown.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
 from search.normalize import folded_words, journal_key
 from search.retrieval.filters import Filters
 from search.retrieval.strategy.evaluation import nearest_values
+from search.retrieval.strategy.term_query import authors_query
 from search.storage.token_query import AnyOf, TokenIndex
 
 __all__ = ["unknown_values"]
+
+#: Letters that authors who may be meant have in common with the one that was typed, and how many are compared.
+_ALIKE, _COMPARED = 2, 5_000
 
 _UI = re.compile(r"[DC]\d{6,9}", re.IGNORECASE)
 _ISSN = re.compile(r"\d{4}-?\d{3}[\dX]", re.IGNORECASE)
@@ -19,6 +24,9 @@ _ISSN = re.compile(r"\d{4}-?\d{3}[\dX]", re.IGNORECASE)
 def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
     """Return a sentence for each journal, publication type, heading and language that no article of an index has."""
     sentences = []
+    for name in filters.authors:
+        if not tokens.count(authors_query([name])):
+            sentences.append(_unknown_author(name, tokens))
     for what, field, value in _values(filters):
         joined = "_".join(folded_words(journal_key(value) if field == "ta" else value))
         if _UI.fullmatch(value) or _ISSN.fullmatch(value) or tokens.count(AnyOf((f"{field}:{joined}",), exact=True)):
@@ -31,6 +39,16 @@ def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
             f"no article has the {what} {value!r}" + (f"; the nearest are {', '.join(shown)}" if shown else "")
         )
     return sentences
+
+
+def _unknown_author(name: str, tokens: TokenIndex) -> str:
+    """Say that no article has an author, with the nearest that begin alike."""
+    words = folded_words(name)
+    known = (key.partition(":")[2] for key in tokens.keys(f"au:{words[0][:_ALIKE]}", _COMPARED))
+    near = difflib.get_close_matches("/".join(words), known, n=3)
+    counts = [tokens.count(AnyOf((f"au:{key}",), exact=True)) for key in near]
+    shown = [f"{key.replace('_', ' ').replace('/', ' ')} ({count:,})" for key, count in zip(near, counts, strict=True)]
+    return f"no article has the author {name!r}" + (f"; the nearest are {', '.join(shown)}" if shown else "")
 
 
 def _values(filters: Filters) -> Iterator[tuple[str, str, str]]:

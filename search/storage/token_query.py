@@ -82,12 +82,12 @@ class TokenIndex(Protocol):
         """Return how many articles there are."""
         ...
 
-    def pmids(self, query: TokenQuery) -> Pmids:
-        """Return the PMIDs of the articles, ascending."""
+    def pmids(self, query: TokenQuery, limit: int | None = None) -> Pmids:
+        """Return the PMIDs of the articles, ascending; with `limit`, any so many of them."""
         ...
 
-    def keys(self, prefix: str) -> list[str]:
-        """Return the exact values that begin with a prefix; a store may know those of some vocabularies only."""
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        """Return the exact values that begin with a prefix; with `limit`, about the most frequent, in no order."""
         ...
 
 

@@ -32,6 +32,7 @@ from search.retrieval.request import (
 )
 from search.retrieval.saved_searches import SavedSearch
 from search.retrieval.strategy import StrategyAnswer
+from search.retrieval.suggestions import SuggestField, Suggestion
 from search.web.application import Application
 from search.web.guard import token_refusal
 from search.web.models import AsStruct
@@ -153,6 +154,18 @@ async def export(request: Request, shared: Shared, body: Annotated[ExportRequest
     )
     answer.headers["content-disposition"] = f'attachment; filename="pubmed{format.suffix}"'
     return answer
+
+
+@router.get("/api/suggest", summary="Complete what is typed", response_model=Annotated[list[Suggestion], AsStruct()])
+async def suggest(
+    request: Request,
+    shared: Shared,
+    field: SuggestField,
+    prefix: Annotated[str, Query(max_length=200)],
+    limit: Annotated[int, Query(ge=1, le=50)] = 10,
+) -> Response:
+    """Return journals, publication types, MeSH headings, authors or languages that begin so, with their counts."""
+    return await shared.answer(request, lambda: shared.service.suggest(field, prefix, limit))
 
 
 @router.get("/api/articles/{pmid}", summary="An article", response_model=Annotated[Article, AsStruct()])

@@ -35,6 +35,7 @@ from search.retrieval.request import (
 )
 from search.retrieval.saved_searches import methods
 from search.retrieval.strategy import StrategyAnswer
+from search.retrieval.suggestions import SuggestField
 from search.web.batching import KeepingEncoder
 from search.web.guard import is_open
 
@@ -159,6 +160,10 @@ class Service:
                 limits=Limits(serve.results, serve.requests, serve.seconds, serve.body),
             )
         )
+
+    def suggest(self, field: SuggestField, prefix: str, limit: int) -> bytes:
+        """Return the values of a field that begin with a text, the most frequent first."""
+        return as_json(self.index.suggest(field, prefix, limit))
 
     def look(self) -> None:
         """Look into the index. Raises SearchError if it cannot be read."""

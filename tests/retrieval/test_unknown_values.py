@@ -5,10 +5,11 @@ from contextlib import closing
 import pytest
 from helpers import article, put
 
-from search.article import Journal, MeshHeading, PublicationType
+from search.article import Author, Journal, MeshHeading, PublicationType
 from search.errors import QueryError
 from search.retrieval.engine import Engine
-from search.retrieval.filters import Filters, MeshTerm
+from search.retrieval.filters import Filters, MeshTerm, Not, Term
+from search.retrieval.request import SearchOptions
 from search.storage import backend
 
 
@@ -52,3 +53,31 @@ def test_common_names_find_what_they_stand_for(engine):
         assert engine.strategy(filters.strategy or "all[sb]").count
     assert Filters(publication_types=("rct",)) == Filters(publication_types=("Randomized Controlled Trial",))
     assert engine.strategy("rct[pt] AND nejm[ta]").pmids == (1,)
+
+
+def test_an_author_is_a_filter_and_an_unknown_one_is_told(address, encoder):
+    people = (Author(last_name="Smith", initials="JA"), Author(last_name="Müller", initials="K"))
+    put(address, encoder, article(1, "aspirin", authors=people[:1]), merge=True)
+    put(address, encoder, article(2, "aspirin", authors=people), article(3, "aspirin"))
+    with closing(backend.open_reader(address)) as reader:
+        engine = Engine(reader, encoder.encode)
+        with reader.view() as view:
+            articles = dict(sorted(view.store.get_many([1, 2, 3]).items()))
+
+        def found(*authors, **fields):
+            options = SearchOptions(filters=Filters(authors=authors, **fields), mode="lexical")
+            return sorted(hit.pmid for hit in engine.search(["aspirin"], options)[0])
+
+        assert found("smith j") == found("Smith JA") == [1, 2]
+        assert (
+            found("muller k") == found("smith", strategy="muller[au]") == found("smith", pmids=frozenset({2, 3})) == [2]
+        )
+        assert found("muller", "smith") == [1, 2] and found("smith b") == []
+        for given in (("smith j",), ("muller",), ("smyth",)):
+            filters = Filters(authors=given)
+            assert [pmid for pmid, item in articles.items() if filters.matches(item)] == found(*given)
+        with pytest.raises(QueryError, match=r"no article has the author 'smyth j'; the nearest are smith ja \(2\)"):
+            engine.check_values(Filters(authors=("smyth j",)))
+        nested = Filters(expression=Not(Term(Filters(authors=("smith",)))))
+        with pytest.raises(QueryError, match="beside the other filters"):
+            engine.search(["aspirin"], SearchOptions(filters=nested, mode="lexical"))

@@ -282,3 +282,9 @@ def test_a_strategy_by_itself_and_as_a_filter(client):
     assert counted["articles"] == found["count"]
     refused = client.post("/api/strategy", json={"strategy": "blood[xx]"})
     assert (refused.status_code, "no field [xx]" in refused.text) == (400, True)
+
+
+def test_what_is_typed_is_completed(client):
+    answer = client.get("/api/suggest", params={"field": "type", "prefix": "randomized c", "limit": 1})
+    assert answer.json() == [{"value": "Randomized Controlled Trial", "articles": 111, "entry_term": None}]
+    assert client.get("/api/suggest", params={"field": "types", "prefix": "r"}).status_code == 400

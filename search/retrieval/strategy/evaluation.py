@@ -99,11 +99,11 @@ class OneArticle:
         """Return 1 if the query finds it."""
         return int(holds(query, self._article.pmid, self._held))
 
-    def pmids(self, query: TokenQuery) -> Pmids:
+    def pmids(self, query: TokenQuery, limit: int | None = None) -> Pmids:
         """Return its PMID if the query finds it."""
         return np.array([self._article.pmid] * self.count(query), np.int64)
 
-    def keys(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
         """Return its exact values that begin with a prefix."""
         return [key for key in self._held.keys if key.startswith(prefix)]
 

@@ -19,7 +19,16 @@ from search.retrieval.strategy.strategy_tree import DateRange, Term
 from search.storage.article_tokens import key_of
 from search.storage.token_query import AnyOf, Joined, Near, Phrase, PmidSet, TokenQuery
 
-__all__ = ["any_of", "conjunction", "date_query", "disjunction", "near_queries", "person_tokens", "term_query"]
+__all__ = [
+    "any_of",
+    "authors_query",
+    "conjunction",
+    "date_query",
+    "disjunction",
+    "near_queries",
+    "person_tokens",
+    "term_query",
+]
 
 #: The names below a MeSH heading, given by its name; nothing for one that is not known.
 Below = Callable[[str], Iterable[str]]
@@ -207,6 +216,11 @@ def _person(term: Term, field: Field) -> TokenQuery:
         ]
         tokens = []
     return AnyOf(tuple(dict.fromkeys(tokens)), tuple(dict.fromkeys(prefixes)), exact=True)
+
+
+def authors_query(names: Iterable[str]) -> TokenQuery:
+    """Return a query for the articles of any of some authors: family name and as many initials as are known."""
+    return disjunction([_person(Term(name, "au"), FIELDS["au"]) for name in names])
 
 
 def person_tokens(text: str, *, full: bool, quoted: bool) -> Iterator[tuple[str, bool]]:

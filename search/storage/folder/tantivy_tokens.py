@@ -79,19 +79,20 @@ class TantivyTokens:
         """Return how many articles there are."""
         return sum(int(self._found(part, query, 1).count) for part in self._parts)
 
-    def pmids(self, query: TokenQuery) -> Pmids:
-        """Return the PMIDs of the articles, ascending."""
+    def pmids(self, query: TokenQuery, limit: int | None = None) -> Pmids:
+        """Return the PMIDs of the articles, ascending; with `limit`, any so many of them."""
         parts = []
         for part in self._parts:
-            number = int(self._found(part, query, 1).count)
+            number = int(self._found(part, query, 1).count) if limit is None else limit
             if number:
                 hits = self._found(part, query, number, count=False).hits
                 parts.append(np.fromiter((pmid for pmid, _ in hits), np.int64, len(hits)))
-        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+        return np.sort(np.concatenate(parts))[:limit] if parts else np.empty(0, np.int64)
 
-    def keys(self, prefix: str) -> list[str]:
-        """Return the exact values that begin with a prefix."""
-        return sorted({key for searcher, _ in self._parts for key, _ in searcher.terms_with_prefix("keys", prefix)})
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        """Return the exact values that begin with a prefix; with `limit`, the most frequent."""
+        parts = [searcher.terms_with_prefix("keys", prefix, limit=limit) for searcher, _ in self._parts]
+        return sorted({key for terms in parts for key, _ in terms})
 
     def _found(self, part: tuple[Any, Pmids], query: TokenQuery, limit: int, *, count: bool = True) -> Any:
         import tantivy

@@ -21,6 +21,8 @@ _LAST_PLACE, _MOST_PLACES = 16_383, 255
 _LONG = "long:"
 #: The kinds of the table `terms` that exact values are known from.
 _KINDS = {"mh": "mesh", "majr": "mesh", "pt": "type", "la": "language"}
+#: Where the values of a prefix are not in a table, so many articles that have one are looked at.
+_SAMPLED = 2_000
 #: Words farther apart than this are only looked for in one article; whoever asks reads it then.
 _FARTHEST = 1_000
 
@@ -61,23 +63,36 @@ class PgTokens:
         condition, values = self._condition(query)
         return int(next(iter(self._rows(f"SELECT count(*) FROM tokens AS t WHERE {condition}", values)))[0])
 
-    def pmids(self, query: TokenQuery) -> Pmids:
-        """Return the PMIDs of the articles, ascending."""
+    def pmids(self, query: TokenQuery, limit: int | None = None) -> Pmids:
+        """Return the PMIDs of the articles, ascending; with `limit`, any so many of them."""
         condition, values = self._condition(query)
-        rows = self._rows(f"SELECT t.pmid FROM tokens AS t WHERE {condition} ORDER BY t.pmid", values)
-        return np.array([pmid for (pmid,) in rows], np.int64)
+        end = "ORDER BY t.pmid" if limit is None else f"LIMIT {limit:d}"
+        rows = self._rows(f"SELECT t.pmid FROM tokens AS t WHERE {condition} {end}", values)
+        return np.sort(np.array([pmid for (pmid,) in rows], np.int64))
 
-    def keys(self, prefix: str) -> list[str]:
-        """Return the exact values that begin with a prefix, of the vocabularies that filters know."""
+    def keys(self, prefix: str, limit: int | None = None) -> list[str]:
+        """Return the exact values that begin with a prefix.
+
+        Those of vocabularies that no table holds, such as authors, are taken from some articles that have one.
+        """
         field, _, beginning = prefix.partition(":")
         if field == "ta":
             names = self._rows("SELECT DISTINCT key FROM journal_keys", [])
         elif field in _KINDS:
             names = self._rows("SELECT DISTINCT name FROM terms WHERE kind = %s", [_KINDS[field]])
         else:
-            return []
+            return self._sampled(prefix, limit)
         values = {key_of(name.replace("/", " ")) for (name,) in names}
         return sorted(f"{field}:{name}" for name in values if name.startswith(beginning))
+
+    def _sampled(self, prefix: str, limit: int | None) -> list[str]:
+        """Return the most frequent exact values that begin with a prefix, in some of the articles that have one."""
+        sample = f"SELECT tokens FROM tokens WHERE tokens @@ {_literal(_lexeme(prefix) + ':*')} LIMIT {_SAMPLED}"
+        rows = self._rows(
+            "SELECT word FROM ts_stat(%s) WHERE starts_with(word, %s) ORDER BY ndoc DESC, word LIMIT %s",
+            [sample, prefix, limit],
+        )
+        return sorted(word for (word,) in rows)
 
     # Conditions -------------------------------------------------------------------------------------------------------
 
@@ -139,6 +154,11 @@ class PgTokens:
 
 def _lexeme(token: str) -> str:
     return "'" + token.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _literal(text: str) -> str:
+    """Return a query of full text as a string within SQL: `ts_stat` takes no parameters."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'::tsquery"
 
 
 def _joined(parts: Sequence[str], operator: str) -> str:
