@@ -55,7 +55,7 @@ FilterObject = Annotated[
     Field(
         description="What articles must be: year_from, year_to, date_from, date_to, authors, journals, mesh, "
         "publication_types, languages, designs, min_n (participants), has_abstract, free_full_text, not_retracted, "
-        "pmids, not_pmids, and strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
+        "pmids, not_pmids, strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
     ),
 ]
 
