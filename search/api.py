@@ -278,7 +278,7 @@ class Index:
 
     @staticmethod
     def verify(address: str | Path, *, config: Config | None = None) -> list[str]:
-        """Return what is wrong with an index, a sentence each; nothing if every part is whole and fits the others.
+        """Return the problems of an index, a sentence each; nothing if no problems are found.
 
         >>> Index.verify("indexes/demo")
         []
@@ -537,7 +537,7 @@ class Index:
         feedback: bool | None = None,
         replace: bool = False,
     ) -> list[Hit]:
-        """Run a search and keep it under a name, with what is needed to say how it was made.
+        """Run a search and save it under a name, with everything that a report of it needs.
 
         If the same search is saved under this name, the run is added to its runs. The other arguments are those of
         `search`; `evidence` and `fold` are not saved. Raises QueryError if the name is invalid, or another search is
@@ -566,7 +566,7 @@ class Index:
         return hits
 
     def delete_saved(self, name: str) -> None:
-        """Delete a saved search with its runs. Raises NotFoundError if there is none of that name.
+        """Delete a saved search with its runs. Raises NotFoundError if there is no such name.
 
         >>> index = Index.open("indexes/demo")
         >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
@@ -580,7 +580,7 @@ class Index:
     def rename_saved(self, name: str, new: str) -> None:
         """Give a saved search another name; its runs stay.
 
-        Raises NotFoundError if there is none of that name, QueryError if there is one of the new name.
+        Raises NotFoundError if there is no such name, QueryError if there is one of the new name.
 
         >>> index = Index.open("indexes/demo")
         >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
@@ -837,7 +837,7 @@ class Index:
         encode: bool = True,
         progress: Callable[[Progress], None] | None = None,
     ) -> SyncReport:
-        """Bring the index to NLM's state: apply the baseline and update files it has not had, in NLM's order.
+        """Bring the index to NLM's state: apply the missing baseline and update files, in NLM's order.
 
         `folder` holds the files; without it they are downloaded from the address in the config, checked, and removed
         once they were applied unless `keep` is set. `part` keeps a part of PubMed (`search.pubmed.Part`: filters and
@@ -939,7 +939,7 @@ class Index:
             )
 
     def delete(self, pmids: Iterable[int]) -> int:
-        """Delete articles and return how many there were. They stay deleted whatever is added later.
+        """Delete articles and return how many there were. They stay deleted, whatever is added later.
 
         Raises QueryError for a number that is not a valid PMID.
 

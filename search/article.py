@@ -373,7 +373,7 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
 
     @property
     def journal_abbreviation(self) -> str:
-        """The name of the journal in citations and tables: its abbreviation, or `journal_name` if there is none."""
+        """The name of the journal in citations and tables: its abbreviation, otherwise `journal_name`."""
         return self.journal.abbreviation or self.journal_name
 
     @property

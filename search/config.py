@@ -31,7 +31,7 @@ __all__ = [
     "load_config",
 ]
 
-#: A key that is almost one of ours is a mistake; every other one is left to txtai. `reranker` is a pipeline of txtai's.
+#: A key that nearly matches one of ours is reported as a mistake; any other belongs to txtai, which has a `reranker`.
 _NEAR, _TXTAI_KEY = 0.75, "reranker"
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -41,7 +41,7 @@ _Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
 
 
 class PromptsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`model: prompts`: what is put before each text of a kind; None leaves it to the model's files."""
+    """`model: prompts`: what is put before each text of a kind; None means: as the model's files say."""
 
     query: str | None = None
     document: str | None = None
@@ -141,7 +141,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def find_config() -> Path | None:
-    """Return the config file to read where none is named; None if there is none.
+    """Return the config file to read if none is named, or None.
 
     It is `$SEARCH_CONFIG`, or else `config.yml` in the current folder, in the nearest folder above it that has one with
     the key `index`, or in the user's folder for the settings of programs (`search` in `$XDG_CONFIG_HOME`).
@@ -166,7 +166,7 @@ def _names_an_index(path: Path) -> bool:
 
 
 def load_config(path: str | Path | None = None) -> Config:
-    """Read a config file; without a path the one that `find_config` finds, or the defaults where there is none.
+    """Read a config file; without a path, the one that `find_config` finds, otherwise the defaults.
 
     Paths in a file that is not in the current folder are relative to the file's folder. Raises ConfigError if the file
     cannot be read, a key is unknown (with the nearest known one), or a value is wrong.

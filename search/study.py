@@ -392,11 +392,11 @@ def _value(text: str) -> int:
     return total + part
 
 
-#: Words of a text by which something is told of its study.
+#: Words of a text that say something about its study.
 _TELLING = frozenset().union(*(sign.words for sign in _TEXTS), _PEOPLE, _NUMBER_WORDS)
 
 
-# An article is asked for its design and for its size.
+# Both the design and the size of an article are looked up.
 @lru_cache(maxsize=1)
 def _read(text: str) -> tuple[str, frozenset[str]]:
     """Return a text in lower case, and which of its words tell something; letters beyond ASCII end words."""

@@ -52,7 +52,7 @@ def add(
 
     Reads PubMed XML, MEDLINE text (.nbib), JSON, CSV and Parquet, compressed with gzip or not; the format is
     recognised by the content. The newest version of an article wins. Makes the index if there is none. To resume an
-    interrupted run, give the same command again: what is in the index already is not encoded again.
+    interrupted run, give the same command again: articles already in the index are not encoded again.
     """
     from search.cli.output import print_json
     from search.cli.progress import Meter
@@ -101,7 +101,7 @@ def encode(folder: str | None, config_file: Path | None, ray: str | None, worker
 @common
 @json_option
 def delete(pmids: tuple[int, ...], folder: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Delete articles by PMID. They stay deleted, whatever is added later, until `search add --restore`."""
+    """Delete articles by PMID. They stay deleted until `search add --restore`, even if a file brings them again."""
     from search.cli.output import print_json
 
     with open_index(config_file, folder) as index:
@@ -117,7 +117,7 @@ def delete(pmids: tuple[int, ...], folder: str | None, config_file: Path | None,
 
 @contextmanager
 def open_or_create(config_file: Path | None, folder: str | None, model: str | None) -> Iterator[Index]:
-    """Open the index, or make it if there is none; one that was made and stays empty is removed again."""
+    """Open the index, or create it; a new index that stays empty is removed again."""
     from search.api import Index
     from search.storage.backend import name_of
 

@@ -23,7 +23,7 @@ __all__ = ["config", "merge", "repair", "status", "verify"]
 @common
 @text_or_json
 def status(folder: str | None, config_file: Path | None, style: str) -> None:
-    """Show what the index contains and what is still to do."""
+    """Show what the index contains and what remains to be done."""
     import msgspec
 
     from search.cli.output import print_json

@@ -65,7 +65,7 @@ _COMMANDS = {name: place for group in _GROUPS.values() for name, place in group.
 
 
 class _Commands(click.Group):
-    """Commands that are imported when they are called or listed; what is none of them is a question."""
+    """Commands that are imported when they are called or listed; anything else is a question."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""

@@ -35,7 +35,7 @@ def add(file: Path) -> None:
 @click.argument("name", nargs=-1, required=True)
 @common
 def show(name: tuple[str, ...], folder: str | None, config_file: Path | None) -> None:
-    """Show a heading: its entry terms, its places in the tree, and how many articles have it and what is below it."""
+    """Show a heading: its entry terms, its places in the tree, and how many articles have it or a heading below it."""
     from search.cli.screen import plain
     from search.retrieval.mesh_tree import load_mesh
 

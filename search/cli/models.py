@@ -89,6 +89,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         scores = [row[key] for key in ("nfcorpus", "scifact", "trec_covid", "pubmed_qa")]
         here = ["yes" if row["here"] else "", "" if rate is None else f"{rate:.1f}"]
         table.add_row(row["name"], *("" if value is None else str(value) for value in [*values, *scores, *here]))
-    # A pipe has no width of its own.
+    # A pipe has no width.
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table)

@@ -44,7 +44,7 @@ def console() -> Console:
 
     if _CONSOLES:
         return _CONSOLES[-1]
-    # A pipe has no width of its own.
+    # A pipe has no width.
     return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
@@ -55,7 +55,7 @@ _CONSOLES: list[Console] = []
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Show what is printed in a pager where standard output is a terminal; `PAGER=cat` shows it directly."""
+    """Show output in a pager if standard output is a terminal; `PAGER=cat` shows it directly."""
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         yield
         return
@@ -78,5 +78,5 @@ def print_wrapped(screen: Console, text: Text, indent: int = 0, lead: str = "") 
     for number, line in enumerate(text.wrap(screen, width)):
         line.rstrip()
         margin = lead if number == 0 else ""
-        # Written as it is: rich would cut what is wider than the screen.
+        # Written unchanged: rich would cut lines that are wider than the screen.
         screen.print(Text(margin.ljust(indent)) + line, soft_wrap=True)

@@ -61,7 +61,7 @@ def precision_at_k(ranking: Sequence[str], judgements: Judgements, k: int = 10) 
 
 
 def reciprocal_rank(ranking: Sequence[str], judgements: Judgements) -> float:
-    """Return 1 / the rank of the first relevant document, 0 where there is none."""
+    """Return 1 / the rank of the first relevant document, or 0 if there is none."""
     for rank, document in enumerate(ranking, 1):
         if judgements.get(document, 0) > 0:
             return 1 / rank

@@ -83,7 +83,7 @@ def row(article: Article) -> list[str | int]:
 
 
 def defuse(cell: str) -> str:
-    """Return the cell with an apostrophe before whatever a spreadsheet would run as a formula."""
+    """Return the cell, with an apostrophe before anything that a spreadsheet would run as a formula."""
     text = _INNER_FORMULA.sub("; ", clean(cell))
     if len(text) > _LONGEST:
         note = f" ... [cut: {len(text):,} characters]"

@@ -37,7 +37,7 @@ def _number(text: str | None, low: int, high: int) -> int | None:
 def partial_date(
     year: str | None, month: str | None = None, day: str | None = None, season: str | None = None
 ) -> PartialDate:
-    """Return the date that the texts of Year, Month, Day and Season give; what cannot be read is left out."""
+    """Return the date that the texts of Year, Month, Day and Season give; parts that cannot be read are left out."""
     number = month_number(month) if month else None
     if month and number is None and not season:
         season = _season(month)

@@ -73,7 +73,7 @@ def write(
     """Write the articles to the stream, one at a time as they come, and return how many there were.
 
     The stream must take UTF-8. `abstracts=False` leaves the abstracts out. `byte_order_mark=True` begins the file with
-    U+FEFF, by which Excel knows a CSV file for UTF-8. `style` is the style of citations: nlm, vancouver, ama or apa.
+    U+FEFF, from which Excel recognises UTF-8. `style` is the style of citations: nlm, vancouver, ama or apa.
     Raises ExportError if there is no such format or style or the stream refuses; BrokenPipeError passes, for a reader
     that has had enough does not make the export fail.
     """

@@ -16,7 +16,7 @@ _PMCID = re.compile(r"PMC(\d+)|^\s*(\d+)\s*$", re.ASCII | re.IGNORECASE)
 def parse_pmid(text: str | None) -> int:
     """Return the PMID that a text holds.
 
-    Raises InvalidRecordError if there is none, or if it is not a whole number from 1 to MAX_PMID.
+    Raises InvalidRecordError if it is missing or not a whole number from 1 to MAX_PMID.
     """
     digits = (text or "").strip()
     if not digits:
@@ -29,13 +29,13 @@ def parse_pmid(text: str | None) -> int:
 
 
 def normalise_orcid(text: str) -> str | None:
-    """Return the ORCID in a text as `0000-0000-0000-000X`; None if there is none."""
+    """Return the ORCID in a text as `0000-0000-0000-000X`, or None."""
     match = _ORCID.search(text)
     return f"{match[1]}-{match[2]}-{match[3]}-{match[4].upper()}" if match else None
 
 
 def normalise_pmcid(text: str) -> str | None:
-    """Return the PMCID in `PMC123`, `123` or `PMC123 [Available on 01/01/17]` as `PMC123`; None if there is none."""
+    """Return the PMCID in `PMC123`, `123` or `PMC123 [Available on 01/01/17]` as `PMC123`, or None."""
     match = _PMCID.search(text)
     return f"PMC{match[1] or match[2]}" if match else None
 

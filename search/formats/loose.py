@@ -79,7 +79,7 @@ def loose_pmid(data: Mapping[str, Any]) -> int:
 
 
 def read_loose(data: Mapping[str, Any], where: str) -> list[Record]:
-    """Return the article of a record, after the fields that were left out of it; or why there is none."""
+    """Return the fields that were left out of a record and its article, or why it has none."""
     pmid = None
     try:
         pmid = loose_pmid(data)

@@ -118,7 +118,7 @@ def _date(date: PartialDate) -> str:
 
 
 def _name(author: Author) -> str:
-    """Return `van der Berg, Jan, Jr`; a group ends with a comma, by which EndNote and Zotero know it for one."""
+    """Return `van der Berg, Jan, Jr`; a group ends with a comma, which tells EndNote and Zotero that it is one."""
     # RIS parts a name at its commas, so a comma inside a part would make another name of it.
     group = clean((author.collective_name or "").replace(",", " "))
     if group:

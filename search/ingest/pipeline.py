@@ -1,4 +1,4 @@
-"""Bring records into an index: read sources, keep the newest version, encode what is new, commit batch by batch.
+"""Add records to an index: read sources, keep the newest version, encode new texts, commit batch by batch.
 
 An article and its vector are committed together, so what was committed is found at once, and a run that was stopped
 resumes where it was: what is there already is neither written nor encoded again.
@@ -411,7 +411,7 @@ def encode_added(
 
 
 def texts_and_hashes(articles: Sequence[Article], pairs: bool) -> tuple[list[Text], list[tuple[int, bytes]]]:
-    """Return what is encoded of articles, texts or `pairs`, and the PMID and the text's hash of each."""
+    """Return what to encode of articles, texts or `pairs`, with the PMID and the text's hash of each."""
     hashes = [(article.pmid, text_hash(embedding_text(article))) for article in articles]
     return model_inputs(articles, pairs=pairs), hashes
 

@@ -46,7 +46,7 @@ _PartRead = tuple[list[Prepared], str | None]
 class Preparer:
     """Reads sources and prepares their records, with up to so many processes.
 
-    `part` tells which articles belong to what is kept.
+    `part` decides which articles are kept.
 
     Processes are started when a source turns out to be long, and ended by `close`.
     """
@@ -74,7 +74,7 @@ class Preparer:
         yield from self._read_elsewhere(ahead)
 
     def _read_elsewhere(self, parts: Iterator[Callable[[], Iterable[Record]]]) -> Iterator[Prepared]:
-        """Read parts in the processes, some ahead of what is needed."""
+        """Read parts in the processes, some ahead of need."""
         waiting: deque[Future[_PartRead]] = deque()
         problem: SourceError | None = None
         while True:

@@ -24,7 +24,7 @@ MEDCPT = "medcpt"
 #: Rows that are read and committed together.
 _BATCH = 4096
 
-#: Merge when so many were imported, and again at each fourfold: what is not merged is compared one by one.
+#: Merge after this many imports, and again at each fourfold: unmerged vectors are compared one by one.
 _FIRST_MERGE, _NEXT_MERGE = 200_000, 4
 
 #: An entry of a float16 or float32 vector whose square would overflow is damage, not a measurement.

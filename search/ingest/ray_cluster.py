@@ -26,7 +26,7 @@ __all__ = ["encode_on_cluster", "ray_cluster"]
 BATCH, GPU_BATCH = 256, 1024
 _LEAST, _TASKS_EACH = 32, 4
 
-#: How often a worker that died is started again, and the texts are tried again that it had.
+#: How often a worker that died is restarted and its texts are tried again.
 _RESTARTS, _RETRIES = 100, 5
 
 #: Seconds that the head of a cluster may take to accept a connection.

@@ -182,7 +182,7 @@ def run_stdio(address: str | Path, config: Config) -> None:
 
 
 def run_http(address: str | Path, config: Config, started: Callable[[str, str], None]) -> None:
-    """Answer over HTTP at /mcp until the process is told to stop; names, tokens and limits are those of `serve`."""
+    """Answer over HTTP at /mcp until the process is stopped; names, tokens and limits are those of `serve`."""
     index = Index.open(address, config=config)
 
     def make() -> tuple[str, ASGIApp]:

@@ -113,7 +113,7 @@ def _build(layout: Layout, target: Path, build: Callable[[Layout], Any]) -> None
 
 
 def _trace(task: str, layout: Layout, target: Path) -> None:
-    """Trace the model with torch: in a process of its own, since torch takes 1 GB that this one then does not need."""
+    """Trace the model with torch in a separate process, because torch takes 1 GB of memory."""
     if "torch" in sys.modules:
         from search.models.trace import trace
 

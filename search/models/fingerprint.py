@@ -55,7 +55,7 @@ def _described(layout: Layout) -> dict[str, Any]:
         modules.pop()
     config = _plain(layout.config)
     if layout.config.get("auto_map"):
-        # Code of its own makes another model of the same weights.
+        # Custom code makes a different model of the same weights.
         config["architectures"] = layout.config.get("architectures")
     return {
         "config": config,

@@ -117,7 +117,7 @@ def _download(name: str, revision: str | None) -> Path:
     )
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         raise _Unreachable(f"the model {name} is not on this machine and HF_HUB_OFFLINE forbids a download. {remedy}")
-    # The hub is asked for the model's files, and told nothing of this machine.
+    # Only the model's files are requested; nothing about this machine is sent.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from huggingface_hub import HfApi, errors, get_token
 

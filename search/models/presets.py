@@ -1,4 +1,4 @@
-"""The models that have a short name: where each is found, how it is used, and what is known of it."""
+"""The models with a short name: where each is found, how it is used, and its published results."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def static_dimension(dimension: int) -> int:
 
 
 def vocabulary_texts(tokenizer: Any) -> list[str]:
-    """Return the text that each token of a vocabulary stands for: what marks a start or a continuation is left out."""
+    """Return the text of each token of a vocabulary, without the marks of a start or a continuation."""
     names = [tokenizer.id_to_token(number) or "" for number in range(tokenizer.get_vocab_size())]
     return [name.removeprefix("##").lstrip("\u2581\u0120") for name in names]
 

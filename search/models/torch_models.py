@@ -57,7 +57,7 @@ def load_sentence_transformer(layout: Layout, device: str = "cpu") -> Any:
     """Load a model with sentence-transformers, in float32 and for use, not training.
 
     The layout's pooling, prompts, lengths and dimension take the place of what sentence-transformers makes of the
-    files. Raises ModelError if they cannot be loaded, or if the model needs code of its own.
+    files. Raises ModelError if they cannot be loaded, or if the model needs custom code.
     """
     with quiet():
         from sentence_transformers import SentenceTransformer

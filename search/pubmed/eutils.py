@@ -189,7 +189,7 @@ class Eutils:
             raise TransientError(f"the answer cannot be read ({error})") from None
 
     def _ask(self, program: str, parameters: dict[str, str]) -> bytes:
-        """Send one request. It is a POST: what is in a URL gets into logs and messages of others."""
+        """Send one request, as a POST: URLs end up in other people's logs and messages."""
         self._rate.wait()
         try:
             response = ask(self._client, "POST", f"{self._url}{program}", {**self._common, **parameters})
@@ -206,7 +206,7 @@ class Eutils:
         return response.content
 
     def _error_in(self, body: bytes) -> str | None:
-        """Return the error in an answer, whose status may still be 200; None if there is none."""
+        """Return the error in an answer, whose status may still be 200, or None."""
         text = _error_text(body)
         if text is None:
             return None

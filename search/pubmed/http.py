@@ -25,7 +25,7 @@ __all__ = ["Patience", "TransientError", "ask", "check_status", "failure", "make
 
 _Result = TypeVar("_Result")
 
-#: Says what is waited for; without a handler of the program's own, Python writes it to standard error.
+#: Reports what the program waits for; without a handler, Python writes it to standard error.
 log = logging.getLogger("search.pubmed")
 
 #: Nobody waits longer than so many seconds without a word, and no longer for a connection.
@@ -33,7 +33,7 @@ _SILENCE = 10.0
 
 _USER_AGENT = "pubmed-semantic-search"
 
-#: Nothing that is asked for with `ask` comes near this, unpacked.
+#: No answer to `ask` comes near this size, uncompressed.
 _MOST_BYTES = 1 << 27
 
 
@@ -59,7 +59,7 @@ class Patience(msgspec.Struct, frozen=True):
     attempts: int = 9
     first: float = 1.0
     longest: float = 60.0
-    #: A service that asks for a longer pause than this many seconds is left alone with an error.
+    #: A service that asks for a longer pause than this many seconds ends the command with an error.
     longest_asked: float = 600.0
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random

@@ -121,7 +121,7 @@ class FileServer:
         self._downloads = downloads
         self._keep = keep
         self._patience = patience or Patience()
-        # A .gz file is to be had as it is: a server may call it an encoding.
+        # A .gz file is downloaded unchanged: a server may declare gzip as its encoding.
         self._client = make_client(timeout, headers={"Accept-Encoding": "identity"}, redirects=True)
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class FileServer:
         return f"{self._url}{'baseline' if file.baseline else 'updatefiles'}/{file.name}"
 
     def fetch(self, file: NlmFile, stop: threading.Event) -> tuple[Path, str]:
-        """Download a file, or what is missing of it, and check its MD5."""
+        """Download a file, or the rest of it, and check its MD5."""
         patience = self._patience
         if patience.sleep is time.sleep:
             patience = msgspec.structs.replace(patience, sleep=stop.wait)
@@ -186,7 +186,7 @@ class FileServer:
         return path, expected
 
     def _download(self, file: NlmFile, part: Path, stop: threading.Event) -> None:
-        """Append to the .part file what is missing. What it holds is only believed once the MD5 of all is right."""
+        """Append the missing bytes to the .part file. Its content is trusted only once its MD5 is right."""
         have = part.stat().st_size if part.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         gained = 0
@@ -247,7 +247,7 @@ class FileFolder:
         self._folder = folder
 
     def list_files(self) -> list[NlmFile]:
-        """Return the files by their names; any other file in the folder is left alone."""
+        """Return the files by their names; other files in the folder are ignored."""
         try:
             flat = {path.name: path for path in self._folder.iterdir() if _NAME.fullmatch(path.name)}
         except OSError as error:
@@ -266,7 +266,7 @@ class FileFolder:
         return next((path for path in candidates if path.exists()), candidates[0])
 
     def md5(self, file: NlmFile) -> str:
-        """Return what the .md5 file beside it says, or its MD5 where there is none."""
+        """Return the MD5 in the .md5 file beside it, or compute it."""
         path = self._path(file)
         beside = path.with_name(f"{file.name}.md5")
         try:
@@ -349,7 +349,7 @@ def fetch_ahead(
 
 
 def _first_run(files: list[NlmFile]) -> list[NlmFile]:
-    """Mark as baseline what is numbered from 1 without a gap, year by year."""
+    """Mark the files numbered from 1 without a gap as the baseline, year by year."""
     there = {(file.year, file.number) for file in files}
     ends: dict[int, int] = {}
     for year in {file.year for file in files}:
@@ -387,7 +387,7 @@ def _md5_of(path: Path) -> str:
 
 
 def _bytes(listed: str) -> int:
-    """Return the bytes that a listing's `20M` stands for; 0 for what is no size."""
+    """Return the bytes that a listing's `20M` stands for; 0 if it is not a size."""
     match = _SIZE.search(listed[-40:])
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " ")) if match else 0
 

@@ -1,4 +1,4 @@
-"""Bringing an index to NLM's state: fetch, check and apply what it has not had, and remember what was done."""
+"""Bringing an index to NLM's state: fetch, check and apply new files, and record what was applied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from search.storage.nlm_ledger import NlmFileEntry, NlmLedger
 
 __all__ = ["SyncReport", "synchronize"]
 
-# A new year's baseline takes away few articles. More than this share of them, or than so many, is asked about first.
+# A new year's baseline removes few articles. Above this share, or this number, the command asks first.
 _REMOVED_SHARE = 0.02
 _REMOVED_AT_LEAST = 10
 # Files that turn up while others are applied are applied too; a server whose list never settles is left for next time.
@@ -48,7 +48,7 @@ def synchronize(
     mesh_tree: MeshTree | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> SyncReport:
-    """Apply the files of NLM's that an index has not had, in their order.
+    """Apply the NLM files that an index does not have yet, in order.
 
     `part` is what to keep of PubMed; it is remembered, and None stands for the remembered one. With `mesh_tree` its
     descriptors stand for those below them too. Every batch is committed, and a file is in the ledger once it was

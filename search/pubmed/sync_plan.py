@@ -10,7 +10,7 @@ from search.storage.nlm_ledger import NlmFileEntry, NlmState
 
 __all__ = ["SyncPlan", "make_plan"]
 
-# What is reckoned with until an index has figures of its own (two cores; docs/syncing.md tells how they were measured).
+# Estimates used until an index has its own figures (two cores; docs/syncing.md says how they were measured).
 READ_PER_SECOND = 2_100.0
 ENCODED_PER_SECOND = 24.0
 BYTES_PER_RECORD = 1_250
@@ -113,7 +113,7 @@ def _estimate(plan: SyncPlan, state: NlmState, ledger: dict[int, NlmFileEntry], 
     in_baseline = sum(_records(file, per_record) for file in plan.files if file.baseline)
     in_updates = sum(_records(file, per_record) for file in plan.files if not file.baseline)
     plan.records = in_baseline + in_updates
-    # A new year's baseline holds mostly what is here already, and its text is not encoded again.
+    # A new year's baseline holds mostly articles that are here already, whose text is not encoded again.
     held = state.count_of_nlm() if in_baseline else 0
     plan.to_encode = int(max(0.0, in_baseline * kept - held) + in_updates * kept)
     encoded, seconds = sum(entry.encoded for entry in entries), sum(entry.seconds for entry in entries)

@@ -140,7 +140,7 @@ class Engine:
         return hits
 
     def vectors(self, view: View, pmids: Sequence[int]) -> dict[int, Vectors]:
-        """Return the vectors of articles; what is not encoded is encoded now as far as a question may, or estimated."""
+        """Return the vectors of articles; the missing ones are encoded now, up to the limit, or estimated."""
         stage = FirstStage(view, self.on_demand, 0, None)
         vectors = stage.vectors(pmids)
         missing = [pmid for pmid in dict.fromkeys(pmids) if pmid not in vectors]

@@ -30,7 +30,7 @@ def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
     years: Counter[int] = Counter()
     kinds: tuple[Counter[str], ...] = (Counter(), Counter(), Counter(), Counter(), Counter())
     count = 0
-    for count, article in enumerate(articles, start=1):  # noqa: B007 - the count is wanted after the loop
+    for count, article in enumerate(articles, start=1):  # noqa: B007 - the count is used after the loop
         years.update([article.year] if article.year else [])
         values: tuple[Iterable[str], ...] = (
             [article.journal_name] if article.journal_name else [],

@@ -13,7 +13,7 @@ __all__ = ["condition_of"]
 
 
 def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> Condition:
-    """Return what filters ask for as a condition in the SQL of a store; strategies and authors are not asked in SQL.
+    """Return filters as a condition in a store's SQL; strategies and authors are not evaluated in SQL.
 
     With `negate` it is what they do not let pass. SQLite reads no expression that is a hundred levels deep: NOT is
     moved down to what it is about, and the deepest part comes first, where it takes one level for each of its own.

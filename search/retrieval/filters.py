@@ -1,4 +1,4 @@
-"""Filters: which articles may be in an answer, whatever the question.
+"""Filters: which articles a search may return, whatever the question.
 
 A `Filters` is a conjunction: an article must pass every field that is set. A field that lists several values is passed
 by any of them. What needs AND, OR and NOT beyond that goes into `expression`, whose leaves are `Filters` again.
@@ -68,7 +68,7 @@ class MeshTerm(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     explode: bool = True
 
     def matches(self, heading: MeshHeading) -> bool:
-        """Whether a heading of an article is this descriptor, with the qualifier and the weight that are asked for."""
+        """Whether a heading of an article is this descriptor, with the required qualifier and weight."""
         key = name_key(self.descriptor)
         if key not in (name_key(heading.descriptor), name_key(heading.ui or "")):
             return False
@@ -148,7 +148,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
     @property
     def date_bounds(self) -> tuple[int, int]:
-        """The first and the last day asked for as integers yyyymmdd; 0 and 99991231 where there is no limit."""
+        """The first and the last day as integers yyyymmdd; 0 and 99991231 where there is no limit."""
         firsts = [self.year_from * 10_000 + 101] if self.year_from is not None else []
         lasts = [self.year_to * 10_000 + 1231] if self.year_to is not None else []
         firsts += [yyyymmdd(self.date_from)] if self.date_from is not None else []

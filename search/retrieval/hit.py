@@ -1,4 +1,4 @@
-"""A hit: an article of an answer, with its rank, its scores and what is shown beside it."""
+"""A hit: an article in a result list, with its rank, its scores and what is shown with it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class MeshTree:
     """The headings of MeSH.
 
     Reads NLM's `descYYYY.xml`, `dYYYY.bin` (the ASCII MeSH) or `mtreesYYYY.bin` (names and places alone), gzipped or
-    not, and what `search mesh add` has kept. Raises QueryError if the file is none of them.
+    not, and what `search mesh add` has kept. Raises QueryError if the file is in neither format.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -49,7 +49,7 @@ class MeshTree:
         self._names: list[tuple[str, str, MeshTreeHeading]] | None = None
 
     def heading(self, name: str) -> MeshTreeHeading | None:
-        """Return the heading of a name, a UI or an entry term, whatever its case and marks; None if there is none."""
+        """Return the heading with this name, UI or entry term, ignoring case and punctuation, or None."""
         return self._by_name.get(_key(name))
 
     def beginning(self, prefix: str, limit: int) -> list[tuple[str, MeshTreeHeading]]:
@@ -86,7 +86,7 @@ def installed_mesh() -> Path:
 
 
 def load_mesh(path: str | Path | None) -> MeshTree | None:
-    """Return the MeSH of a file; without one, that which was added to this installation; None if there is none."""
+    """Return the MeSH of a file; without a file, the one added to this installation, or None."""
     if path is not None:
         return MeshTree(path)
     installed = installed_mesh()

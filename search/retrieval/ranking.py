@@ -94,7 +94,7 @@ class Ranker:
         return Ranking(pmids, [0.0] * len(pmids))
 
     def _taught(self, queries: list[Query]) -> list[Query]:
-        """Return the questions after feedback from their hybrid rankings, whatever the mode."""
+        """Return the questions after feedback from their hybrid rankings, in every mode."""
         taught = []
         for query, ranking in zip(queries, self._hybrid(queries, FUSION_DEPTH, ANSWERS), strict=True):
             best = list(zip(ranking.pmids, ranking.scores, strict=True))
@@ -140,7 +140,7 @@ class Ranker:
         return query, ranking
 
     def _with_asked(self, query: Query, ranking: Ranking) -> Ranking:
-        """Note what feedback did: the cosines with the question as it was asked, and the words it added."""
+        """Record what feedback did: the cosines with the original question, and the words it added."""
         if query.asked is None:
             return ranking
         pmids, rows = self._view.store.vectors(ranking.pmids)

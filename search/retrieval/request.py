@@ -92,7 +92,7 @@ def read_question(question: str, filters: Filters | None = None) -> Question:
 
 
 def check_question(question: str) -> str:
-    """Return the question without white space around it. Raises QueryError if nothing is left."""
+    """Return the question without surrounding white space. Raises QueryError if it is empty."""
     text = question.strip()
     if not text:
         raise QueryError("the question is empty: say in a few words or a sentence what you are looking for")
@@ -170,7 +170,7 @@ class MapRequest(ArticlesRequest, frozen=True):
 
 
 class ContextRequest(_Filtered, frozen=True):
-    """A question, and how much a language model may be told about it: as `Index.context`."""
+    """A question and the size of the context for a language model: as `Index.context`."""
 
     question: QuestionText
     tokens: Annotated[int, Meta(ge=1)] = 1500

@@ -1,4 +1,4 @@
-"""Saved searches: asked again, they tell what is new, and they keep what a methods section needs.
+"""Saved searches: run again, they show what is new, and they keep what a methods section needs.
 
 Each is a small JSON document in the index (`saved/NAME.json` in a folder). It holds no vectors and no articles.
 """
@@ -76,7 +76,7 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_saved(files: SavedFiles, name: str) -> SavedSearch:
-    """Read a saved search. Raises NotFoundError if there is none of that name, QueryError if it is damaged."""
+    """Read a saved search. Raises NotFoundError if there is no such name, QueryError if it is damaged."""
     try:
         return msgspec.json.decode(files.read(_checked(name)), type=SavedSearch)
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def begin_saved(files: SavedFiles, saved: SavedSearch, *, replace: bool) -> Save
 
 
 def delete_saved(files: SavedFiles, name: str) -> None:
-    """Delete a saved search with its runs. Raises NotFoundError if there is none of that name."""
+    """Delete a saved search with its runs. Raises NotFoundError if there is no such name."""
     try:
         files.delete(_checked(name))
     except FileNotFoundError:
@@ -123,7 +123,7 @@ def delete_saved(files: SavedFiles, name: str) -> None:
 def rename_saved(files: SavedFiles, name: str, new: str) -> None:
     """Give a saved search another name; its runs stay.
 
-    Raises NotFoundError if there is none of that name, QueryError if there is one of the new name.
+    Raises NotFoundError if there is no such name, QueryError if there is one of the new name.
     """
     saved = read_saved(files, name)
     if _checked(new) in files.names():

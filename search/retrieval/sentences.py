@@ -173,7 +173,7 @@ def _without_labels(text: str, start: int, end: int) -> int:
     while match is not None and (_is_label(match[1]) or (match[2] == ":" and _is_capital_label(match[1]))):
         start = match.end()
         match = _LABEL.match(text, start, end)
-    # `RESULTS.` has been cut off as a sentence of its own.
+    # `RESULTS.` has been split off as a separate sentence.
     return end if _is_label(text[start:end].strip().rstrip(".:")) else start
 
 

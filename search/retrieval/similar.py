@@ -15,7 +15,7 @@ from search.storage.rows import Vectors
 
 __all__ = ["UNLIKE_WEIGHT", "similar"]
 
-#: How much the mean of what is not wanted is taken off the mean of what is (Rocchio's gamma, his beta being 1).
+#: Weight of the mean of the `unlike` vectors, subtracted from the mean of the others (Rocchio's gamma, with beta 1).
 UNLIKE_WEIGHT = 0.5
 
 

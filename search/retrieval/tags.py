@@ -87,7 +87,7 @@ class _Node(NamedTuple):
 
 @lru_cache(maxsize=32)  # A server reads a question when it arrives, and again when it is answered.
 def parse_question(text: str) -> tuple[str, Expression | None]:
-    """Return the question without its tags, and what the tags ask for (None where there are none).
+    """Return the question without its tags, and the filters that the tags stand for (None without tags).
 
     Raises QueryError, with the text and a caret under the character, where the tags cannot be read.
 

@@ -51,7 +51,7 @@ Selection: TypeAlias = Any
 
 
 class SavedFiles(Protocol):
-    """Where saved searches are kept, whatever they hold."""
+    """The store of saved searches, whatever they contain."""
 
     def names(self) -> list[str]:
         """Return their names in order."""
@@ -141,7 +141,7 @@ class View(Protocol):
         ...
 
     def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles for some terms; one that has none of them is left out."""
+        """Return the BM25 of some articles for some terms; articles with none of the terms are left out."""
         ...
 
     def idf(self, words: Iterable[str]) -> dict[str, float]:
@@ -219,7 +219,7 @@ class Writer(Protocol):
         ...
 
     def repair(self) -> list[str]:
-        """Make again whatever can be made from the records, and return what cannot."""
+        """Rebuild everything that can be rebuilt from the records, and return what cannot."""
         ...
 
     def close(self, *, wait: bool = True) -> None:
@@ -270,7 +270,7 @@ def create(address: Address, manifest: Manifest, config: Config | None = None) -
 
 
 def verify(address: Address, config: Config | None = None) -> Iterator[str]:
-    """Yield what is wrong with an index, a sentence each that says what to do; nothing if there are no problems."""
+    """Yield the problems of an index, a sentence each that says what to do; nothing if there are no problems."""
     if is_postgres(address):
         problems: Iterator[str] = _postgres().verify_database(parse_address(address), _settings(config))
         return problems
@@ -280,7 +280,7 @@ def verify(address: Address, config: Config | None = None) -> Iterator[str]:
 
 
 def repair(address: Address, config: Config | None = None) -> list[str]:
-    """Make again whatever can be made from the records, in an index that may not open; return what cannot be mended.
+    """Rebuild everything that can be rebuilt from the records, in an index that may not open; return what cannot.
 
     Raises IndexCorruptError if the records themselves are missing; then nothing is touched.
     """

@@ -76,7 +76,7 @@ def field_words(article: Article) -> dict[str, Counter[str]]:
 
 @cache
 def analyzer() -> Any:
-    """Return the tantivy analyser that `words` uses, and with which a tantivy index is made."""
+    """Return the tantivy analyser, for `words` and for a tantivy index."""
     import tantivy
 
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
@@ -100,7 +100,7 @@ def words(text: str) -> list[str]:
 def question_words(question: str) -> list[str]:
     """Return the words of a question as they are indexed, without those that only ask, at most MOST_WORDS of them.
 
-    An abbreviation in capitals (WHO) is kept. Where nothing else is left, all words are.
+    An abbreviation in capitals (WHO) is kept. If no other word remains, all are kept.
 
     >>> question_words("What does aspirin do to patients who have asthma?")
     ['aspirin', 'patient', 'asthma']
@@ -116,7 +116,7 @@ def question_words(question: str) -> list[str]:
 
 
 def question_terms(question: str) -> Terms:
-    """Return what is looked for to answer a question: each of its words, in each field."""
+    """Return the terms of a question: each of its words, in each field."""
     counts = Counter(question_words(question))
     return {(field, word): weight * times for field, weight in FIELDS.items() for word, times in counts.items()}
 

@@ -93,7 +93,7 @@ def copy_index(source: Reader, target: Address, config: Config, progress: Callab
 
 
 def _opened(source: Reader, target: Address, config: Config) -> Writer:
-    """Open the target, made if there is none. Raises IndexFolderError if it is not a copy of this source."""
+    """Open the target, or create it. Raises IndexFolderError if it is not a copy of this source."""
     identity = _identity(source)
     if not backend.exists(target, config):
         known = {name: getattr(source.manifest, name) for name in Manifest.__struct_fields__}
@@ -126,7 +126,7 @@ def _is_complete(source: Reader, store: WritableStore) -> bool:
 
 
 def _begin(source: Reader, store: WritableStore) -> Mark:
-    """Return how far the copy is. It begins with the source's number of changes, by which runs of searches go."""
+    """Return how far the copy is. It begins with the source's number of changes, to which runs of searches refer."""
     noted = [value for (value,) in store.rows("SELECT value FROM settings WHERE key = ?", [_MARK])]
     if noted:
         return msgspec.json.decode(noted[0], type=Mark)

@@ -49,7 +49,7 @@ class Plan(msgspec.Struct):
     #: Articles that are new and belong to the part that is kept, and articles that no longer belong to it.
     joined: set[int] = set()
     left: set[int] = set()
-    #: Articles that were given by hand: they stay, whatever part is kept.
+    #: Articles that were added by hand: they stay, whatever part is kept.
     by_hand: set[int] = set()
     #: Articles that a later file of NLM's holds than the one that the newest revision is from.
     seen_later: dict[int, int] = {}
@@ -85,7 +85,7 @@ def make_plan(
     plan.first = {pmid: (known.added, known.added_change) for pmid, known in held.items()}
     of_part = store.part_articles(pmids) if part else set()
     damaged = store.damaged_among(pmids & held.keys()) if restore else set[int]()
-    # Whatever comes is better than what is damaged.
+    # Any new record is better than a damaged one.
     held |= {pmid: msgspec.structs.replace(held[pmid], version=-1, record_hash=b"") for pmid in damaged}
     for record in batch:
         if isinstance(record, Deletion):
@@ -108,7 +108,7 @@ def make_plan(
 
 
 def _plan_outside(plan: Plan, row: ArticleRow, held: dict[int, Held]) -> None:
-    """Let an article go that was kept as one of the part and, by a later revision, is none of it."""
+    """Remove an article that a later revision takes out of the part that is kept."""
     known = held.get(row.pmid)
     if known is None:
         plan.counts["outside the part"] += 1

@@ -193,7 +193,7 @@ class Store(ABC):
     # What is known, for planning --------------------------------------------------------------------------------------
 
     def held(self, pmids: Iterable[int]) -> dict[int, Held]:
-        """Return what is known of those of the articles that are there."""
+        """Return what is stored about those of the articles that exist."""
         rows = self._of(
             pmids,
             "SELECT pmid, version, revised, sequence, added, added_change, record_hash, text_hash FROM articles "

@@ -1,4 +1,4 @@
-"""What is asked of the tokens of articles (`search.storage.article_tokens`), whatever store answers it."""
+"""Queries of the tokens of articles (`search.storage.article_tokens`), the same for every store."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def vector_problem(pmid: int, what: str) -> Problem:
 
 
 def check_articles(store: Store) -> Iterator[Problem]:
-    """Yield what is wrong with articles.
+    """Yield the problems of articles.
 
     When a record was written and by which file, and the ledgers, are compared with nothing: there is nothing to
     compare them with.

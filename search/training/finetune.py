@@ -324,7 +324,7 @@ def _loss(model: Any, parameters: TrainingParameters) -> Any:
 
 
 def _use_bf16(precision: str) -> bool:
-    """Say whether to train in bf16: as asked, or where the processor computes in it and does not only emulate it."""
+    """Return whether to train in bf16: the given setting, or true where the processor supports it natively."""
     import torch
 
     if precision != "auto":

@@ -186,7 +186,7 @@ def _losses(
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the losses of a batch by name, each computed when it is asked for."""
+    """Yield the losses of a batch by name, each computed when it is read."""
     yield "questions", _question_loss(model, tokenizer, bank, batch.questions, encode, parameters)
     yield "anchors", _anchor_loss(model, tokenizer, bank, batch.anchors, parameters)
     if batch.pairs:

@@ -229,7 +229,7 @@ def _make(
     minimum_abstract_words: int,
     progress: Callable[[str, int], None] | None,
 ) -> Iterator[Pair]:
-    """Yield the pairs of every sampled article, kinds in the order asked for."""
+    """Yield the pairs of every sampled article, in the given order of kinds."""
     written: set[tuple[int, int]] = set()
     if titles is not None:
         titles.finish()

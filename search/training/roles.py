@@ -79,7 +79,7 @@ class RoleReport(msgspec.Struct, frozen=True, kw_only=True):
 def read_abstracts(paths: Iterable[Path]) -> list[Abstract]:
     """Read the structured abstracts of files, each once.
 
-    PubMed QA's JSON, a BEIR `corpus.jsonl`, and whatever `search add` reads.
+    PubMed QA's JSON, a BEIR `corpus.jsonl`, and every format that `search add` reads.
     """
     abstracts: dict[str, Abstract] = {}
     for path in paths:

@@ -33,7 +33,7 @@ def make_app(service: Service) -> ASGIApp:
         yield
         shared.close()
 
-    # The pages that show the OpenAPI document load their scripts from elsewhere: there are none here.
+    # FastAPI's documentation pages load scripts from other servers, so they are switched off.
     app = FastAPI(
         title="PubMed semantic search",
         version=__version__,

@@ -25,7 +25,7 @@ from search.web.service import Service
 
 __all__ = ["Application"]
 
-#: Threads for what is quick, and for what is not: whoever wants a file or evidence does not hold up the others.
+#: Separate threads for quick and slow requests: an export or evidence does not delay the others.
 _QUICK, _SLOW = 2, 2
 
 #: Questions of so many characters together are read in a few milliseconds.
@@ -46,7 +46,7 @@ class Application(Collector):
         self._encoding = ThreadPoolExecutor(1, "encode")
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
         self._slow = ThreadPoolExecutor(_SLOW, "slow")
-        # What must go on whatever the others do: reading requests, and saying that the server is there.
+        # Always available, whatever the others do: reading requests and answering `/health`.
         self._reading = ThreadPoolExecutor(1, "reading")
         self._health = ThreadPoolExecutor(1, "health")
         self.metrics = Metrics()
@@ -55,7 +55,7 @@ class Application(Collector):
         self._busy = 0
 
     def close(self) -> None:
-        """Close the index; a thread whose request was given up is left to its time limit."""
+        """Close the index; a thread whose request was abandoned ends at its time limit."""
         for executor in (self._quick, self._slow, self._reading, self._health, self._encoding):
             executor.shutdown(wait=False, cancel_futures=True)
         # Closing waits for whoever reads at this moment.
@@ -123,7 +123,7 @@ class Application(Collector):
         return await asyncio.get_running_loop().run_in_executor(executor, limited)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is measured of the index and the encoder, for Prometheus."""
+        """Yield the metrics of the index and the encoder, for Prometheus."""
         status = self.service.index.status()
         batches = self.batcher.batches
         requests_encoded = sum(size * count for size, count in batches.items())

@@ -96,7 +96,7 @@ class Guard:
             self._note(scope, answer, time.perf_counter() - begun)
 
     def _limited(self, receive: Receive) -> Receive:
-        """Return `receive` that refuses a body, of whatever announced length, when it grows too large or too late."""
+        """Return a `receive` that refuses a body that grows too large or arrives too late."""
         size = 0
         end = asyncio.get_running_loop().time() + self.settings.seconds
         whole = False
@@ -136,7 +136,7 @@ class Guard:
         return None if is_open(self.settings) else token_refusal(headers, self.settings)
 
     def _note(self, scope: Scope, answer: dict[str, Any], seconds: float) -> None:
-        # The name of a route, not the path that was asked for: that may hold anything.
+        # The name of a route, not the requested path: that may contain anything.
         route = getattr(scope.get("route"), "path", None) or ("other" if _is_api(scope["path"]) else "page")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self.metrics.observe(route, method, answer["status"], seconds)

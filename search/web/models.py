@@ -24,7 +24,7 @@ class AsStruct:
     """Marks a type of msgspec: `Annotated[SearchRequest, AsStruct()]` is a body or an answer that FastAPI knows."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Return the schema by which pydantic reads a request's body."""
+        """Return the schema with which pydantic validates a request's body."""
 
         def read(value: Any) -> Any:
             if isinstance(value, bytes):

@@ -28,7 +28,7 @@ _LAST_SECONDS = 2.0
 
 
 def serve(address: str | Path, config: Config, started: Callable[[str, str], None]) -> None:
-    """Answer requests until the process is told to stop (SIGINT or SIGTERM); those that have begun are finished.
+    """Answer requests until SIGINT or SIGTERM; requests in progress are finished.
 
     `started` is called with the name of the index and the address of the server when it is ready. Raises ConfigError
     where others could reach the server or it may write and there is no token, or the address is not available.
@@ -42,7 +42,7 @@ def serve(address: str | Path, config: Config, started: Callable[[str, str], Non
 
 
 def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started: Callable[[str, str], None]) -> None:
-    """Run an application at an address; `make` makes it, with a name for it, once the address is had."""
+    """Run an application at an address; `make` creates it, with a name for it, once the address is bound."""
     _check_tokens(settings)
     listener = _listen(settings.host, settings.port)
     try:
@@ -58,7 +58,7 @@ def run(make: Callable[[], tuple[str, ASGIApp]], settings: ServeConfig, started:
         access_log=False,
         log_level="warning",
         server_header=False,
-        # No request takes longer than it may: none is cut off when the server is told to stop.
+        # Every request has a time limit, so none is cut off when the server stops.
         timeout_graceful_shutdown=math.ceil(settings.seconds) + 1,
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=65_536,
@@ -100,7 +100,7 @@ def _check_tokens(settings: ServeConfig) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the address. Raises ConfigError if it cannot be had."""
+    """Bind the address. Raises ConfigError if that fails."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)

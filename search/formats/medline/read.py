@@ -89,7 +89,7 @@ _SUBSTANCE = re.compile(r"((?:EC )?\S+) \((.+)\)")
 _SUFFIX = re.compile(r"[JS]r\.?|\d(?:st|nd|rd|th)", re.IGNORECASE)
 _ACRONYM = re.compile(r"[A-Z0-9]{2}|[A-Z0-9]{2,6}_")
 
-#: Countries by which a grant that has not all four parts is read; NLM names the country of these funders.
+#: Countries of funders, used to read a grant that lacks some of its four parts.
 _COUNTRIES = frozenset(
     {
         "Australia", "Austria", "Belgium", "Canada", "China", "Denmark", "Finland", "France", "Germany", "India",

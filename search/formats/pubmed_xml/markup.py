@@ -136,7 +136,7 @@ def _collect(element: Any, parts: list[str]) -> None:
         if name == "math":
             parts.append(math_text(child))
         elif name == "DispFormula":
-            # A displayed formula stands on a line of its own.
+            # A displayed formula gets its own line.
             parts.append(" ")
             _collect(child, parts)
             parts.append(" ")

@@ -137,7 +137,7 @@ class Remembered:
 
 
 def forget() -> None:
-    """Drop what is remembered of the files read so far: for measuring."""
+    """Clear the caches of earlier files: for measuring."""
     forget_attributes()
     _history_date.cache_clear()
     for memory in _memories:
@@ -150,7 +150,7 @@ def marks(table: ElementTable, rows: Rows, attribute: str) -> list[str | None]:
 
 
 def column(table: ElementTable, owners: Rows, name: str, read: Reader = names) -> list[Any]:
-    """Return for each owner what its first child of the name says; None where there is none, or nothing in it."""
+    """Return for each owner the text of its first child of that name, or None if it is missing or empty."""
     rows, places = table.children(owners, name)
     values = read(table, rows)
     if len(rows) == len(owners) and np.count_nonzero(places[1:] == places[:-1]) == 0:

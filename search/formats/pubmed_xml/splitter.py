@@ -64,7 +64,7 @@ class RawRecord(NamedTuple):
 
     @property
     def pmid(self) -> int | None:
-        """The PMID, for messages; None if there is none."""
+        """The PMID, for messages, or None."""
         match = _PMID.search(self.data)
         return int(match[1]) if match else None
 
@@ -120,7 +120,7 @@ def until_problem(items: Iterable[_Item]) -> tuple[list[_Item], SourceError | No
 
 
 class _Splitter:
-    """Where in the stream we are: the line, the set that is open, and what is left of the last buffer."""
+    """The position in the stream: the line, the open set, and the rest of the last buffer."""
 
     def __init__(self, name: str) -> None:
         self.rest = b""

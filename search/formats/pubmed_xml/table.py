@@ -211,7 +211,7 @@ def _attributes_of(head: bytes) -> dict[str, str]:
     return {name[name.rfind(" ") + 1 : -1]: value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
 
 
-#: Drops what is remembered of the attributes met so far.
+#: Clears the cache of attributes seen so far.
 forget_attributes = _attributes_of.cache_clear
 
 

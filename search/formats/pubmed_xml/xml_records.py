@@ -137,7 +137,7 @@ def _identified(ids: dict[bytes, bytes]) -> int | str | None:
 
 
 def _plain_form(record: RawRecord, data: bytes, name: str) -> bytes | Rejection:
-    """Return the XML of a record without comments, CDATA and whatever else is not plain, by way of the XML parser."""
+    """Return the XML of a record without comments, CDATA and the like, by parsing and serialising it."""
     try:
         data.decode()
     except UnicodeDecodeError as error:

@@ -175,7 +175,7 @@ FILTER_WORDS = frozenset(
 
 
 def field_of(name: str) -> Field | None:
-    """Return the field of a tag, written short or long, in either case; None if there is none.
+    """Return the field of a short or long tag, in either case, or None.
 
     >>> field_of("Title/Abstract").tag
     'tiab'

@@ -126,7 +126,7 @@ class _Group:
         self.height = 0
 
     def add(self, operand: Node, height: int = 0) -> None:
-        """Join an operand to what is there, by the operator that was read before it."""
+        """Join an operand to the expression so far, with the operator read before it."""
         operator = self.pending[0] if self.pending else "AND"
         self.pending = None
         if not self.operands:
@@ -407,7 +407,7 @@ class _Parser:
     # Dates ------------------------------------------------------------------------------------------------------------
 
     def _dates(self, piece: Piece) -> int | None:
-        """Add the range of dates that begins here, and return where it ends; None if there is none."""
+        """Add the range of dates that begins here, and return where it ends, or None."""
         if not piece.value[:1].isdigit():
             return None
         match = _RANGE.match(self.source.text, piece.start)

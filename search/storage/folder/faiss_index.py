@@ -81,7 +81,7 @@ class VectorIndex:
         """Open a file: memory-mapped, or read by a thread where Faiss cannot map its kind; so opening takes no time.
 
         `holding` is how many vectors of how many dimensions it should hold. Raises IndexCorruptError if Faiss cannot
-        read it or it holds others; where a thread reads it, whatever needs it first waits and raises.
+        read it or it holds others; where a thread reads it, the first caller that needs it waits and raises.
         """
         faiss = _faiss()
         flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY

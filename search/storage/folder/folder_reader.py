@@ -1,4 +1,4 @@
-"""Reading an index folder: a consistent view of SQLite, Faiss and tantivy, and of what is not merged into these yet."""
+"""Reading an index folder: a consistent view of SQLite, Faiss and tantivy, and of unmerged changes."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class View:
         return {word: value for (_, word), value in weights.items()}
 
     def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles for some terms; one that has none of them is left out."""
+        """Return the BM25 of some articles for some terms; articles with none of the terms are left out."""
         scored = np.unique(pmids)
         scores = self.waiting.words(self.store).scores(terms, scored)
         if self.lexical is not None:
@@ -202,7 +202,7 @@ class _Parts:
 
 
 class IndexReader:
-    """An index folder open for reading, by any number of threads at once: each view has a connection of its own."""
+    """An index folder open for reading, by any number of threads at once: each view has its own connection."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -32,7 +32,7 @@ _BATCH = 1000
 
 
 def verify(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with an index, a sentence each that says what to do; nothing if there are no problems.
+    """Yield the problems of an index, a sentence each that says what to do; nothing if there are no problems.
 
     Reads every byte: SQLite's own check, every row against the document it was made from, the checksum of every vector,
     and the checksums and PMIDs of the search indexes. Raises IndexFolderError if the folder is not an index.
@@ -63,7 +63,7 @@ def verify(folder: Path) -> Iterator[str]:
 
 
 def check_database(store: StoreReader) -> Iterator[Problem]:
-    """Yield what is wrong with the database."""
+    """Yield the problems of the database."""
     for text in store.integrity_problems():
         yield Problem(f"{store.path} is damaged ({text}); restore it from a copy")
     yield from check_articles(store)

@@ -1,4 +1,4 @@
-"""Writing an index folder: making it, holding its lock, and merging what is unmerged into a new generation."""
+"""Writing an index folder: creating it, holding its lock, and merging changes into a new generation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from search.storage.verify import mend
 
 __all__ = ["IndexWriter", "create_folder", "restore_manifest"]
 
-#: Merge once so much is unmerged, whatever the size of the index: a search compares all of it, and so does no more.
+#: Merge once this many changes are unmerged, whatever the size of the index: a search compares each of them.
 _MERGE_AT = 5_000
 
 #: At the end of a run so much is worth a merge.
@@ -200,7 +200,7 @@ class IndexWriter:
             self._adopt()
 
     def repair(self) -> list[str]:
-        """Make again whatever can be made from the records, and return what cannot: damaged records, and the like."""
+        """Rebuild everything that can be rebuilt from the records, and return what cannot, such as damaged records."""
         left = mend(self.store, check_database(self.store))
         self.merge(rebuild=True)
         return left
@@ -208,7 +208,7 @@ class IndexWriter:
     # One step ---------------------------------------------------------------------------------------------------------
 
     def _flush(self, *, rebuild: bool = False) -> None:
-        """Write what is unmerged as a segment, together with small ones, and as the next generation of the words."""
+        """Write the unmerged changes as a segment, together with small ones, and as the next lexical generation."""
         number = self._next_number()
         manifest = self.manifest
         with (
@@ -226,7 +226,7 @@ class IndexWriter:
     def _flushed(
         self, manifest: FolderManifest, kind: Kind, number: int, reader: StoreReader, change: int, *, rebuild: bool
     ) -> list[VectorSegment]:
-        """Return the segments of one kind with what is unmerged among them."""
+        """Return the segments of one kind, with the unmerged changes among them."""
         kept = () if rebuild else self._kept(manifest, kind, reader)
         replaced = manifest.segments(kind)[len(kept) :]
         covered = manifest.covered(kind)
@@ -237,7 +237,7 @@ class IndexWriter:
         return [*segments, *([segment] if segment else [])]
 
     def _kept(self, manifest: FolderManifest, kind: Kind, store: StoreReader) -> tuple[VectorSegment, ...]:
-        """Return the segments that stay beside what is unmerged: all but a few small ones, which are quick to build."""
+        """Return the segments to keep beside the unmerged changes: all but a few small ones, quick to rebuild."""
         segments = manifest.segments(kind)
         total = store.count_vectors_since(manifest.covered(kind), kind=kind)
         first = replaceable(segments, total)

@@ -130,7 +130,7 @@ class LexicalIndex:
         return pmids[best], scores[best]
 
     def scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles; one that has none of the terms is left out."""
+        """Return the BM25 of some articles; articles with none of the terms are left out."""
         query = _query(terms)
         if query is None or not len(pmids):
             return {}

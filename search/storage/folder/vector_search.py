@@ -1,4 +1,4 @@
-"""Finding the vectors nearest to a question in an index folder: segments, and what is not merged into them yet."""
+"""Finding the vectors nearest to a question in an index folder: in segments and among unmerged changes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class VectorSearch:
     unmerged: UnmergedVectors
 
     def candidates(self, queries: Vectors, limit: int, store: StoreReader, allowed: Selection | None) -> list[Pmids]:
-        """Return candidates for each query: from each segment what is still true, and what is unmerged."""
+        """Return candidates for each query: from each segment those still valid, and from unmerged changes."""
         lists = None if allowed is None or allowed.is_listed else self._probed(queries, limit, store, allowed)
         if lists is None:
             listed = None if allowed is None else allowed.pmids(store)

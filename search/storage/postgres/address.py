@@ -36,7 +36,7 @@ def is_postgres(address: str | Path) -> TypeGuard[str]:
 
 
 def parse_address(address: str) -> PgAddress:
-    """Read an address. `schema` is ours; whatever else it holds is for libpq (several hosts, `sslmode`, ...).
+    """Read an address. `schema` is ours; everything else in it is passed to libpq (several hosts, `sslmode`, ...).
 
     Several indexes live in one database as schemas. Raises ConfigError if the name of the schema is invalid.
 

@@ -88,7 +88,7 @@ class WordSearch:
         return np.array([pmid for pmid, _ in best], np.int64), np.array([score for _, score in best], np.float32)
 
     def scores(self, terms: Terms, pmids: Iterable[int]) -> dict[int, float]:
-        """Return the BM25 of some articles; one that has none of the terms is left out."""
+        """Return the BM25 of some articles; articles with none of the terms are left out."""
         scored = [int(pmid) for pmid in pmids]
         weights = self._weights(terms)
         if not weights or not scored:

@@ -71,7 +71,7 @@ def _manifest(address: PgAddress, store: PgStoreReader) -> Manifest:
 
 
 class PgIndexReader:
-    """An index open for reading; any number of threads, each with a connection of its own for as long as it reads."""
+    """An index open for reading; any number of threads, each with its own connection while it reads."""
 
     def __init__(self, address: PgAddress, config: PostgresConfig) -> None:
         self._address = address
@@ -153,7 +153,7 @@ class PgIndexWriter:
         self._indexes.update(rebuild=rebuild)
 
     def repair(self) -> list[str]:
-        """Make again whatever can be made from the records, and return what cannot: damaged records, and the like."""
+        """Rebuild everything that can be rebuilt from the records, and return what cannot, such as damaged records."""
         reader = PgIndexReader(self._address, self._config)
         with closing(reader), reader.view() as view:
             problems = list(_check(view.store))
@@ -169,7 +169,7 @@ class PgIndexWriter:
 
 
 def verify_database(address: PgAddress, config: PostgresConfig) -> Iterator[str]:
-    """Yield what is wrong with an index, a sentence each that says what to do; nothing if there are no problems.
+    """Yield the problems of an index, a sentence each that says what to do; nothing if there are no problems.
 
     Every document, the hash of its text and every vector is read, and the words are compared with the documents.
     PostgreSQL's own pages are checked by its tools (`pg_amcheck`, data checksums).

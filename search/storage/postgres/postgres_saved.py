@@ -12,7 +12,7 @@ __all__ = ["SavedTable"]
 
 
 class SavedTable:
-    """The table `saved`; each access has a connection of its own, for they are few."""
+    """The table `saved`; each access opens its own connection, since there are few."""
 
     def __init__(self, address: PgAddress, config: PostgresConfig) -> None:
         self._address = address

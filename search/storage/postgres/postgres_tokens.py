@@ -97,7 +97,7 @@ class PgTokens:
     # Conditions -------------------------------------------------------------------------------------------------------
 
     def _condition(self, query: TokenQuery) -> tuple[str, list[object]]:
-        """Return SQL on a row `t` of `tokens`: one query of full text where no PMIDs are asked for."""
+        """Return SQL on a row `t` of `tokens`: one full-text query where no PMIDs are given."""
         text = self._text(query)
         if text is not None:
             return "t.tokens @@ %s::tsquery", [text]

@@ -210,7 +210,7 @@ class PgView:
         return self._words.nearest(terms, limit, allowed.condition, few=self._are_few(allowed, limit))
 
     def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
-        """Return the BM25 of some articles for some terms; one that has none of them is left out."""
+        """Return the BM25 of some articles for some terms; articles with none of the terms are left out."""
         return self._words.scores(terms, pmids.tolist())
 
     def idf(self, words: Iterable[str]) -> dict[str, float]:

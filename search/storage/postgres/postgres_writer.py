@@ -86,7 +86,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
     def create(self, manifest: Manifest, quantization: str) -> None:
         """Make the tables for an index, all or nothing; nothing where another process has just made them."""
         kind, number = TYPES[manifest.vectors]
-        # Where they lie does not matter to what is found, only to how fast: beside the row they are read at once.
+        # Where they are stored affects only speed: beside the row they are read with it.
         storage = "PLAIN" if manifest.dimension * number.itemsize <= _IN_PLACE else "EXTERNAL"
         with refusals(self.address.name), self._connection.transaction():
             execute = self._connection.execute
