@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 import numpy as np
@@ -475,6 +475,31 @@ class Index:
         if not any(answers):
             self.engine.check_values(options.filters)
         return answers[0] if isinstance(question, str) else answers
+
+    def batchsearch(self, queries: Sequence[str], limit: int | None = None) -> list[list[dict[str, Any]]]:
+        """Return the hits of several questions as mappings with `id`, `text`, `score` and the fields of a record.
+
+        It has the name and the form that txtai asks for: `txtai.RAG(index, llm)`.
+
+        >>> index = Index.open("indexes/demo")
+        >>> [hit["rank"] for hit in index.batchsearch(["aspirin and bowel cancer"], 3)[0]]
+        [1, 2, 3]
+        >>> index.close()
+        """
+        from search.presentation.hit import text_record
+
+        return [[text_record(hit) for hit in hits] for hits in self.search(list(queries), limit)]
+
+    def batchsimilarity(self, queries: Sequence[str], texts: Sequence[str]) -> list[list[tuple[int, float]]]:
+        """Return, for each query, the row and the cosine of each text, the nearest first; as txtai asks for.
+
+        >>> index = Index.open("indexes/demo")
+        >>> [row for row, _ in index.batchsimilarity(["bowel cancer"], ["asthma in children", "colorectal tumours"])[0]]
+        [1, 0]
+        >>> index.close()
+        """
+        cosines = self._encode(list(queries), "query") @ self._encode(list(texts), "document").T
+        return [sorted(enumerate(row.tolist()), key=lambda pair: -pair[1]) for row in cosines]
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy in PubMed's query language selects: PMIDs, exact counts by line, translation, notes.

@@ -3,13 +3,16 @@
 >>> from txtai.app import Application
 >>> application = Application("config.yml")
 >>> results = list(application.workflow("search", ["does aspirin lower the risk of bowel cancer?"]))
+
+Like txtai's own, a pipeline takes one element and gives one answer, or a list and gives a list. The docstrings of
+`__call__` have the form that txtai's agents read.
 """
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +22,8 @@ from search.api import Index
 from search.article import Article
 from search.config import Config, config_from_dict
 from search.errors import ExportError, QueryError
-from search.presentation.hit import hit_record
+from search.presentation.hit import text_record
 from search.pubmed.subset import Part
-from search.retrieval.hit import Hit
 from search.retrieval.request import ContextRequest, ExportRequest, SearchRequest, SimilarRequest, read_request
 
 __all__ = ["Context", "Export", "Ingest", "Search", "Similar", "Sync"]
@@ -72,6 +74,12 @@ class _Pipeline:
             Index.create(self.config.index, config=self.config).close()
         return self.index()
 
+    def _answers(self, elements: Any, answers: Callable[[list[Any]], list[Any]]) -> Any:
+        """Return the answer to one element, or those to a list of them, as `answers` gives them for a list."""
+        if isinstance(elements, (str, int, Mapping)):
+            return answers([elements])[0]
+        return answers(list(elements))
+
     def _read(
         self, element: Any, kind: type[_Request], short: str, defaults: Mapping[str, Any] | None = None
     ) -> _Request:
@@ -94,15 +102,37 @@ class _Pipeline:
 
 
 class Search(_Pipeline):
-    """Questions in, hits out."""
+    """Questions in, hits out.
 
-    def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        """Return the hits of each question, as plain records.
+    It is also what txtai's `rag` and application ask where they would ask an index of txtai: `similarity:
+    search.workflow.Search`, and `application.search(...)` where the configuration has no index of txtai.
+    """
 
-        An element is a question, or a mapping of SearchRequest's fields, with the question as `query`. Raises
-        QueryError for anything else.
+    def __init__(self, application: Any = None, **overrides: Any) -> None:
+        """Read the configuration; see `_Pipeline`."""
+        super().__init__(application, **overrides)
+        if application is not None and getattr(application, "embeddings", self) is None:
+            application.embeddings = self
+
+    def __call__(self, elements: Any, limit: int | None = None) -> Any:
+        """Find articles of PubMed by the meaning of a question.
+
+        Args:
+            elements: A question in plain language, or a list of questions. A question may also be a mapping of options,
+                the fields of SearchRequest, with the question as `query`.
+            limit: How many articles to return for a question that does not say so itself.
+
+        Returns:
+            The articles of each question, the nearest first: mappings with `id` (the PMID), `text` (notices, title and
+            abstract), `score`, and the fields of HitRecord.
+
+        Raises QueryError for anything else.
         """
-        requests = [self._read(element, SearchRequest, "question") for element in elements]
+        return self._answers(elements, lambda each: self._search(each, limit))
+
+    def _search(self, elements: Sequence[Any], limit: int | None) -> list[list[dict[str, Any]]]:
+        defaults = {} if limit is None else {"limit": limit}
+        requests = [self._read(element, SearchRequest, "question", defaults) for element in elements]
         answers: list[list[dict[str, Any]]] = [[] for _ in requests]
         # Questions that differ in nothing else are encoded and searched as one batch.
         batches: dict[SearchRequest, list[int]] = {}
@@ -112,26 +142,73 @@ class Search(_Pipeline):
             results = self.index().engine.search([requests[position].question for position in positions], options)
             for position, hits in zip(positions, results, strict=True):
                 question = requests[position].question if options.explain else None
-                answers[position] = _plain(hits, question)
+                answers[position] = [text_record(hit, question) for hit in hits]
         return answers
+
+    # What txtai asks of an index ------------------------------------------------------------------------------------
+
+    def search(self, query: str, limit: int | None = None, *options: Any, **named: Any) -> list[dict[str, Any]]:
+        """Return the articles of one question; see `batchsearch`."""
+        return self.batchsearch([query], limit, *options, **named)[0]
+
+    def batchsearch(
+        self,
+        queries: Sequence[str],
+        limit: int | None = None,
+        weights: Any = None,
+        index: str | None = None,
+        parameters: Any = None,
+        graph: bool = False,
+    ) -> list[list[dict[str, Any]]]:
+        """Return the articles of several questions. Raises QueryError for SQL, weights, subindexes and graphs."""
+        if any(str(query).lstrip().lower().startswith("select ") for query in queries):
+            raise QueryError(
+                "this index answers questions, not SQL; `search export --format txtai` makes one that does"
+            )
+        for name, value in (("weights", weights), ("an index", index), ("parameters", parameters), ("a graph", graph)):
+            if value:
+                raise QueryError(f"this index takes a question and a limit; it cannot use {name}")
+        return self._search(queries, limit)
+
+    def similarity(self, query: str, data: Sequence[str]) -> list[tuple[int, float]]:
+        """Return the row and cosine of each text, the nearest to the query first."""
+        return self.index().batchsimilarity([query], data)[0]
+
+    def batchsimilarity(self, queries: Sequence[str], data: Sequence[str]) -> list[list[tuple[int, float]]]:
+        """Return the row and cosine of each text for each query; see `Index.batchsimilarity`."""
+        return self.index().batchsimilarity(queries, data)
+
+    def count(self) -> int:
+        """Return the number of articles."""
+        return self.index().status().articles
 
 
 class Similar(_Pipeline):
     """PMIDs in, the articles most like each out."""
 
-    def __call__(self, elements: Sequence[int | str | dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        """Return the articles most like each element, as plain records.
+    def __call__(self, elements: Any, limit: int | None = None) -> Any:
+        """Find the articles of PubMed that are most like another.
 
-        An element is a PMID, or a mapping of SimilarRequest's fields. Raises QueryError for anything else.
+        Args:
+            elements: A PMID, or a list of PMIDs. In place of a PMID, a mapping of SimilarRequest's fields.
+            limit: How many articles to return for an element that does not say so itself.
+
+        Returns:
+            The articles most like each, as `Search` gives them.
+
+        Raises QueryError for anything else.
         """
+        return self._answers(elements, lambda each: self._similar(each, limit or self.config.results))
+
+    def _similar(self, elements: Sequence[Any], count: int) -> list[list[dict[str, Any]]]:
         answers = []
         for element in elements:
             request = self._read(element, SimilarRequest, "pmids")
-            limit = request.offset + (request.limit or self.config.results)
+            limit = request.offset + (request.limit or count)
             hits = self.index().similar(
                 request.pmids, limit, unlike=request.unlike, texts=request.texts, filters=request.filters
             )
-            answers.append(_plain(hits[request.offset :]))
+            answers.append([text_record(hit) for hit in hits[request.offset :]])
         return answers
 
 
@@ -147,15 +224,26 @@ class Context(_Pipeline):
         self.defaults: dict[str, Any] = {str(key): options.pop(key) for key in own if key in options}
         super().__init__(application, **options)
 
-    def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return, for each question, passages with their sources: `question`, `text`, `sources`, `tokens`.
+    def __call__(self, elements: Any, limit: int | None = None) -> Any:
+        """Collect the passages of PubMed's abstracts that answer a question, each with its source.
 
-        An element is a question, or a mapping of ContextRequest's fields, with the question as `query`. Raises
-        QueryError for anything else.
+        Args:
+            elements: A question in plain language, or a list of questions. A question may also be a mapping of options,
+                the fields of ContextRequest, with the question as `query`.
+            limit: How many articles to use at most for a question that does not say so itself.
+
+        Returns:
+            For each question a mapping with `question`, `text`, `sources`, `tokens`.
+
+        Raises QueryError for anything else.
         """
+        defaults = self.defaults if limit is None else {**self.defaults, "limit": limit}
+        return self._answers(elements, lambda each: self._contexts(each, defaults))
+
+    def _contexts(self, elements: Sequence[Any], defaults: Mapping[str, Any]) -> list[dict[str, Any]]:
         answers = []
         for element in elements:
-            request = self._read(element, ContextRequest, "question", self.defaults)
+            request = self._read(element, ContextRequest, "question", defaults)
             context = self.index().context(
                 request.question,
                 request.tokens,
@@ -172,14 +260,24 @@ class Context(_Pipeline):
 class Export(_Pipeline):
     """PMIDs or questions in, files or their content out."""
 
-    def __call__(self, elements: Sequence[int | str | dict[str, Any]]) -> list[str]:
-        """Return the articles of each element in a format of `search export`; with `output`, the path of the file.
+    def __call__(self, elements: Any, limit: int | None = None) -> Any:
+        """Write articles in a format of reference managers.
 
-        An element is a PMID, or a mapping of ExportRequest's fields, with a question as `query`, and `output`. Raises
-        QueryError for anything else, ExportError for a file that cannot be written.
+        Args:
+            elements: A PMID, or a list of PMIDs. In place of a PMID, a mapping of ExportRequest's fields, with a
+                question as `query`, and `output` for a file to write.
+            limit: How many results of a question to export where it does not say so itself.
+
+        Returns:
+            The text of each element's articles; with `output`, the path of the file.
+
+        Raises QueryError for anything else, ExportError for a file that cannot be written.
         """
-        defaults = {"limit": self.config.results}
-        return [self._export(self._read(element, ExportToFile, "pmids", defaults)) for element in elements]
+        defaults = {"limit": limit or self.config.results}
+        return self._answers(
+            elements,
+            lambda each: [self._export(self._read(element, ExportToFile, "pmids", defaults)) for element in each],
+        )
 
     def _export(self, request: ExportToFile) -> str:
         from search.formats.export import write
@@ -208,12 +306,21 @@ class Export(_Pipeline):
 class Sync(_Pipeline):
     """Folders of NLM's files in, or nothing to download them; reports out."""
 
-    def __call__(self, elements: Sequence[str | dict[str, Any]]) -> list[dict[str, Any]]:
-        """Bring the index to NLM's state and return what was done; the index is made if it is not there.
+    def __call__(self, elements: Any) -> Any:
+        """Bring the index to NLM's state, or make it if it is not there.
 
-        An element is a folder, an empty text to download from the address in the configuration, or a mapping of
-        SyncRequest's fields. Raises QueryError for anything else.
+        Args:
+            elements: A folder of NLM's files, an empty text to download them from the address in the configuration, or
+                a mapping of SyncRequest's fields; or a list of these.
+
+        Returns:
+            What was done for each.
+
+        Raises QueryError for anything else.
         """
+        return self._answers(elements, self._sync)
+
+    def _sync(self, elements: Sequence[Any]) -> list[dict[str, Any]]:
         reports = []
         for element in elements:
             request = self._read(element, SyncRequest, "folder")
@@ -231,10 +338,16 @@ class Sync(_Pipeline):
 class Ingest(_Pipeline):
     """Paths in, reports out."""
 
-    def __call__(self, elements: Sequence[str]) -> list[dict[str, Any]]:
-        """Add the records of each file or folder; the index is made if it is not there."""
-        return [{"path": element, **msgspec.to_builtins(self.open_or_create().add(element))} for element in elements]
+    def __call__(self, elements: Any) -> Any:
+        """Add the records of files to the index; it is made if it is not there.
 
+        Args:
+            elements: The path of a file or folder, or a list of paths.
 
-def _plain(hits: Sequence[Hit], explain: str | None = None) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(hit_record(hit, explain)) for hit in hits]
+        Returns:
+            What was read from each.
+        """
+        return self._answers(elements, lambda paths: [self._add(path) for path in paths])
+
+    def _add(self, path: str) -> dict[str, Any]:
+        return {"path": path, **msgspec.to_builtins(self.open_or_create().add(path))}

@@ -16,10 +16,9 @@ from pydantic import BaseModel
 from txtai.api import Extension
 
 from search.api import Index
-from search.article import embedding_text
 from search.config import load_config
 from search.errors import SearchError
-from search.retrieval.hit import Hit
+from search.presentation.hit import text_record
 
 __all__ = ["Shard"]
 
@@ -76,8 +75,8 @@ class Shard(Extension):  # type: ignore[misc]
             answers = self.index().search(queries, limit or self.config.results, mode="semantic")
         except SearchError as error:
             raise HTTPException(400, str(error)) from error
-        return [[_record(hit) for hit in hits] for hits in answers]
+        return [[_short(text_record(hit)) for hit in hits] for hits in answers]
 
 
-def _record(hit: Hit) -> dict[str, Any]:
-    return {"id": hit.pmid, "text": embedding_text(hit.article), "score": round(hit.score, 6)}
+def _short(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in ("id", "text", "score")}

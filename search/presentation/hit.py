@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from search.article import Article
+from search.article import Article, embedding_text
+from search.presentation.notices import notice_labels
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.section_labels import Role
 from search.storage.bm25 import matched_words
@@ -25,6 +26,7 @@ __all__ = [
     "hit_records",
     "search_records",
     "study_type",
+    "text_record",
 ]
 
 
@@ -164,6 +166,16 @@ def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
 def hit_records(question: str | None, hits: Sequence[Hit], *, explain: bool = False) -> list[HitRecord]:
     """Return the records of the hits of a question; `explain` needs a question."""
     return [hit_record(hit, question if explain else None) for hit in hits]
+
+
+def text_record(hit: Hit, explain: str | None = None) -> dict[str, Any]:
+    """Return the record of a hit with the keys that frameworks for language models read: `id`, `text`, `score`.
+
+    `id` is the PMID; `text` is title and abstract, after the notices in brackets, since a model reads nothing else.
+    """
+    labels = "".join(f"[{label.upper()}] " for label in notice_labels(hit.article))
+    record: dict[str, Any] = msgspec.to_builtins(hit_record(hit, explain))
+    return {"id": hit.pmid, "text": labels + embedding_text(hit.article), **record}
 
 
 def search_records(

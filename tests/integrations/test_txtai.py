@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 import yaml
+from small_llm import save_llm
 
 from search.errors import ConfigError, ExportError, QueryError
 from search.retrieval.filters import Filters
@@ -58,6 +60,47 @@ def test_results_are_those_of_the_python_api(application_class, config, built_de
     with Index.open(built_demo) as index:
         expected = index.search(ASPIRIN, mode="hybrid")
     assert [(hit["pmid"], hit["score"]) for hit in found] == [(hit.pmid, round(hit.score, 6)) for hit in expected]
+
+
+def test_one_element_has_one_answer_and_a_limit_may_stand_beside(built_demo, tmp_path):
+    from search import workflow
+
+    with_index = {"index": str(built_demo)}
+    search = workflow.Search(**with_index)
+    one = search(ASPIRIN)
+    assert (len(one), one[0]["pmid"]) == (10, 990000025)
+    assert search([ASPIRIN]) == search((ASPIRIN,)) == [one] and search({"query": ASPIRIN}) == one
+    assert search(ASPIRIN, 2) == one[:2] and search([ASPIRIN, {"query": ASPIRIN, "limit": 1}], 3) == [one[:3], one[:1]]
+    similar = workflow.Similar(**with_index)
+    assert similar(990000073) == similar([990000073])[0] and len(similar("990000073", 4)) == 4
+    context = workflow.Context(**with_index)
+    assert context(ASPIRIN)["question"] == ASPIRIN and len(context(ASPIRIN, 2)["sources"]) == 2
+    export = workflow.Export(**with_index)
+    assert export(990000067).startswith("TY  - ")
+    assert export({"query": ASPIRIN, "format": "csv"}, 3).count("https://pubmed.ncbi.nlm.nih.gov/") == 3
+    (tmp_path / "records.jsonl").write_text('{"pmid": 5, "title": "Zebras and stripes"}\n')
+    assert workflow.Ingest(index=str(tmp_path / "new"))(str(tmp_path / "records.jsonl"))["counts"] == {"added": 1}
+    assert workflow.Sync(index=str(tmp_path / "new"))([]) == []
+    for wrong in (7.5, None):
+        with pytest.raises((QueryError, TypeError)):
+            search(wrong)
+    for pipeline in (search, similar, context, export):
+        pipeline.close()
+
+
+def test_records_have_the_keys_of_txtai_and_a_text_that_says_what_is_retracted(built_demo):
+    from search import Index
+
+    with Index.open(built_demo) as index:
+        hits = index.search(ASPIRIN, 100)
+        records = index.batchsearch([ASPIRIN], 100)[0]
+    assert [(hit.pmid, hit.pmid, round(hit.score, 6)) for hit in hits] == [
+        (record["id"], record["pmid"], record["score"]) for record in records
+    ]
+    texts = {record["id"]: record["text"] for record in records}
+    assert texts[990000025].startswith("[NOT A REAL STUDY] Long-term effect of aspirin on the incidence")
+    retracted = [record for record in records if record["retracted"]]
+    assert retracted and all(record["text"].startswith("[RETRACTED] ") for record in retracted)
 
 
 def test_ingest_makes_the_index_and_what_was_added_is_found(application_class, config, tmp_path):
@@ -146,6 +189,77 @@ def test_sync_brings_the_index_to_nlms_state(application_class, config, tmp_path
     assert {hit["pmid"] for hit in found} == {1, 2, 3}
 
 
+# A language model over the index ------------------------------------------------------------------------------------
+
+ANSWER = (
+    "<code>\nfinal_answer([hit['id'] for hit in pubmed('does aspirin lower the risk of bowel cancer?')][:2])\n</code>"
+)
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory):
+    """The folder of a language model that always says ANSWER."""
+    return str(save_llm(tmp_path_factory.mktemp("llm"), ANSWER))
+
+
+class Asked(list):
+    """A language model that remembers its prompts."""
+
+    def __call__(self, prompts, **_):
+        self.extend(prompts)
+        return ["yes, aspirin does" for _ in prompts]
+
+
+def test_rag_over_an_index(application_class, built_demo, llm):
+    from txtai import RAG
+
+    from search import Index
+
+    with Index.open(built_demo) as index:
+        asked = Asked()
+        rag = RAG(index, asked, output="reference", context=2, template="{context}\nQuestion: {question}")
+        answer = rag(ASPIRIN)
+        first, second = index.batchsearch([ASPIRIN], 2)[0]
+        assert asked == [f"{first['text']} {second['text']}\nQuestion: {ASPIRIN}"]
+        # The reference is the text of the context that is nearest to question and answer.
+        (best, cosine), (_, less) = index.batchsimilarity(
+            [f"{ASPIRIN} yes, aspirin does"], [first["text"], second["text"]]
+        )[0]
+        assert answer == {"answer": "yes, aspirin does", "reference": [first, second][best]["id"]}
+        vectors = index.encoder.encode([first["text"], second["text"]])
+        question = index.encoder.encode([f"{ASPIRIN} yes, aspirin does"], "query")[0]
+        assert [cosine, less] == pytest.approx(sorted(vectors @ question, reverse=True), abs=1e-6)
+        assert RAG(index, llm)([ASPIRIN, "sleep"]) == [{"answer": ANSWER}] * 2
+
+
+def test_rag_in_yaml_asks_the_pipeline(application_class, config, built_demo, llm):
+    settings = {"similarity": "search.workflow.Search", "path": llm, "output": "reference", "context": 3}
+    application = application_class(config(built_demo, rag=settings))
+    (found,) = application.workflow("search", [ASPIRIN])
+    answer = application.pipeline("rag", ASPIRIN)
+    assert answer["answer"] == ANSWER and answer["reference"] in [hit["id"] for hit in found[:3]]
+    # Without `similarity` txtai takes the index of the application, which is this one.
+    del settings["similarity"]
+    assert application_class(config(built_demo, rag=settings)).pipeline("rag", ASPIRIN) == answer
+
+
+def test_the_search_of_an_application(application_class, config, built_demo):
+    application = application_class(config(built_demo))
+    (found,) = application.workflow("search", [ASPIRIN])
+    assert application.search(ASPIRIN, 3) == found[:3]
+    assert application.batchsearch([ASPIRIN, "sleep"], 2)[0] == found[:2]
+    assert application.count() == 220
+    order = application.similarity("bowel cancer", ["asthma in children", "colorectal tumours"])
+    assert [row["id"] for row in order] == [1, 0] and order[0]["score"] > order[1]["score"]
+    for query, options, message in (
+        ("select id from txtai where similar('x')", {}, "questions, not SQL"),
+        (ASPIRIN, {"graph": True}, "cannot use a graph"),
+        (ASPIRIN, {"weights": 0.5}, "cannot use weights"),
+    ):
+        with pytest.raises(QueryError, match=message):
+            application.search(query, **options)
+
+
 # The examples --------------------------------------------------------------------------------------------------------
 
 
@@ -198,15 +312,40 @@ def test_the_example_of_a_schedule(example, tmp_path, nlm_files):
 # txtai's API ---------------------------------------------------------------------------------------------------------
 
 
+#: txtai's agents import mcpadapt, which needs mcp below 2; nothing of it is used unless a tool is a web address.
+SERVE = """
+import sys, types, uvicorn
+for name in ("mcpadapt", "mcpadapt.core", "mcpadapt.smolagents_adapter"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["mcpadapt"].core = sys.modules["mcpadapt.core"]
+sys.modules["mcpadapt.smolagents_adapter"].SmolAgentsAdapter = None
+uvicorn.main(["txtai.api:app", *sys.argv[1:]])
+"""
+
+AGENT = {
+    "method": "code",
+    "max_steps": 2,
+    "tools": [{"name": "pubmed", "description": "Finds articles of PubMed.", "target": "search.workflow.Search"}],
+}
+
+
 @pytest.fixture(scope="module")
-def shard(built_demo, tmp_path_factory):
+def shard(built_demo, llm, tmp_path_factory):
     """The address of txtai's API over the sample records, as a shard, and the token it asks for."""
     folder = tmp_path_factory.mktemp("shard")
-    (folder / "config.yml").write_text(yaml.safe_dump({**yaml.safe_load(CONFIG.read_text()), "index": str(built_demo)}))
+    settings = {
+        **yaml.safe_load(CONFIG.read_text()),
+        "index": str(built_demo),
+        "llm": {"path": llm},
+        "rag": {"similarity": "search.workflow.Search", "path": "llm", "output": "reference"},
+    }
+    if importlib.util.find_spec("smolagents"):
+        settings["agent"] = {"reader": AGENT}
+    (folder / "config.yml").write_text(yaml.safe_dump(settings))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "txtai.api:app", "--port", str(port), "--log-level", "warning"]
+    command = [sys.executable, "-c", SERVE, "--port", str(port), "--log-level", "warning"]
     environment = {
         **os.environ,
         "CONFIG": str(folder / "config.yml"),
@@ -244,6 +383,23 @@ def test_the_api_of_txtai_serves_the_workflows_to_those_with_its_token(shard):
     body = {"name": "context", "elements": [ASPIRIN]}
     (context,) = httpx.post(f"{shard}/workflow", json=body, headers=KNOWN, timeout=60).raise_for_status().json()
     assert context["sources"][0]["pmid"] == 990000025
+
+
+def test_the_api_of_txtai_runs_rag_over_the_index(shard):
+    found = httpx.get(f"{shard}/search", params={"query": ASPIRIN, "limit": 3}, headers=KNOWN, timeout=60).json()
+    answer = httpx.get(f"{shard}/rag", params={"query": ASPIRIN}, headers=KNOWN, timeout=60).raise_for_status().json()
+    assert answer["answer"] == ANSWER and answer["reference"] in [record["id"] for record in found]
+    body = {"queries": [ASPIRIN, "sleep"]}
+    answers = httpx.post(f"{shard}/batchrag", json=body, headers=KNOWN, timeout=60).raise_for_status().json()
+    assert answers[0] == answer and answers[1]["reference"] != answer["reference"]
+
+
+def test_an_agent_of_txtai_uses_the_index_as_a_tool(shard):
+    pytest.importorskip("smolagents", reason="txtai's agents need the package smolagents")
+    found = httpx.get(f"{shard}/search", params={"query": ASPIRIN, "limit": 2}, headers=KNOWN, timeout=60).json()
+    body = {"name": "reader", "text": "Which articles are about aspirin?"}
+    answer = httpx.post(f"{shard}/agent", json=body, headers=KNOWN, timeout=120).raise_for_status().json()
+    assert answer == [record["id"] for record in found]
 
 
 def test_the_example_of_a_cluster(example, shard, built_demo, monkeypatch):
