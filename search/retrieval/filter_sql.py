@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
 
 from search.errors import QueryError
 from search.normalize import journal_key, name_key
-from search.retrieval.filters import And, Expression, Filters, MeshTerm, Not, Term, depth_of
+from search.retrieval.filters import And, Expression, Filters, MeshTerm, Not, Or, Term, depth_of
 from search.storage.conditions import Condition, Conditions, all_of, any_of, negated
 
-__all__ = ["condition_of"]
+__all__ = ["MOST_CONDITIONS", "condition_of"]
+
+#: Conditions that an expression may join, of which the values of one filter are one, however many there are.
+MOST_CONDITIONS = 500
+
+#: What an article has when it has any of several values.
+_LISTS = ("mesh", "publication_types", "journals", "languages", "designs")
 
 
 def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> Condition:
@@ -36,7 +44,14 @@ def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> 
     if negate:
         conditions = [negated(condition) for condition in conditions]
     if filters.expression is not None:
-        conditions.insert(0, _expression(filters.expression, sql, negate=negate))
+        expression = _merged(filters.expression)
+        number = sum(1 for _ in _terms(expression))
+        if number > MOST_CONDITIONS:
+            raise QueryError(
+                f"the filters join {number:,} conditions by and, or, not: at most {MOST_CONDITIONS}; give the values "
+                'of one filter as a list, such as "mesh": ["Asthma", "Cough"]'
+            )
+        conditions.insert(0, _expression(expression, sql, negate=negate))
     return any_of(conditions) if negate else all_of(conditions)
 
 
@@ -68,9 +83,56 @@ def _expression(expression: Expression, sql: Conditions, *, negate: bool) -> Con
         return _expression(expression.operand, sql, negate=not negate)
     if isinstance(expression, Term):
         return condition_of(expression.filters, sql, negate=negate)
-    deepest_first = sorted(dict.fromkeys(expression.operands), key=depth_of, reverse=True)
+    deepest_first = sorted(expression.operands, key=depth_of, reverse=True)
     operands = [_expression(operand, sql, negate=negate) for operand in deepest_first]
     return all_of(operands) if isinstance(expression, And) != negate else any_of(operands)
+
+
+def _merged(expression: Expression) -> Expression:
+    """Return an expression in which OR, or NOT after NOT, of values of one filter is one list of them."""
+    if isinstance(expression, Term):
+        return expression
+    if isinstance(expression, Not):
+        return Not(_merged(expression.operand))
+    operands = list(dict.fromkeys(map(_merged, expression.operands)))
+    if isinstance(expression, Or):
+        return Or(_with_lists(operands))
+    excluded = _with_lists([operand.operand for operand in operands if isinstance(operand, Not)])
+    return And((*(operand for operand in operands if not isinstance(operand, Not)), *map(Not, excluded)))
+
+
+def _with_lists(operands: Sequence[Expression]) -> tuple[Expression, ...]:
+    lists: dict[str, list[Filters]] = {}
+    others: list[Expression] = []
+    for operand in operands:
+        name = _only_list(operand.filters) if isinstance(operand, Term) else None
+        if isinstance(operand, Term) and name is not None:
+            lists.setdefault(name, []).append(operand.filters)
+        else:
+            others.append(operand)
+    for name, some in lists.items():
+        values = dict.fromkeys(value for filters in some for value in getattr(filters, name))
+        others.append(Term(replace(some[0], **{name: tuple(values)})))
+    return tuple(others)
+
+
+def _only_list(filters: Filters) -> str | None:
+    """Return the field of filters that ask for nothing but any of some values of it."""
+    given = [name for name in Filters.__struct_fields__ if getattr(filters, name) != getattr(_EMPTY, name)]
+    return given[0] if len(given) == 1 and given[0] in _LISTS else None
+
+
+_EMPTY = Filters()
+
+
+def _terms(expression: Expression) -> Iterator[Term]:
+    if isinstance(expression, Term):
+        yield expression
+        if expression.filters.expression is not None:
+            yield from _terms(_merged(expression.filters.expression))
+        return
+    for operand in (expression.operand,) if isinstance(expression, Not) else expression.operands:
+        yield from _terms(operand)
 
 
 def _mesh(terms: Sequence[MeshTerm], sql: Conditions) -> Condition:

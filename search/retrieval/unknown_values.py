@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from search.normalize import folded_words, journal_key
 from search.retrieval.filters import Filters
 from search.retrieval.strategy.evaluation import nearest_values
 from search.retrieval.strategy.term_query import authors_query
 from search.storage.token_query import AnyOf, TokenIndex
+from search.time_limit import check_time
 
 __all__ = ["unknown_values"]
 
@@ -21,18 +23,32 @@ _UI = re.compile(r"[DC]\d{6,9}", re.IGNORECASE)
 _ISSN = re.compile(r"\d{4}-?\d{3}[\dX]", re.IGNORECASE)
 
 
+#: So many values are looked up, and so many of those that no article has are reported.
+_LOOKED_UP, _REPORTED = 100, 5
+
+
 def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
-    """Return a sentence for each journal, publication type, heading and language that no article of an index has."""
-    sentences = []
-    for name in filters.authors:
-        if not tokens.count(authors_query([name])):
-            sentences.append(_unknown_author(name, tokens))
-    for what, field, value in _values(filters):
+    """Return a sentence for each author, journal, publication type, heading and language that no article has.
+
+    Of many values the first hundred are looked up, and of many that no article has the first five are reported.
+    """
+    sentences: list[str] = []
+    known: dict[str, list[str]] = {}
+    for what, field, value in islice(_values(filters), _LOOKED_UP):
+        check_time()
         joined = "_".join(folded_words(journal_key(value) if field == "ta" else value))
-        if _UI.fullmatch(value) or _ISSN.fullmatch(value) or tokens.count(AnyOf((f"{field}:{joined}",), exact=True)):
+        query = authors_query([value]) if field == "au" else AnyOf((f"{field}:{joined}",), exact=True)
+        if _UI.fullmatch(value) or _ISSN.fullmatch(value) or tokens.count(query):
             continue
-        known = [key.partition(":")[2] for key in tokens.keys(f"{field}:")]
-        near = nearest_values(joined, [name for name in known if "/" not in name])
+        if len(sentences) == _REPORTED:
+            return [*sentences, "and others that no article has"]
+        if field == "au":
+            sentences.append(_unknown_author(value, tokens))
+            continue
+        if field not in known:
+            names = (key.partition(":")[2] for key in tokens.keys(f"{field}:"))
+            known[field] = [name for name in names if "/" not in name]
+        near = nearest_values(joined, known[field])
         counts = [tokens.count(AnyOf((f"{field}:{name}",), exact=True)) for name in near]
         shown = [f"{name.replace('_', ' ')} ({count:,})" for name, count in zip(near, counts, strict=True)]
         sentences.append(
@@ -52,6 +68,7 @@ def _unknown_author(name: str, tokens: TokenIndex) -> str:
 
 
 def _values(filters: Filters) -> Iterator[tuple[str, str, str]]:
+    yield from (("author", "au", name) for name in filters.authors)
     yield from (("journal", "ta", name) for name in filters.journals)
     yield from (("publication type", "pt", name) for name in filters.publication_types)
     yield from (("MeSH heading", "mh", term.descriptor) for term in filters.mesh)

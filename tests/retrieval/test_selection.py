@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search.article import Article, MeshHeading
-from search.errors import TimeLimitError
-from search.retrieval.filter_sql import condition_of
+from search.errors import QueryError, TimeLimitError
+from search.retrieval.filter_sql import MOST_CONDITIONS, condition_of
 from search.retrieval.filters import MAX_DEPTH, And, Filters, MeshTerm, Not, Or, Term, depth_of
 from search.storage import backend
 from search.storage.folder.selection import Selection
@@ -55,6 +55,31 @@ def test_a_heading_of_the_tree_with_thousands_below_it(empty_store):
     assert select(store, Filters(mesh=terms)) == [1, 2999]
     assert select(store, Filters(expression=Or(tuple(Term(Filters(mesh=(term,))) for term in terms)))) == [1, 2999]
     assert select(store, Filters(expression=And((Term(Filters(has_abstract=False)),) * 3000))) == [1, 2999, 5000]
+
+
+def test_values_of_one_filter_are_one_condition_however_they_are_joined(empty_store):
+    store = empty_store()
+    store.apply(
+        store.plan(
+            [
+                prepare(Article(pmid=pmid, title="x", mesh_headings=tuple(map(MeshHeading, names))))
+                for pmid, names in enumerate((["A"], ["B"], ["A", "B"], ["C"]), 1)
+            ]
+        )
+    )
+    few, many = (
+        [Term(Filters(mesh=(MeshTerm(name),))) for name in names] for names in (["A"], [f"N{k}" for k in range(2000)])
+    )
+    assert select(store, Filters(expression=Or((*few, *many)))) == [1, 3]
+    assert select(store, Filters(expression=Not(Or((*few, *many))))) == [2, 4]
+    assert select(store, Filters(expression=And((Not(few[0]), *map(Not, many))))) == [2, 4]
+    major = Term(Filters(mesh=(MeshTerm("A", major=True),)))
+    assert select(store, Filters(expression=Or((major, Term(Filters(mesh=(MeshTerm("C"),))))))) == [4]
+    dated = [Term(Filters(mesh=(MeshTerm(f"N{k}"),), has_abstract=True)) for k in range(MOST_CONDITIONS + 1)]
+    assert select(store, Filters(expression=Or(tuple(dated[1:])))) == []
+    for expression in (Or(tuple(dated)), Not(Term(Filters(expression=And(tuple(dated)))))):
+        with pytest.raises(QueryError, match=r"join 50\d conditions by and, or, not: at most 500; give the values"):
+            select(store, Filters(expression=expression))
 
 
 @pytest.mark.parametrize("shape", ["not", "and not", "or and", "within filters"])

@@ -81,3 +81,17 @@ def test_an_author_is_a_filter_and_an_unknown_one_is_told(address, encoder):
         nested = Filters(expression=Not(Term(Filters(authors=("smith",)))))
         with pytest.raises(QueryError, match="beside the other filters"):
             engine.search(["aspirin"], SearchOptions(filters=nested, mode="lexical"))
+
+
+def test_of_thousands_of_values_few_are_looked_up(engine, monkeypatch):
+    headings = [f"Heading {number}" for number in range(19_000)]
+    counted = []
+    with engine._reader.view() as view:
+        tokens = type(view.tokens)
+    count = tokens.count
+    monkeypatch.setattr(tokens, "count", lambda self, query: counted.append(query) or count(self, query))
+    with pytest.raises(QueryError, match=r"'Heading 0'.*'Heading 4'; and others that no article has$"):
+        engine.check_values(Filters(mesh=tuple(map(MeshTerm, headings))))
+    assert len(counted) == 6
+    engine.check_values(Filters(mesh=tuple(map(MeshTerm, ["Myocardial Infarction"] * 100 + headings))))
+    assert len(counted) == 106
