@@ -154,3 +154,12 @@ def test_a_page_of_an_allowed_origin_reads_what_it_is_refused(built_demo, header
         assert answer.headers["access-control-allow-origin"] == origin
         other = client.get("/api/status", headers={"origin": "https://elsewhere.example.org", **headers})
         assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_request_that_lists_thousands_of_values_holds_up_no_quick_one(built_demo, monkeypatch):
+    with make_client(built_demo) as client:
+        monkeypatch.setattr(client.service, "search", lambda body: threading.current_thread().name.encode())
+        for headings, lane in ((10, "quick"), (5_000, "slow")):
+            filters = {"mesh": [f"Heading {number}" for number in range(headings)]}
+            answer = client.post("/api/search", json={"question": "aspirin", "filters": filters})
+            assert answer.text.startswith(lane)

@@ -25,6 +25,7 @@ class Selection:
     def __init__(self, condition: Callable[[Conditions], Condition]) -> None:
         self._condition = condition
         self._pmids: Pmids | None = None
+        self._one_by_one: Condition | None = None
 
     @classmethod
     def listed(cls, pmids: Pmids) -> Selection:
@@ -48,5 +49,8 @@ class Selection:
         """Return those of some PMIDs that pass, in the order given."""
         if self._pmids is not None:
             return pmids[are_among(pmids, self._pmids)]
-        passing = store.passing(pmids.tolist(), self._condition(_ONE_BY_ONE))
+        # Made once: a filter may list thousands of values.
+        if self._one_by_one is None:
+            self._one_by_one = self._condition(_ONE_BY_ONE)
+        passing = store.passing(pmids.tolist(), self._one_by_one)
         return pmids[[pmid in passing for pmid in pmids.tolist()]]
