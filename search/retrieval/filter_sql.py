@@ -44,14 +44,7 @@ def condition_of(filters: Filters, sql: Conditions, *, negate: bool = False) -> 
     if negate:
         conditions = [negated(condition) for condition in conditions]
     if filters.expression is not None:
-        expression = _merged(filters.expression)
-        number = sum(1 for _ in _terms(expression))
-        if number > MOST_CONDITIONS:
-            raise QueryError(
-                f"the filters join {number:,} conditions by and, or, not: at most {MOST_CONDITIONS}; give the values "
-                'of one filter as a list, such as "mesh": ["Asthma", "Cough"]'
-            )
-        conditions.insert(0, _expression(expression, sql, negate=negate))
+        conditions.insert(0, _expression(_shortened(filters.expression), sql, negate=negate))
     return any_of(conditions) if negate else all_of(conditions)
 
 
@@ -86,6 +79,18 @@ def _expression(expression: Expression, sql: Conditions, *, negate: bool) -> Con
     deepest_first = sorted(expression.operands, key=depth_of, reverse=True)
     operands = [_expression(operand, sql, negate=negate) for operand in deepest_first]
     return all_of(operands) if isinstance(expression, And) != negate else any_of(operands)
+
+
+def _shortened(expression: Expression) -> Expression:
+    """Return an expression with lists in place of alternatives. Raises QueryError if it is too long even so."""
+    merged = _merged(expression)
+    number = sum(1 for _ in _terms(merged))
+    if number > MOST_CONDITIONS:
+        raise QueryError(
+            f"the filters join {number:,} conditions by and, or, not: at most {MOST_CONDITIONS}; give the values of "
+            'one filter as a list, such as "mesh": ["Asthma", "Cough"]'
+        )
+    return merged
 
 
 def _merged(expression: Expression) -> Expression:
