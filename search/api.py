@@ -15,7 +15,8 @@ import numpy as np
 
 from search.article import TEXT_RULE, Article, Deletion
 from search.config import Config, ModelConfig
-from search.errors import IndexFolderError, IndexMismatchError, QueryError, SearchError
+from search.errors import IndexCorruptError, IndexFolderError, IndexMismatchError, QueryError, SearchError
+from search.messages import left_out
 from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import FiltersLike, as_filters
@@ -296,7 +297,7 @@ class Index:
         return sorted(self._reader.damaged)
 
     def get(self, pmid: int) -> Article | None:
-        """Return the article with this PMID, or None.
+        """Return the article with this PMID, or None. Raises IndexCorruptError if its record is damaged.
 
         >>> index = Index.open("indexes/demo")
         >>> index.get(990000010).pmid
@@ -304,10 +305,15 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            return view.store.get(pmid)
+            article = view.store.get(pmid)
+        if article is None and pmid in self._reader.damaged:
+            raise IndexCorruptError(f"the record of PMID {pmid} is damaged; `search verify` says what mends it")
+        return article
 
     def get_many(self, pmids: Iterable[int]) -> list[Article]:
         """Return the articles with these PMIDs, in this order, each once. Raises QueryError if any is missing.
+
+        Of several, those whose records are damaged are left out (`damaged`); IndexCorruptError if all are.
 
         >>> index = Index.open("indexes/demo")
         >>> [article.pmid for article in index.get_many([990000011, 990000010])]
@@ -317,11 +323,13 @@ class Index:
         distinct = list(dict.fromkeys(pmids))
         with self._reader.view() as view:
             articles = view.store.get_many(distinct)
-        missing = [pmid for pmid in distinct if pmid not in articles]
+        missing = [pmid for pmid in distinct if pmid not in articles and pmid not in self._reader.damaged]
         if missing:
             others = f" (nor are {len(missing) - 1:,} others)" if len(missing) > 1 else ""
             raise QueryError(f"PMID {missing[0]} is not in the index{others}")
-        return [articles[pmid] for pmid in distinct]
+        if distinct and not articles:
+            raise IndexCorruptError(left_out(distinct))
+        return [articles[pmid] for pmid in distinct if pmid in articles]
 
     def articles(self) -> Iterator[Article]:
         """Yield all articles in order of PMID, as of the last commit when the first is taken.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["explained", "nearest_name"]
+__all__ = ["explained", "left_out", "nearest_name"]
+
+_NAMED = 10
 
 
 def explained(error: Exception, names: Iterable[str], noun: str = "field") -> str:
@@ -26,6 +28,17 @@ def explained(error: Exception, names: Iterable[str], noun: str = "field") -> st
         return f"no {noun} {unknown[1]!r}{f' in {where}' if where else ''}: {nearest_name(unknown[1], names)}"
     reason = f"{reason[:1].lower()}{reason[1:]}"
     return f"{noun} {where}: {reason}" if where else reason
+
+
+def left_out(pmids: Sequence[int]) -> str:
+    """Return a warning that articles were left out, because their records or vectors are damaged.
+
+    >>> left_out([7, 8])
+    'PMID 7, 8: left out, for the record or vector is damaged; `search verify` says what mends it'
+    """
+    named = ", ".join(map(str, pmids[:_NAMED]))
+    more = f" and {len(pmids) - _NAMED:,} others" if len(pmids) > _NAMED else ""
+    return f"PMID {named}{more}: left out, for the record or vector is damaged; `search verify` says what mends it"
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:

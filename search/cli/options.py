@@ -126,4 +126,16 @@ def open_index(config_file: Path | None, folder: str | None) -> Index:
         raise IndexFolderError(
             f"there is no index at {Path(address).absolute()} (from {where}); `search add FILE` makes one"
         )
-    return Index.open(address, config=config)
+    index = Index.open(address, config=config)
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(lambda: _say_what_was_left_out(index))
+    return index
+
+
+def _say_what_was_left_out(index: Index) -> None:
+    """Say at the end of a command which articles it went on without."""
+    if pmids := index.damaged:
+        from search.messages import left_out
+
+        click.echo(f"warning: {left_out(pmids)}", err=True)

@@ -21,6 +21,7 @@ from search.api import Index
 from search.article import Article
 from search.config import Config
 from search.errors import SearchError
+from search.messages import left_out
 from search.presentation.citation import citation
 from search.presentation.hit import article_record, hit_record
 from search.presentation.notices import notice_labels
@@ -81,7 +82,7 @@ class Tools:
             chosen = filters_from_dict(filters or {})
             return self.index.search(question, limit, mode=mode, filters=chosen, evidence=2)
 
-        return {"results": [_result(hit) for hit in await self._run(work)]}
+        return self._with_warning({"results": [_result(hit) for hit in await self._run(work)]})
 
     async def strategy(
         self,
@@ -90,7 +91,7 @@ class Tools:
     ) -> dict[str, Any]:
         """Run a search in PubMed's query language: exact counts by line, search details, notes and PMIDs."""
         result = await self._run(partial(self.index.strategy, strategy))
-        return dict(msgspec.to_builtins(StrategyAnswer.of(result, limit)))
+        return self._with_warning(msgspec.to_builtins(StrategyAnswer.of(result, limit)))
 
     async def ask(
         self,
@@ -106,8 +107,7 @@ class Tools:
         def work() -> Findings:
             return self.index.ask(question, limit, filters=filters_from_dict(filters or {}))
 
-        findings: dict[str, Any] = msgspec.to_builtins(await self._run(work))
-        return findings
+        return self._with_warning(msgspec.to_builtins(await self._run(work)))
 
     async def similar(
         self,
@@ -124,7 +124,7 @@ class Tools:
             chosen: Filters = filters_from_dict(filters or {})
             return self.index.similar(pmids, limit, unlike=unlike, filters=chosen)
 
-        return {"results": [_result(hit) for hit in await self._run(work)]}
+        return self._with_warning({"results": [_result(hit) for hit in await self._run(work)]})
 
     async def get_article(self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")]) -> dict[str, Any]:
         """Return an article: title, abstract, authors, journal, date, MeSH headings, how to cite it, warnings."""
@@ -132,6 +132,11 @@ class Tools:
         if article is None:
             raise ToolError(f"PMID {pmid} is not in this index")
         return {**msgspec.to_builtins(article_record(article)), **_to_cite(article)}
+
+    def _with_warning(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer with a warning if articles were left out because they are damaged."""
+        damaged = self.index.damaged
+        return {**answer, "warning": left_out(damaged)} if damaged else answer
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         """Do some work in a thread; a refusal, or an error of this package, is reported to the model."""

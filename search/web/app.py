@@ -56,4 +56,5 @@ def make_app(service: Service) -> ASGIApp:
         allow_origins=shared.settings.origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["authorization", "content-type"],
+        expose_headers=["warning"],
     )

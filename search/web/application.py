@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from search.messages import left_out
 from search.retrieval.request import questions_of
 from search.time_limit import check_time, time_limit
 from search.web.batching import QuestionBatcher
@@ -88,7 +89,12 @@ class Application(Collector):
             raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
         finally:
             self._busy -= 1
-        return Response(result, media_type=media_type)
+        return Response(result, media_type=media_type, headers=self._warnings())
+
+    def _warnings(self) -> dict[str, str]:
+        """Return a header that says which articles were left out of answers because they are damaged."""
+        damaged = self.service.index.damaged
+        return {"warning": f'199 search "{left_out(damaged)}"'} if damaged else {}
 
     async def _prepare_and_run(self, body: msgspec.Struct | None, work: Callable[[], bytes], slow: bool) -> bytes:
         end = time.monotonic() + self.settings.seconds

@@ -167,7 +167,7 @@ class Service:
 
     def look(self) -> None:
         """Look into the index. Raises SearchError if it cannot be read."""
-        self.index.get(1)
+        self.index.get_many([])
 
     def export(self, request: ExportRequest) -> bytes:
         """Return articles in a format of `search export`. Raises QueryError for a PMID that is not there."""
