@@ -89,7 +89,9 @@ class EutilsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`serve`: where the page and the REST API are, who may use them, and what one request may take.
 
-    `tokens` are hashes as `search token` prints them. `seconds`, `requests`, `body` (bytes) and `results` are limits.
+    `tokens` are hashes as `search token` prints them. `write` says whether searches may be saved: `None` lets this
+    machine's own page and programs save them where nobody else can ask. `seconds`, `requests`, `body` (bytes) and
+    `results` are limits.
     """
 
     host: str = "127.0.0.1"
@@ -97,7 +99,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
-    write: bool = False
+    write: bool | None = None
     log_questions: bool = False
     seconds: _Seconds = 30.0
     requests: _Count = 256

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from search.article import Article
+from search.retrieval.filters import Filters
 from search.study import design_of
 
-__all__ = ["Facets", "facets_of"]
+__all__ = ["Facets", "facets_of", "facets_of_alternatives"]
 
 
 class Facets(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,32 @@ def facets_of(articles: Iterable[Article], most: int = 50) -> Facets:
         languages=languages,
         designs=designs,
     )
+
+
+#: The filters of each kind of value that is counted.
+_FILTERS_OF = {
+    "years": ("year_from", "year_to", "date_from", "date_to"),
+    "journals": ("journals",),
+    "mesh": ("mesh",),
+    "publication_types": ("publication_types",),
+    "languages": ("languages",),
+    "designs": ("designs",),
+}
+
+
+def facets_of_alternatives(articles_for: Callable[[Filters], Iterable[Article]], filters: Filters) -> Facets:
+    """Count the articles that pass the filters, and each kind of value as if nothing of that kind were filtered.
+
+    Values of one kind are alternatives: so the count of a value says what choosing it adds. `articles_for` gives the
+    articles of a search with some filters.
+    """
+    counts = facets_of(articles_for(filters))
+    for kind, names in _FILTERS_OF.items():
+        without = msgspec.structs.replace(filters, **{name: getattr(Filters(), name) for name in names})
+        if without != filters:
+            others = facets_of(articles_for(without))
+            counts = msgspec.structs.replace(counts, **{kind: getattr(others, kind)})
+    return counts
 
 
 def _most_common(counter: Counter[str], most: int) -> list[tuple[str, int]]:

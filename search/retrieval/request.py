@@ -108,6 +108,8 @@ def check_limit(limit: int) -> int:
 
 ExportFormat = Literal["ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown"]
 
+CitationStyle = Literal["nlm", "vancouver", "ama", "apa"]
+
 #: Longer questions are a mistake: a model reads some hundreds of words.
 #: Only where a strategy selects the articles it may be empty (`read_question`).
 QuestionText = Annotated[str, Meta(max_length=10_000, description="A question, PubMed field tags and all.")]
@@ -158,9 +160,13 @@ class ArticlesRequest(_Filtered, frozen=True):
 
 
 class FacetsRequest(ArticlesRequest, frozen=True):
-    """What to count: the first `depth` results of a search, as `search facets`, or of similar articles."""
+    """What to count: the first `depth` results of a search, as `search facets`, or of similar articles.
+
+    With `alternatives`, each kind of value is counted without the filters of that kind.
+    """
 
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    alternatives: bool = False
 
 
 class MapRequest(ArticlesRequest, frozen=True):
@@ -180,9 +186,13 @@ class ContextRequest(_Filtered, frozen=True):
 
 
 class ExportRequest(_Filtered, frozen=True):
-    """Articles to write as a file, by PMID or as the results of a question: as `search export`."""
+    """Articles to write as a file, by PMID or as the results of a question: as `search export`.
+
+    `style` is that of the format `citation`.
+    """
 
     format: ExportFormat = "ris"
+    style: CitationStyle = "nlm"
     pmids: Pmids = ()
     question: QuestionText | None = None
     limit: Count = 100

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -45,6 +46,11 @@ def make_app(service: Service) -> ASGIApp:
     app.state.shared = shared
     app.openapi = lambda: openapi(app, router)  # type: ignore[method-assign]
     app.include_router(router)
+
+    @app.get("/article/{pmid}", include_in_schema=False)
+    async def article_page(pmid: str) -> FileResponse:
+        return FileResponse(PAGE / "article.html")
+
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     add_failures(app)
     guarded = Guard(app, shared.settings, shared.metrics)

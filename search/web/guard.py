@@ -18,7 +18,7 @@ from search.web.access_tokens import is_known
 from search.web.failures import failure
 from search.web.metrics import Metrics
 
-__all__ = ["Guard", "is_loopback", "is_open", "token_refusal"]
+__all__ = ["Guard", "check_write", "is_loopback", "is_open", "may_write", "token_refusal"]
 
 log = logging.getLogger("search.web")
 
@@ -54,6 +54,30 @@ def is_loopback(host: str) -> bool:
 def is_open(settings: ServeConfig) -> bool:
     """Whether reading needs no token: only this machine can ask, under its own names."""
     return is_loopback(settings.host) and not settings.hosts
+
+
+def may_write(settings: ServeConfig) -> bool:
+    """Whether searches may be saved, by whom `check_write` lets through."""
+    return is_open(settings) if settings.write is None else settings.write
+
+
+def check_write(headers: Headers, settings: ServeConfig) -> None:
+    """Raise HTTPException for a request that may not write.
+
+    A request with a known token may. Without tokens only this machine can ask, under its own names: then programs may
+    write, and of pages this server's own.
+    """
+    if not may_write(settings):
+        raise HTTPException(403, "this server only reads; `serve: write: true` in its configuration changes that")
+    if settings.write and settings.tokens:
+        if token_refusal(headers, settings) is not None:
+            message = "writing needs a token: send it as `Authorization: Bearer TOKEN`"
+            raise HTTPException(401, message, {"www-authenticate": "Bearer"})
+        return
+    origin = headers.get("origin")
+    is_own = origin is None or origin.partition("://")[2] == headers.get("host")
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") or not is_own:
+        raise HTTPException(403, "only this server's own page may write")
 
 
 class Guard:

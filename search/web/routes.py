@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
-from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from search.api import Status
@@ -14,6 +13,7 @@ from search.article import MAX_PMID, Article
 from search.errors import QueryError
 from search.formats.export import FORMATS
 from search.presentation.hit import Answer, HitRecord, as_json
+from search.presentation.study_table import StudyRow
 from search.retrieval.facets import Facets
 from search.retrieval.findings import Findings
 from search.retrieval.landscape import Landscape
@@ -34,7 +34,7 @@ from search.retrieval.saved_searches import SavedSearch
 from search.retrieval.strategy import StrategyAnswer
 from search.retrieval.suggestions import SuggestField, Suggestion
 from search.web.application import Application
-from search.web.guard import token_refusal
+from search.web.guard import check_write
 from search.web.models import AsStruct
 from search.web.service import About, Health
 
@@ -66,12 +66,7 @@ Shared = Annotated[Application, Depends(_shared)]
 
 
 def _check_writer(request: Request) -> None:
-    settings = _shared(request).settings
-    if not settings.write:
-        raise HTTPException(403, "this server only reads; `serve: write: true` in its configuration changes that")
-    if token_refusal(request.headers, settings) is not None:
-        message = "writing needs a token: send it as `Authorization: Bearer TOKEN`"
-        raise HTTPException(401, message, {"www-authenticate": "Bearer"})
+    check_write(request.headers, _shared(request).settings)
 
 
 @router.post("/api/search", summary="Answer a question", response_model=HITS)
@@ -116,6 +111,12 @@ async def batch(request: Request, shared: Shared, body: Annotated[BatchRequest, 
 async def ask(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
     """Quote what the best articles found about a question, as `search ask --format json` prints it."""
     return await shared.answer(request, lambda: shared.service.ask(body), body, slow=True)
+
+
+@router.post("/api/table", summary="A table of studies", response_model=Annotated[list[StudyRow], AsStruct()])
+async def table(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
+    """Lay the articles that answer a question out as rows, as `search table --format json` prints them."""
+    return await shared.answer(request, lambda: shared.service.table(body), body, slow=True)
 
 
 @router.post("/api/strategy", summary="Run a strategy", response_model=Annotated[StrategyAnswer, AsStruct()])
@@ -174,6 +175,12 @@ async def article(request: Request, shared: Shared, pmid: Annotated[int, Path(ge
     return await shared.answer(request, lambda: shared.service.article(pmid))
 
 
+@router.get("/api/examples", summary="Questions to begin with", response_model=list[str])
+async def examples(request: Request, shared: Shared) -> Response:
+    """Return up to four questions that articles of this index ask in their titles."""
+    return await shared.answer(request, shared.service.examples)
+
+
 @router.get("/api/about", summary="What the server may do, and its limits", response_model=Annotated[About, AsStruct()])
 async def about(shared: Shared) -> Response:
     """Return the version, whether searches may be kept, the formats of files, and the limits."""
@@ -213,7 +220,7 @@ async def saved_methods(request: Request, shared: Shared, name: Name) -> Respons
 async def save(
     request: Request, shared: Shared, name: Name, body: Annotated[SavedRequest, AsStruct(), Body()]
 ) -> Response:
-    """Run a search and keep it under a name. Needs a server that may write, and a token."""
+    """Run a search and keep it under a name. Needs a server that may write (`/api/about`)."""
     return await shared.answer(request, lambda: shared.service.save(name, body), body, slow=True)
 
 
@@ -224,7 +231,7 @@ async def save(
     dependencies=[Depends(_check_writer)],
 )
 async def delete_saved(request: Request, shared: Shared, name: Name) -> Response:
-    """Delete a saved search with its runs, and return those that are left. Needs a token, as it writes."""
+    """Delete a saved search with its runs, and return those that are left. Needs a server that may write."""
     return await shared.answer(request, lambda: shared.service.delete_saved(name))
 
 
@@ -248,7 +255,7 @@ async def rename_saved(
     dependencies=[Depends(_check_writer)],
 )
 async def new(request: Request, shared: Shared, name: Name) -> Response:
-    """Run a saved search over what was added since it last ran, and note the run. Needs a token, as it writes."""
+    """Run a saved search over what was added since it last ran, and note the run. Needs a server that may write."""
     return await shared.answer(request, lambda: shared.service.new(name), slow=True)
 
 

@@ -95,8 +95,6 @@ def _check_tokens(settings: ServeConfig) -> None:
             f"other machines could reach the server at {settings.host}: make a token with `search token` and put "
             "its hash into `serve: tokens` of the configuration"
         )
-    if not settings.tokens and settings.write:
-        raise ConfigError("`serve: write` needs a token: make one with `search token`")
 
 
 def _listen(host: str, port: int) -> socket.socket:

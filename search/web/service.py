@@ -16,7 +16,9 @@ from search.config import Config
 from search.errors import NotFoundError, QueryError
 from search.formats.export import FORMATS, write
 from search.presentation.hit import as_json, hit_records, search_records
-from search.retrieval.facets import facets_of
+from search.presentation.study_table import study_rows
+from search.retrieval.examples import example_questions
+from search.retrieval.facets import facets_of, facets_of_alternatives
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit
 from search.retrieval.request import (
@@ -37,7 +39,7 @@ from search.retrieval.saved_searches import methods
 from search.retrieval.strategy import StrategyAnswer
 from search.retrieval.suggestions import SuggestField
 from search.web.batching import KeepingEncoder
-from search.web.guard import is_open
+from search.web.guard import is_open, may_write
 
 __all__ = ["About", "Health", "Service"]
 
@@ -73,6 +75,7 @@ class Service:
 
     def __init__(self, address: str | Path, config: Config) -> None:
         self.config = config
+        self._examples = -1, b""
         self.index = Index.open(address, config=config)
         try:
             self.encoder = KeepingEncoder(self.index.manifest.used_model, precision=config.model_precision)
@@ -111,6 +114,12 @@ class Service:
         limit = self._last(request.limit)
         return as_json(self.index.ask(request.question, limit, mode=request.mode, filters=request.filters))
 
+    def table(self, request: SearchRequest) -> bytes:
+        """Return the articles of a question as rows of a table, as `search table --format json` prints them."""
+        limit = self._last(request.limit, request.offset)
+        hits = self.index.search(request.question, limit, mode=request.mode, filters=request.filters, evidence=1)
+        return as_json(study_rows(hits[request.offset :]))
+
     def batch(self, request: BatchRequest) -> bytes:
         """Return the hits of several questions as `search query --queries FILE --format json` prints them."""
         self._last(request.limit, request.offset)
@@ -128,8 +137,17 @@ class Service:
 
     def facets(self, request: FacetsRequest) -> bytes:
         """Return the counts of the first results as `search facets --format json` prints them."""
-        articles = [hit.article for hit in self._hits(request, self._last(request.depth))]
-        return as_json(msgspec.to_builtins(facets_of(articles), str_keys=True))
+        limit = self._last(request.depth)
+
+        def articles_for(filters: Filters) -> list[Article]:
+            asked = msgspec.structs.replace(request, filters=filters)
+            return [hit.article for hit in self._hits(asked, limit)]
+
+        if request.alternatives:
+            counts = facets_of_alternatives(articles_for, request.filters)
+        else:
+            counts = facets_of(articles_for(request.filters))
+        return as_json(msgspec.to_builtins(counts, str_keys=True))
 
     def landscape(self, request: MapRequest) -> bytes:
         """Return a map of the first results of a search, or of similar articles."""
@@ -143,6 +161,14 @@ class Service:
             raise NotFoundError(f"PMID {pmid} is not in the index")
         return as_json(article)
 
+    def examples(self) -> bytes:
+        """Return some questions that this index has answers to."""
+        change = self.index.status().change
+        if self._examples[0] != change:
+            questions = example_questions(lambda text: self.index.strategy(text).pmids, self.index.get_many)
+            self._examples = change, as_json(questions)
+        return self._examples[1]
+
     def status(self) -> bytes:
         """Return the state of the index as `search status --format json` prints it."""
         return as_json(self.index.status())
@@ -154,7 +180,7 @@ class Service:
             About(
                 version=__version__,
                 mode=self.config.mode,
-                write=serve.write,
+                write=may_write(serve),
                 token=not is_open(serve),
                 formats=list(FORMATS),
                 limits=Limits(serve.results, serve.requests, serve.seconds, serve.body),
@@ -182,7 +208,7 @@ class Service:
         else:
             articles = self.index.get_many(request.pmids)
         stream = io.StringIO()
-        write(articles, stream, request.format)
+        write(articles, stream, request.format, style=request.style)
         return stream.getvalue().encode("utf-8", "replace")
 
     # Saved searches --------------------------------------------------------------------------------------------------

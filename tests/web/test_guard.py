@@ -69,10 +69,32 @@ def test_a_site_that_is_allowed_may_ask(built_demo):
         assert client.options("/api/search", headers=asked).status_code == 200
 
 
-def test_the_server_reads_only_unless_it_is_told_otherwise(client):
-    answer = client.put("/api/saved/mine", json=ASK)
-    assert answer.status_code == 403 and "write: true" in answer.json()["error"]["message"]
-    assert client.post("/api/saved/mine/new").status_code == 403
+@pytest.mark.parametrize("settings", [{"write": False}, {"hosts": ["a.example"]}, {"host": "0.0.0.0"}])
+def test_a_server_that_others_can_ask_only_reads_unless_it_is_told_otherwise(built_demo, token, settings):
+    with make_client(built_demo, tokens=[token_hash(token)], **settings) as client:
+        answer = client.put("/api/saved/mine", json=ASK, headers=bearer(token))
+        assert answer.status_code == 403 and "write: true" in answer.json()["error"]["message"]
+        assert client.post("/api/saved/mine/new", headers=bearer(token)).status_code == 403
+        assert client.get("/api/about", headers=bearer(token)).json()["write"] is False
+
+
+def test_on_this_machine_alone_its_programs_and_its_own_page_save_without_a_token(demo):
+    with make_client(demo) as client:
+        assert client.get("/api/about").json()["write"] is True
+        assert client.put("/api/saved/mine", json=ASK).status_code == 200
+        own = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+        assert client.post("/api/saved/mine/new", headers=own).status_code == 200
+        for other in (
+            {"sec-fetch-site": "same-site"},
+            {"sec-fetch-site": "cross-site"},
+            {"origin": "http://localhost:3000"},
+            {"origin": "null"},
+            {"host": "evil.example"},
+        ):
+            assert client.post("/api/saved/mine/new", headers=other).status_code in (403, 421), other
+            assert client.delete("/api/saved/mine", headers=other).status_code in (403, 421), other
+        (saved,) = client.get("/api/saved").json()
+        assert len(saved["runs"]) == 2
 
 
 def test_writing_needs_a_token(demo, token):
@@ -95,7 +117,7 @@ def test_others_than_this_machine_need_a_token(built_demo, token, settings):
         assert client.get("/health").status_code == 200
 
 
-@pytest.mark.parametrize("settings", [{"host": "0.0.0.0"}, {"hosts": ("a.example",)}, {"write": True}])
+@pytest.mark.parametrize("settings", [{"host": "0.0.0.0"}, {"hosts": ("a.example",)}])
 def test_the_server_does_not_start_where_a_token_is_needed_and_there_is_none(built_demo, settings):
     with pytest.raises(ConfigError, match="search token"):
         serve(built_demo, Config(serve=ServeConfig(**settings)), print)

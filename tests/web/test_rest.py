@@ -122,7 +122,7 @@ def test_a_map_of_a_search_and_of_similar_articles(client, built_demo):
 def test_what_the_server_tells_of_itself(client):
     found = client.get("/api/about").json()
     assert (found["write"], found["token"], found["mode"], found["limits"]["results"]) == (
-        False,
+        True,
         False,
         "semantic",
         1000,
@@ -288,3 +288,44 @@ def test_what_is_typed_is_completed(client):
     answer = client.get("/api/suggest", params={"field": "type", "prefix": "randomized c", "limit": 1})
     assert answer.json() == [{"value": "Randomized Controlled Trial", "articles": 111, "entry_term": None}]
     assert client.get("/api/suggest", params={"field": "types", "prefix": "r"}).status_code == 400
+
+
+def test_kinds_are_counted_without_their_own_filter(client):
+    filters = {"publication_types": ["Meta-Analysis"], "year_from": 2014}
+    counted = client.post("/api/facets", json={"question": ASPIRIN, "filters": filters, "alternatives": True}).json()
+    of = {
+        left: client.post("/api/facets", json={"question": ASPIRIN, "filters": {left: filters[left]}}).json()
+        for left in filters
+    }
+    both = client.post("/api/facets", json={"question": ASPIRIN, "filters": filters}).json()
+    assert counted["publication_types"] == of["year_from"]["publication_types"] != both["publication_types"]
+    assert counted["years"] == of["publication_types"]["years"] != both["years"]
+    assert (counted["articles"], counted["mesh"]) == (both["articles"], both["mesh"])
+
+
+def test_citations_are_exported_in_a_style(client, printed):
+    body = {"pmids": [990000067], "format": "citation", "style": "apa"}
+    expected = printed("export", 990000067, "--format", "citation", "--style", "apa")
+    assert client.post("/api/export", json=body).content == expected
+
+
+def test_the_table_is_that_of_the_command_line(client, printed):
+    expected = printed("table", ASPIRIN, "-n", 4, "--format", "json")
+    assert client.post("/api/table", json={"question": ASPIRIN, "limit": 4}).content == expected
+    assert (
+        client.post("/api/table", json={"question": ASPIRIN, "limit": 1, "offset": 3}).json()
+        == json.loads(expected)[3:]
+    )
+
+
+def test_examples_are_titles_of_the_index(client):
+    examples = client.get("/api/examples").json()
+    assert len(examples) == 4 and examples[0].endswith("?")
+    for text in examples:
+        (first,) = client.post("/api/search", json={"question": text, "limit": 1}).json()
+        assert first["title"] == text
+
+
+def test_an_article_has_an_address(client):
+    answer = client.get("/article/990000067")
+    assert answer.status_code == 200 and "article.js" in answer.text

@@ -2,6 +2,9 @@
 
 const KEY = "search-token";
 
+/** The address of something of this server, whichever page of it is open: "api/search", "article/5". */
+export const address = (path) => new URL(path, import.meta.url).href;
+
 export class Failure extends Error {
   constructor(message, status) {
     super(message);
@@ -22,7 +25,7 @@ async function send(method, path, body, signal) {
   if (body !== undefined) headers["content-type"] = "application/json";
   if (token) headers.authorization = `Bearer ${token}`;
   try {
-    return await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    return await fetch(address(path), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure("The server does not answer. Is `search serve` still running?", 0);
@@ -50,6 +53,9 @@ async function ask(method, path, body, signal) {
 export const get = async (path, signal) => (await ask("GET", path, undefined, signal)).json();
 export const post = async (path, body, signal) => (await ask("POST", path, body, signal)).json();
 export const put = async (path, body) => (await ask("PUT", path, body)).json();
+export const patch = async (path, body) => (await ask("PATCH", path, body)).json();
+export const remove = async (path) => (await ask("DELETE", path)).json();
+export const text = async (method, path, body) => (await ask(method, path, body)).text();
 
 /** Ask for a file, and hand it to the browser. */
 export async function download(path, body) {

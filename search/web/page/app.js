@@ -1,47 +1,64 @@
 // The page: reads the address, asks the server, shows what it answers. Every change goes through the address.
 
-import { Failure, get, onTokenNeeded, post, put } from "./api.js";
+import { Failure, address, get, onTokenNeeded, post } from "./api.js";
+import { drawAnswers } from "./answers.js";
+import { cite, setUpCiting } from "./cite.js";
 import { $, h, number, plural } from "./dom.js";
-import { drawChips, drawFacets } from "./facets.js";
+import { drawChips, drawFacets, drawQuickFilters, strategyName } from "./facets.js";
+import * as history_ from "./history.js";
 import { setUpKeys } from "./keys.js";
+import { drawHits, drawPages, findEvidence, summary } from "./list.js";
 import { drawMap } from "./map.js";
-import { resultItem, showEvidence } from "./results.js";
+import { setUpSaving } from "./saved.js";
 import * as selection from "./selection.js";
-import { PAGE_SIZE, empty, filters, fromSaved, isAsking, read, write } from "./state.js";
+import { showStart } from "./start.js";
+import { PAGE_SIZE, empty, filters, isAsking, read, write } from "./state.js";
 import { setUpStrategy } from "./strategy.js";
 import { setUpTheme } from "./theme.js";
+import { askForToken } from "./token.js";
 import { drawYears } from "./years.js";
 
-const EXAMPLES = [
-  "does aspirin lower the risk of bowel cancer?",
-  "should blood pressure pills be taken at night?",
-  "statins in people over 75 without heart disease",
-  "does exercise help people with depression?",
-];
-const COUNTED = 1000, MAPPED = 300, EVIDENCE_AT_ONCE = 5;
+const COUNTED = 1000, MAPPED = 300, SIDE = "search-side";
+const isWide = matchMedia("(min-width: 1181px)");
 
 let state = read(location.search);
 let running = new AbortController();
 let counted = { question: null, counts: null };
+let shown = { hits: [], offset: 0, total: null, isMore: false };
 let about = { mode: "semantic", write: false, limits: { results: COUNTED } };
 const titles = selection.selectedTitles();
 
 /** Change a part of the state, note it in the address, and show it. */
 function change(part, { replace = false } = {}) {
   const next = { ...state, page: 1, ...part };
-  const address = write(next) || location.pathname;
+  const target = write(next) || location.pathname;
   // Another list is read from its beginning.
-  if (next.q !== state.q || String(next.like) !== String(state.like)) scrollTo({ top: 0 });
-  if (replace || address === (location.search || location.pathname)) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
-  show(next);
+  const isOther = ["q", "kept", "strategy", "page"].some((name) => next[name] !== state[name]) || String(next.like) !== String(state.like);
+  if (isOther) scrollTo({ top: 0, behavior: "instant" });
+  if (replace || target === (location.search || location.pathname)) history.replaceState(null, "", target);
+  else history.pushState(null, "", target);
+  return show(next);
 }
 
+const similarTo = (pmids) => change({ ...empty(), like: pmids, side: state.side === "map" ? "map" : null });
+
 /** What is asked of the server: a question, or articles of which more are wanted. */
-function wanted(from = state, options = {}) {
-  const base = { filters: filters(from, options) };
+function wanted(from = state) {
+  const kept = from.kept ? selection.collection(from.kept) : null;
+  const base = { filters: filters(from, kept) };
   if (from.like.length) return { ...base, pmids: from.like };
-  return { ...base, question: from.q, mode: from.mode ?? about.mode };
+  return { ...base, question: from.q, mode: mode(from) };
+}
+
+const mode = (from = state) => from.mode ?? about.mode;
+
+/** What the list is a list of: the same for every filter and page. */
+const questionOf = (from) => JSON.stringify([from.q, from.like, mode(from), from.strategy, from.kept]);
+
+/** What stands at the side: what the address says, or what was chosen last. */
+function side() {
+  if (state.side) return state.side;
+  return isWide.matches && state.q && !state.like.length && localStorage.getItem(SIDE) !== "none" ? "answers" : "none";
 }
 
 async function show(next) {
@@ -50,12 +67,13 @@ async function show(next) {
   running = new AbortController();
   const { signal } = running;
   drawControls();
-  if (!isAsking(state)) return;
+  if (!isAsking(state)) return showStart(about.write);
   document.body.setAttribute("aria-busy", "true");
   document.body.classList.add("waiting");
   $("problem").replaceChildren();
   try {
-    await Promise.all([showHits(signal), beside("facets-note", showCounts(signal)), beside("map", showMap(signal))]);
+    const later = await showHits(signal);
+    await Promise.all([later(), beside("facets-note", showCounts(signal)), beside("side", showSide(signal))]);
   } catch (error) {
     if (error.name !== "AbortError") tellProblem(error);
   } finally {
@@ -76,105 +94,111 @@ async function beside(id, work) {
   }
 }
 
+/** The question in a few words: of the tab, of the history, and above the list on a narrow screen. */
+function topicOf(from) {
+  if (from.q) return from.q;
+  if (from.like.length) return `Like: ${titles.get(from.like[0]) || `PMID ${from.like[0]}`}`;
+  if (from.kept) return `Collection: ${from.kept}`;
+  return from.strategy ? strategyName(from.strategy) : "";
+}
+
 function drawControls() {
   const asking = isAsking(state);
   document.documentElement.dataset.view = asking ? "found" : "start";
   $("start").hidden = asking;
   $("found").hidden = !asking;
   $("question").value = state.q;
-  const like = state.like.length ? `Like ${titles.get(state.like[0]) || `PMID ${state.like[0]}`}` : "";
-  const topic = state.q || like;
+  const topic = topicOf(state);
   document.title = topic ? `${topic} – PubMed semantic search` : "PubMed semantic search";
+  $("list-title").textContent = topic || "Results";
   for (const box of $("modes").querySelectorAll("input")) {
-    box.checked = box.value === (state.mode ?? about.mode);
-    box.disabled = state.like.length > 0;
+    box.checked = box.value === mode();
+    box.disabled = state.like.length > 0 || !state.q;
   }
-  $("map-button").setAttribute("aria-pressed", String(state.map));
-  $("map").hidden = !state.map;
-  $("found").classList.toggle("with-map", state.map);
+  const chosen = side();
+  for (const name of ["map", "answers"]) $(`${name}-button`).setAttribute("aria-pressed", String(chosen === name));
+  $("answers-button").hidden = !state.q || state.like.length > 0;
+  $("table-button").setAttribute("aria-pressed", String(state.view === "table"));
+  $("side").hidden = chosen === "none";
+  $("found").classList.toggle("with-side", chosen !== "none");
+  $("save-button").hidden = !about.write || state.like.length > 0 || state.kept !== null;
+  drawQuickFilters(state, change);
   drawChips(state, titles, change);
   selection.draw();
 }
 
 // Results -------------------------------------------------------------------------------------------------------------
 
+const opened = () => new Set(history.state?.opened ?? []);
+
+/** Ask for the hits and draw them; return what finds the sentences, which need not be waited for. */
 async function showHits(signal) {
   const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
-  $("summary").replaceChildren("Searching …");
-  const hits = await post(state.like.length ? "api/similar" : "api/search", asked, signal);
+  const path = state.like.length ? "api/similar" : "api/search";
+  const [hits] = await Promise.all([post(path, asked, signal), nameLikes(signal)]);
   for (const hit of hits) titles.set(hit.pmid, hit.title);
-  const act = { similar: (hit) => change({ ...empty(), like: [hit.pmid], map: state.map }),
-    select: selection.select, isSelected: selection.isSelected };
-  const items = hits.map((hit) => resultItem(hit, act));
-  $("results").replaceChildren(...items);
-  // The list is there; sentences, counts and map follow.
+  const items = drawHits(hits, { ...acts, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
+    state.view, opened());
+  // The list is there; sentences, counts and what stands at the side follow.
   document.body.classList.remove("waiting");
-  $("results").start = asked.offset + 1;
-  $("summary").replaceChildren(summary(hits, asked.offset));
-  drawPages(hits.length);
-  if (state.q && hits.length) await showEvidenceOf(asked, items, signal);
+  shown = { hits, offset: asked.offset, total: null, isMore: false };
+  drawSummary();
+  drawPages(hits.length, state.page, Math.floor(about.limits.results / PAGE_SIZE), (page) => {
+    change({ page });
+    $("results").focus({ preventScroll: true });
+  });
+  history_.note(state, topicOf(state));
+  return async () => { if (state.q && hits.length) await findEvidence(asked, items, signal, mode()); };
 }
 
-function summary(hits, offset) {
-  if (!hits.length) {
-    return offset ? "There are no more results." : "Nothing passes these filters. Take one away, or ask in other words.";
-  }
-  if (hits.length === 1 && !offset) return "1 result";
-  return `Results ${number(offset + 1)} to ${number(offset + hits.length)}`;
+function drawSummary() {
+  const text = summary(shown.hits, shown.offset, shown.total, shown.isMore);
+  if ($("summary").textContent !== text) $("summary").replaceChildren(text);
 }
 
-/** Sentences are found some articles at a time, so that the first are there soon. */
-async function showEvidenceOf(asked, items, signal) {
-  const byPmid = new Map(items.map((item) => [item.hit.pmid, item]));
-  try {
-    for (let start = 0; start < items.length; start += EVIDENCE_AT_ONCE) {
-      const part = { ...asked, offset: asked.offset + start, limit: Math.min(EVIDENCE_AT_ONCE, items.length - start), evidence: 1 };
-      for (const hit of await post("api/search", part, signal)) {
-        const item = byPmid.get(hit.pmid);
-        if (item) showEvidence(item, hit.evidence);
-      }
-    }
-  } catch (error) {
-    // The results are there; without the sentences they show how their abstracts begin.
-    if (error.name === "AbortError") throw error;
-  }
+/** Articles that more are wanted like are known by their titles, after a reload too. */
+async function nameLikes(signal) {
+  const unknown = state.like.filter((pmid) => !titles.has(pmid)).slice(0, 10);
+  if (!unknown.length) return;
+  const found = await Promise.allSettled(unknown.map((pmid) => get(`api/articles/${pmid}`, signal)));
+  for (const { value } of found) if (value) titles.set(value.pmid, value.title);
+  drawControls();
 }
 
-function drawPages(count) {
-  const most = Math.floor(about.limits.results / PAGE_SIZE);
-  const page = (text, target, on, name) => h("button", { type: "button", class: "quiet", id: name, disabled: !on,
-    onclick: () => { change({ page: target }); $("results").focus({ preventScroll: true }); scrollTo({ top: 0 }); } }, text);
-  const more = count === PAGE_SIZE && state.page < most;
-  $("pages").hidden = state.page === 1 && !more;
-  $("pages").replaceChildren(page("← Previous", state.page - 1, state.page > 1, "previous"),
-    h("span", { class: "muted" }, `Page ${state.page}`), page("Next →", state.page + 1, more, "next"));
-}
+const acts = {
+  similar: (hit) => similarTo([hit.pmid]), cite, select: selection.select, isSelected: selection.isSelected,
+};
 
-// Counts and map ------------------------------------------------------------------------------------------------------
+// Counts and what stands at the side ----------------------------------------------------------------------------------
 
 async function showCounts(signal) {
   const depth = Math.min(COUNTED, about.limits.results);
-  const limited = state.from !== null || state.to !== null;
+  const question = questionOf(state);
   // Until the new counts are there, those of the same question stay, so that nothing jumps away from the pointer.
-  const question = JSON.stringify([state.q, state.like, state.mode]);
-  drawFacets(counted.question === question ? counted.counts : null, state, change);
-  // The histogram shows what there would be in the other years, too.
-  const all = post("api/facets", { ...wanted(state, { years: false }), depth }, signal);
-  const counts = limited ? await post("api/facets", { ...wanted(), depth }, signal) : await all;
+  drawFacets(question, counted.question === question ? counted.counts : null, state, change);
+  const counts = await post("api/facets", { ...wanted(), depth, alternatives: true }, signal);
   counted = { question, counts };
-  drawFacets(counts, state, change);
-  drawYears($("years"), (await all).years, state.from, state.to, (from, to) => change({ from, to }));
+  drawFacets(question, counts, state, change);
+  drawYears($("years"), counts.years, state.from, state.to, (from, to) => change({ from, to }));
+  const isMore = counts.articles >= depth;
+  $("facets-note").replaceChildren(isMore ? `Counts are of the first ${number(depth)} results.` : "");
+  shown = { ...shown, total: counts.articles, isMore };
+  drawSummary();
 }
 
-async function showMap(signal) {
-  if (!state.map) return;
-  $("map").replaceChildren(h("p", { class: "muted" }, "Drawing the map …"));
+async function showSide(signal) {
+  const chosen = side();
+  if (chosen === "none") return $("side").replaceChildren();
+  if (chosen === "answers" && (!state.q || state.like.length)) return $("side").replaceChildren();
+  $("side").setAttribute("aria-label", chosen === "map" ? "Map of the results" : "What was found");
+  $("side").replaceChildren(h("p", { class: "muted" }, chosen === "map" ? "Drawing the map …" : "Reading the best articles …"));
+  if (chosen === "answers") return drawAnswers($("side"), await post("api/ask", wanted(), signal));
   const map = await post("api/map", { ...wanted(), limit: Math.min(MAPPED, about.limits.results) }, signal);
-  drawMap($("map"), map, {
-    similar: (point) => { titles.set(point.pmid, point.title); change({ ...empty(), like: [point.pmid], map: true }); },
-    show: (point) => {
+  drawMap($("side"), map, {
+    similar: (point) => { titles.set(point.pmid, point.title); similarTo([point.pmid]); },
+    show: async (point) => {
       const page = Math.ceil(point.rank / PAGE_SIZE);
-      if (page !== state.page) change({ page });
+      if (page !== state.page || state.view) change({ page, view: null });
       const reveal = () => $(`r${point.pmid}`)?.focus();
       if ($(`r${point.pmid}`)) reveal();
       else new MutationObserver((_, observer) => { if ($(`r${point.pmid}`)) { observer.disconnect(); reveal(); } })
@@ -195,29 +219,24 @@ function tellProblem(error) {
   $("problem").replaceChildren(h("div", { class: "problem" },
     h("div", {}, h("p", {}, first), place.length ? h("pre", {}, place.join("\n")) : null), again));
   // What is still there would be taken for the answer to this question.
-  for (const id of ["summary", "results", "pages", "map", "years", "facets-note"]) $(id).replaceChildren();
-}
-
-// The start -----------------------------------------------------------------------------------------------------------
-
-/** Fill the page that is shown before anything is asked. */
-async function showStart() {
-  const example = (text, target) => h("a", { class: "example", href: write(target), onclick: (event) => {
-    event.preventDefault();
-    change(target);
-  } }, text);
-  $("examples").replaceChildren(...EXAMPLES.map((text) => example(text, { ...empty(), q: text })));
-  try {
-    const [status, saved] = await Promise.all([get("api/status"), get("api/saved")]);
-    $("facts").replaceChildren(`${plural(status.articles, "article")} · model ${status.model} · everything happens on this server`);
-    $("saved").hidden = !saved.length;
-    $("saved").replaceChildren(h("h2", {}, "Saved searches"), ...saved.map((search) => example(search.name, fromSaved(search))));
-  } catch (error) {
-    $("facts").replaceChildren(h("span", { class: "problem-text" }, error.message));
-  }
+  for (const id of ["summary", "results", "table", "pages", "side", "years", "facets-note"]) $(id).replaceChildren();
 }
 
 // Wiring --------------------------------------------------------------------------------------------------------------
+
+/** Turn what stands at the side on or off; that it is off is kept. */
+function turnSide(name) {
+  const on = side() !== name;
+  if (name === "answers") localStorage.setItem(SIDE, on ? name : "none");
+  change({ side: on ? name : "none", page: state.page });
+}
+
+function say(...parts) {
+  $("told").replaceChildren(...parts);
+  $("told").hidden = false;
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => { $("told").hidden = true; }, 6000);
+}
 
 function setUp() {
   $("ask").addEventListener("submit", (event) => {
@@ -228,65 +247,60 @@ function setUp() {
     change({ q, like: [] });
     $("question").blur();
   });
-  $("home").addEventListener("click", (event) => { event.preventDefault(); change(empty()); $("question").focus(); });
+  // Links within the page are followed by it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || link.target || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const target = new URL(link.href);
+    if (target.origin + target.pathname !== address("./") || target.hash) return;
+    event.preventDefault();
+    document.querySelector("dialog[open]")?.close();
+    change(read(target.search));
+    if (!target.search) $("question").focus();
+  });
   $("modes").addEventListener("change", (event) => change({ mode: event.target.value }));
-  $("map-button").addEventListener("click", () => change({ map: !state.map, page: state.page }));
+  $("map-button").addEventListener("click", () => turnSide("map"));
+  $("answers-button").addEventListener("click", () => turnSide("answers"));
+  $("table-button").addEventListener("click", () => change({ view: state.view ? null : "table", page: state.page }));
   $("filters-open").addEventListener("click", () => { document.documentElement.classList.add("filtering"); $("filters-close").focus(); });
   $("filters-close").addEventListener("click", () => { document.documentElement.classList.remove("filtering"); $("filters-open").focus(); });
+  // Which abstracts are open is kept with this place in the history of the tab.
+  $("results").addEventListener("opened", () => {
+    const pmids = [...document.querySelectorAll(".result.open")].map((item) => item.hit.pmid);
+    history.replaceState({ opened: pmids }, "");
+  });
+  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+  $("keys-button").addEventListener("click", () => $("keys").showModal());
+  setUpSelection();
+  setUpSaving(wanted, (name) => say("Saved as ", h("b", {}, name), ". It stands on the ", h("a", { href: "./" }, "start page"), "."));
+  setUpStrategy({ current: () => state.strategy, use: (strategy) => change({ strategy, like: [] }) });
+  setUpCiting();
+  setUpTheme($("theme"));
+  setUpKeys({ similar: (hit) => similarTo([hit.pmid]) });
+  addEventListener("popstate", () => show(read(location.search)));
+  isWide.addEventListener("change", () => show(state));
+  onTokenNeeded(askForToken);
+}
+
+function setUpSelection() {
   $("export-button").addEventListener("click", () => selection.openExport(isAsking(state)));
   $("selection-export").addEventListener("click", () => selection.openExport(isAsking(state)));
   $("selection-clear").addEventListener("click", selection.clear);
-  $("selection-similar").addEventListener("click", () => change({ ...empty(), like: selection.selectedPmids(), map: state.map }));
+  $("selection-similar").addEventListener("click", () => similarTo(selection.selectedPmids()));
+  selection.setUpKeeping((name, count) => say(`${plural(count, "article")} kept in `, h("a", { href: write({ ...empty(), kept: name }) }, name),
+    ", in this browser."));
   selection.setUpExport(async (limit) => {
     if (!state.like.length) return { ...wanted(), limit };
     return { pmids: (await post("api/similar", { ...wanted(), limit })).map((hit) => hit.pmid) };
   });
-  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
-  $("keys-button").addEventListener("click", () => $("keys").showModal());
-  setUpSaving();
-  setUpStrategy({ current: () => state.strategy, use: (strategy) => change({ strategy, like: [] }) });
-  setUpTheme($("theme"));
-  setUpKeys({ similar: (hit) => change({ ...empty(), like: [hit.pmid], map: state.map }) });
-  addEventListener("popstate", () => show(read(location.search)));
-  onTokenNeeded(askForToken);
-}
-
-function setUpSaving() {
-  $("save-button").addEventListener("click", () => { $("save-problem").replaceChildren(); $("save").showModal(); });
-  $("save-form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    try {
-      await put(`api/saved/${encodeURIComponent($("save-name").value)}`, wanted());
-      $("save").close();
-    } catch (error) {
-      $("save-problem").replaceChildren(error.message);
-    }
-  });
-}
-
-let asking = null;
-
-/** Ask for a token once, whatever number of requests need it. */
-function askForToken() {
-  asking ??= new Promise((resolve) => {
-    const dialog = $("token");
-    const done = () => { asking = null; resolve(dialog.returnValue === "given" ? $("token-value").value.trim() : null); };
-    dialog.returnValue = "";
-    dialog.addEventListener("close", done, { once: true });
-    $("token-form").onsubmit = (event) => { event.preventDefault(); dialog.close("given"); };
-    dialog.showModal();
-  });
-  return asking;
 }
 
 setUp();
 try {
   about = await get("api/about");
   $("export-count").max = about.limits.results;
-  $("save-button").hidden = !about.write;
 } catch (error) {
   tellProblem(error);
 }
 show(state);
-showStart();
 if (!isAsking(state)) $("question").focus({ preventScroll: true });

@@ -1,10 +1,12 @@
 // The counts beside the results, each of which is a filter, and the chips that say what is set.
 
 import { $, h, number } from "./dom.js";
+import { quickFilters } from "./state.js";
 
 const SHOWN = 7;
 const KINDS = [
-  ["types", "publication_types", "Type"],
+  ["designs", "designs", "Study design"],
+  ["types", "publication_types", "Publication type"],
   ["mesh", "mesh", "MeSH heading"],
   ["journals", "journals", "Journal"],
   ["languages", "languages", "Language"],
@@ -17,9 +19,13 @@ const LANGUAGES = { ger: "de", fre: "fr", dut: "nl", chi: "zh", cze: "cs", gre: 
 const names = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 
 const open = new Set();
+const sought = {};
+// The order in which the values of a kind came first for a question: a box stays where it was when another is ticked.
+let order = { question: null };
 
 /** A filter's value as people read it. */
 export function spoken(kind, value) {
+  if (kind === "designs") return `${value.slice(0, 1).toUpperCase()}${value.slice(1)}`;
   if (kind !== "languages") return value;
   try {
     return names.of(LANGUAGES[value] ?? value);
@@ -28,33 +34,45 @@ export function spoken(kind, value) {
   }
 }
 
-/** Draw the switches and the counts. `change(part)` is called with what is to be different in the state. */
-export function drawFacets(counts, state, change) {
+/** Draw the switches and the counts of a question. `change(part)` is called with what is to be different in the state. */
+export function drawFacets(question, counts, state, change) {
+  if (order.question !== question) order = { question };
   // Who filters from a keyboard stays where they were.
   const focused = document.activeElement?.dataset?.key;
   $("only").replaceChildren(...SWITCHES.map(([field, text]) => option(field, text, null, state[field],
     (on) => change({ [field]: on }))));
   $("facets").replaceChildren(...KINDS.map(([field, name, title]) => facet(field, title, counts?.[name] ?? {}, state, change)));
-  const note = counts?.articles ? `Counted in ${counts.articles === 1 ? "the one result" : `the first ${number(counts.articles)} results`}.` : "";
-  $("facets-note").replaceChildren(note);
   if (focused) [...document.querySelectorAll("#filters [data-key]")].find((box) => box.dataset.key === focused)?.focus();
 }
 
 function facet(field, title, counts, state, change) {
   const chosen = state[field];
-  const values = [...chosen, ...Object.keys(counts).filter((value) => !chosen.includes(value))];
-  if (!values.length) return "";
-  const shown = open.has(field) ? values : values.slice(0, Math.max(SHOWN, chosen.length));
+  // A value that no result has now stays in its place, so that nothing moves.
+  const known = order[field] ??= [];
+  for (const value of [...Object.keys(counts), ...chosen]) if (!known.includes(value)) known.push(value);
+  if (!known.length) return "";
+  const id = `facet-${field}`, isOpen = open.has(field), seek = (sought[field] ?? "").toLowerCase();
+  const fits = (value) => spoken(field, value).toLowerCase().includes(seek);
+  const shown = isOpen ? known.filter(fits) : known.filter((value, place) => place < SHOWN || chosen.includes(value));
   const set = (value, on) => change({ [field]: on ? [...chosen, value] : chosen.filter((other) => other !== value) });
-  const id = `facet-${field}`;
-  const more = values.length > shown.length || open.has(field)
-    ? h("button", { type: "button", class: "link small", "aria-expanded": String(open.has(field)), onclick: () => {
+  const drawAgain = (focus) => {
+    $(id).parentElement.replaceWith(facet(field, title, counts, state, change));
+    document.querySelector(`[data-key="${focus}"]`)?.focus();
+  };
+  const more = known.length > shown.length || isOpen
+    ? h("button", { type: "button", class: "link small", "data-key": `${field}-more`, "aria-expanded": String(isOpen), onclick: () => {
         if (!open.delete(field)) open.add(field);
-        drawAgain();
-        document.querySelector(`#${id} + .facet-values ~ button`)?.focus();
-      } }, open.has(field) ? "Fewer" : `${values.length - shown.length} more`) : null;
-  const drawAgain = () => $(id).parentElement.replaceWith(facet(field, title, counts, state, change));
-  return h("section", { class: "facet", "aria-labelledby": id }, h("h3", { id }, title),
+        delete sought[field];
+        drawAgain(open.has(field) ? `${field}-seek` : `${field}-more`);
+      } }, isOpen ? "Fewer" : `${known.length - shown.length} more`) : null;
+  const seeker = isOpen ? h("input", { type: "search", class: "seek", "data-key": `${field}-seek`, value: sought[field] ?? "",
+    placeholder: "Find in this list", "aria-label": `Find in ${title}`, oninput: (event) => {
+      sought[field] = event.target.value;
+      drawAgain(`${field}-seek`);
+      const field_ = document.querySelector(`[data-key="${field}-seek"]`);
+      field_.setSelectionRange(field_.value.length, field_.value.length);
+    } }) : null;
+  return h("section", { class: "facet", "aria-labelledby": id }, h("h3", { id }, title), seeker,
     h("div", { class: "facet-values" }, shown.map((value) => option(`${field} ${value}`, spoken(field, value),
       counts[value] ?? 0, chosen.includes(value), (on) => set(value, on)))), more);
 }
@@ -65,10 +83,19 @@ function option(key, text, count, on, change) {
     h("span", { class: "option-text" }, text), count === null ? null : h("span", { class: "count" }, number(count)));
 }
 
+/** Draw the filters that one click sets. */
+export function drawQuickFilters(state, change) {
+  const focused = document.activeElement?.dataset?.key;
+  $("quick").replaceChildren(...quickFilters(state).map(({ name, on, part }) => h("button", {
+    type: "button", class: "pill", "data-key": `quick ${name}`, "aria-pressed": String(on), onclick: () => change(part) }, name)));
+  if (focused?.startsWith("quick")) [...$("quick").children].find((pill) => pill.dataset.key === focused)?.focus();
+}
+
 /** Draw a chip for each thing that limits the results; a click takes it away. */
 export function drawChips(state, likeTitles, change) {
   const chips = state.like.map((pmid) => [`Like: ${likeTitles.get(pmid) ?? `PMID ${pmid}`}`,
     { like: state.like.filter((other) => other !== pmid) }]);
+  if (state.kept) chips.push([`In the collection: ${state.kept}`, { kept: null }]);
   if (state.from !== null || state.to !== null) {
     const years = state.from === state.to ? state.from : `${state.from ?? "…"} – ${state.to ?? "…"}`;
     chips.push([`${years}`, { from: null, to: null }]);
@@ -79,9 +106,19 @@ export function drawChips(state, likeTitles, change) {
       chips.push([spoken(field, value), { [field]: state[field].filter((other) => other !== value) }]);
     }
   }
-  if (state.strategy) chips.push([`Strategy: ${state.strategy.length > 60 ? `${state.strategy.slice(0, 60)}…` : state.strategy}`, { strategy: null }]);
-  if (state.extra) chips.push(["More filters of the saved search", { extra: null }]);
+  if (state.strategy) chips.push([strategyName(state.strategy), { strategy: null }]);
+  if (state.extra) chips.push([`Filters: ${JSON.stringify(state.extra)}`, { extra: null }]);
+  const all = chips.length > 1 ? h("button", { type: "button", class: "link small", onclick: () => change({ kept: null, from: null, to: null,
+    journals: [], types: [], mesh: [], languages: [], designs: [], abstract: false, free: false, current: false, strategy: null, extra: null }) },
+    "Clear all") : "";
   $("chips").replaceChildren(...chips.map(([text, part]) => h("button", {
     type: "button", class: "chip", title: text, "aria-label": `Remove: ${text}`, onclick: () => change(part),
-  }, h("span", {}, text), h("span", { class: "cross", "aria-hidden": "true" }, "×"))));
+  }, h("span", {}, text), h("span", { class: "cross", "aria-hidden": "true" }, "×"))), all);
+}
+
+/** A strategy as it is named: the author of "Smith J"[au], else how it begins. */
+export function strategyName(strategy) {
+  const author = /^"([^"]+)"\[(?:au|cn)\]$/.exec(strategy);
+  if (author) return `Author: ${author[1]}`;
+  return `Strategy: ${strategy.length > 60 ? `${strategy.slice(0, 60)}…` : strategy}`;
 }

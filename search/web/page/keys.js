@@ -1,5 +1,6 @@
 // What single keys do, wherever no text is being written and no dialog is open.
 
+import { cite } from "./cite.js";
 import { $ } from "./dom.js";
 import { toggleDetails } from "./results.js";
 
@@ -21,6 +22,8 @@ export function setUpKeys({ similar }) {
     x: () => current()?.querySelector(".tick input").click(),
     s: () => current() && similar(current().hit),
     n: () => $("next")?.click(), p: () => $("previous")?.click(),
+    c: () => current() && cite(current().hit),
+    a: () => !$("found").hidden && $("answers-button").click(), t: () => !$("found").hidden && $("table-button").click(),
     m: () => !$("found").hidden && $("map-button").click(),
     e: () => !$("found").hidden && $("export-button").click(),
   };

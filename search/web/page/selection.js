@@ -1,16 +1,24 @@
-// What was selected, across searches of this tab, and writing it or the results as a file.
+// What is selected, across searches of this tab; collections, which last in this browser; and writing either as a file.
 
 import { download } from "./api.js";
 import { $, h, plural } from "./dom.js";
 
-const KEY = "search-selected";
+const KEY = "search-selected", COLLECTIONS = "search-collections";
 const FORMATS = [
   ["ris", "RIS", "EndNote, Zotero, Rayyan, Covidence"], ["bibtex", "BibTeX", "LaTeX"],
   ["nbib", "MEDLINE", "as PubMed writes it"], ["csv", "CSV", "spreadsheets"],
-  ["csl", "CSL JSON", "Zotero, Pandoc"], ["markdown", "Markdown", "a list to read"], ["jsonl", "JSON lines", "every field"],
+  ["csl", "CSL JSON", "Zotero, Pandoc"], ["citation", "Citations", "one a line"],
+  ["markdown", "Markdown", "a list to read"], ["jsonl", "JSON lines", "every field"],
 ];
 
-const selected = new Map(JSON.parse(sessionStorage.getItem(KEY) ?? "[]").map((hit) => [hit.pmid, hit]));
+const parsed = (text, otherwise) => {
+  try {
+    return JSON.parse(text) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+};
+const selected = new Map(parsed(sessionStorage.getItem(KEY), []).map((hit) => [hit.pmid, hit]));
 
 export const isSelected = (pmid) => selected.has(pmid);
 export const selectedPmids = () => [...selected.keys()];
@@ -24,12 +32,12 @@ export function select(hit, on) {
 
 export function clear() {
   selected.clear();
-  for (const box of document.querySelectorAll(".tick input")) box.checked = false;
   changed();
 }
 
 function changed() {
   sessionStorage.setItem(KEY, JSON.stringify([...selected.values()]));
+  for (const box of document.querySelectorAll(".tick input")) box.checked = selected.has(Number(box.dataset.pmid));
   draw();
 }
 
@@ -38,6 +46,59 @@ export function draw() {
   $("selection-count").replaceChildren(`${plural(selected.size, "article")} selected`);
   document.documentElement.classList.toggle("selecting", selected.size > 0);
 }
+
+// Collections ---------------------------------------------------------------------------------------------------------
+
+/** The collections of this browser: a name and PMIDs each. */
+export const collections = () => parsed(localStorage.getItem(COLLECTIONS), {});
+export const collection = (name) => collections()[name] ?? [];
+
+function write(all) {
+  localStorage.setItem(COLLECTIONS, JSON.stringify(all));
+}
+
+export function addToCollection(name, pmids) {
+  const all = collections();
+  all[name] = [...new Set([...(all[name] ?? []), ...pmids])];
+  write(all);
+}
+
+export function takeFromCollection(name, pmids) {
+  const all = collections();
+  all[name] = (all[name] ?? []).filter((pmid) => !pmids.includes(pmid));
+  write(all);
+}
+
+export function renameCollection(name, other) {
+  const all = collections();
+  all[other] = [...new Set([...(all[other] ?? []), ...(all[name] ?? [])])];
+  delete all[name];
+  write(all);
+}
+
+export function deleteCollection(name) {
+  const all = collections();
+  delete all[name];
+  write(all);
+}
+
+/** Make the dialog that keeps what is selected under a name. `kept(name, count)` is called when it is. */
+export function setUpKeeping(kept) {
+  $("selection-keep").addEventListener("click", () => {
+    $("keep-names").replaceChildren(...Object.keys(collections()).map((name) => h("option", { value: name })));
+    $("keep").showModal();
+  });
+  $("keep-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = $("keep-name").value.trim();
+    if (!name) return;
+    addToCollection(name, selectedPmids());
+    $("keep").close();
+    kept(name, selected.size);
+  });
+}
+
+// Files ---------------------------------------------------------------------------------------------------------------
 
 /** Make the dialog for files. `results(count)` gives what names the first results to the server. */
 export function setUpExport(results) {

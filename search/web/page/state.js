@@ -3,13 +3,18 @@
 export const PAGE_SIZE = 20;
 export const MODES = ["semantic", "hybrid", "lexical"];
 
-const LISTS = { journal: "journals", type: "types", mesh: "mesh", language: "languages" };
+const LISTS = { journal: "journals", type: "types", mesh: "mesh", language: "languages", design: "designs" };
 const SWITCHES = { abstract: "abstract", free: "free", current: "current" };
+const CHOICES = { mode: MODES, side: ["map", "answers", "none"], view: ["table"], sort: ["date"] };
+
+/** Publication types that a quick filter stands for. */
+const TRIALS = ["Randomized Controlled Trial", "Controlled Clinical Trial", "Clinical Trial"];
+const REVIEWS = ["Review", "Systematic Review", "Meta-Analysis"];
 
 export function empty() {
   return {
-    q: "", like: [], mode: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
-    abstract: false, free: false, current: false, strategy: null, extra: null, page: 1, map: false,
+    q: "", like: [], kept: null, mode: null, sort: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
+    designs: [], abstract: false, free: false, current: false, strategy: null, extra: null, page: 1, side: null, view: null,
   };
 }
 
@@ -19,13 +24,13 @@ export function read(search) {
   const state = empty();
   state.q = (parameters.get("q") ?? "").trim();
   state.like = parameters.getAll("like").map(Number).filter((pmid) => Number.isSafeInteger(pmid) && pmid > 0);
-  state.mode = MODES.includes(parameters.get("mode")) ? parameters.get("mode") : null;
+  state.kept = parameters.get("kept") || null;
+  for (const [name, values] of Object.entries(CHOICES)) state[name] = values.includes(parameters.get(name)) ? parameters.get(name) : null;
   for (const end of ["from", "to"]) state[end] = year(parameters.get(end));
   for (const [name, field] of Object.entries(LISTS)) state[field] = parameters.getAll(name).filter(Boolean);
   for (const [name, field] of Object.entries(SWITCHES)) state[field] = parameters.get(name) === "1";
   state.strategy = (parameters.get("strategy") ?? "").trim() || null;
   state.page = Math.max(1, Number.parseInt(parameters.get("page") ?? "1", 10) || 1);
-  state.map = parameters.get("map") === "1";
   try {
     state.extra = JSON.parse(parameters.get("filters") ?? "null");
   } catch {
@@ -39,45 +44,73 @@ export function write(state) {
   const parameters = new URLSearchParams();
   if (state.q) parameters.set("q", state.q);
   for (const pmid of state.like) parameters.append("like", pmid);
-  if (state.mode) parameters.set("mode", state.mode);
+  if (state.kept) parameters.set("kept", state.kept);
+  for (const name of ["mode", "sort"]) if (state[name]) parameters.set(name, state[name]);
   for (const end of ["from", "to"]) if (state[end] !== null) parameters.set(end, state[end]);
   for (const [name, field] of Object.entries(LISTS)) for (const value of state[field]) parameters.append(name, value);
   for (const [name, field] of Object.entries(SWITCHES)) if (state[field]) parameters.set(name, "1");
   if (state.strategy) parameters.set("strategy", state.strategy);
   if (state.extra) parameters.set("filters", JSON.stringify(state.extra));
   if (state.page > 1) parameters.set("page", state.page);
-  if (state.map) parameters.set("map", "1");
+  for (const name of ["side", "view"]) if (state[name]) parameters.set(name, state[name]);
   const text = parameters.toString();
   return text ? `?${text}` : "";
 }
 
-/** Return the filters of a state as the server takes them; without the years where only the rest is wanted. */
-export function filters(state, { years = true } = {}) {
+/** Return the filters of a state as the server takes them; `pmids` are those of the collection that is looked at. */
+export function filters(state, pmids = null) {
   const made = { ...state.extra };
-  if (years && state.from !== null) made.year_from = state.from;
-  if (years && state.to !== null) made.year_to = state.to;
+  if (state.from !== null) made.year_from = state.from;
+  if (state.to !== null) made.year_to = state.to;
   if (state.journals.length) made.journals = state.journals;
   if (state.types.length) made.publication_types = state.types;
   if (state.mesh.length) made.mesh = state.mesh;
   if (state.languages.length) made.languages = state.languages;
+  if (state.designs.length) made.designs = state.designs;
   if (state.abstract) made.has_abstract = true;
   if (state.free) made.free_full_text = true;
   if (state.current) made.not_retracted = true;
-  if (state.strategy) made.strategy = state.strategy;
+  if (pmids) made.strategy = `(${pmids.map((pmid) => `${pmid}[uid]`).join(" OR ")})${state.strategy ? ` AND (${state.strategy})` : ""}`;
+  else if (state.strategy) made.strategy = state.strategy;
   return made;
 }
 
 /** Return a state for a saved search; filters that this page has no place for stay as they are. */
 export function fromSaved(saved) {
-  const { year_from, year_to, journals, publication_types, languages, strategy, ...extra } = saved.filters ?? {};
+  const { year_from, year_to, journals, publication_types, languages, designs, strategy, has_abstract, free_full_text, not_retracted,
+    mesh, ...extra } = saved.filters ?? {};
+  // A heading with a qualifier, or as a main point, has no box here.
+  const plain = (mesh ?? []).every((term) => Object.keys(term).length === 1);
+  if (mesh && !plain) extra.mesh = mesh;
   return {
     ...empty(), q: saved.question, mode: saved.mode, from: year_from ?? null, to: year_to ?? null,
-    journals: journals ?? [], types: publication_types ?? [], languages: languages ?? [],
+    journals: journals ?? [], types: publication_types ?? [], languages: languages ?? [], designs: designs ?? [],
+    mesh: mesh && plain ? mesh.map((term) => term.descriptor) : [],
+    abstract: Boolean(has_abstract), free: Boolean(free_full_text), current: Boolean(not_retracted),
     strategy: strategy ?? null, extra: Object.keys(extra).length ? extra : null,
   };
 }
 
-export const isAsking = (state) => Boolean(state.q || state.like.length || state.strategy);
+/** The filters that one click sets: each has a name, whether it is set, and the change that turns it over. */
+export function quickFilters(state) {
+  const recent = new Date().getFullYear() - 4;
+  const types = (name, wanted) => {
+    const on = wanted.every((type) => state.types.includes(type));
+    const others = state.types.filter((type) => !wanted.includes(type));
+    return { name, on, part: { types: on ? others : [...others, ...wanted] } };
+  };
+  const isRecent = state.from === recent && state.to === null;
+  const humans = state.mesh.includes("Humans");
+  return [
+    { name: "Last 5 years", on: isRecent, part: isRecent ? { from: null } : { from: recent, to: null } },
+    types("Trial", TRIALS),
+    types("Review", REVIEWS),
+    { name: "Free full text", on: state.free, part: { free: !state.free } },
+    { name: "Humans", on: humans, part: { mesh: humans ? state.mesh.filter((term) => term !== "Humans") : [...state.mesh, "Humans"] } },
+  ];
+}
+
+export const isAsking = (state) => Boolean(state.q || state.like.length || state.strategy || state.kept);
 
 function year(text) {
   const value = Number.parseInt(text ?? "", 10);
