@@ -59,8 +59,9 @@ def _telling_words(view: View, weights: Mapping[int, float]) -> dict[str, float]
     shares: Counter[str] = Counter()
     for pmid, article in view.store.get_many(weights).items():
         counts = Counter(words(lexical_text(article)))
+        unit = weights[pmid] / max(counts.total(), 1)
         for word, times in counts.items():
-            shares[word] += weights[pmid] * times / counts.total()  # type: ignore[assignment]
+            shares[word] += unit * times  # type: ignore[assignment]
     frequent = dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:_COMPARED])
     rarity = view.idf(frequent)
     telling = {word: share * rarity[word] for word, share in frequent.items()}

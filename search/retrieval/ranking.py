@@ -25,6 +25,9 @@ __all__ = ["FUSION_DEPTH", "Ranker", "Ranking", "nearest"]
 #: So many candidates of each list are fused at the least.
 FUSION_DEPTH = 200
 
+#: So many of each list are enough to find the first answers, from which a question learns.
+_DEPTH_OF_ANSWERS = 50
+
 
 class Ranking(msgspec.Struct, frozen=True):
     """The PMIDs of an answer, best first, with their scores; the articles are not read yet.
@@ -96,7 +99,7 @@ class Ranker:
     def _taught(self, queries: list[Query]) -> list[Query]:
         """Return the questions after feedback from their hybrid rankings, in every mode."""
         taught = []
-        for query, ranking in zip(queries, self._hybrid(queries, FUSION_DEPTH, ANSWERS), strict=True):
+        for query, ranking in zip(queries, self._hybrid(queries, min(_DEPTH_OF_ANSWERS, FUSION_DEPTH), ANSWERS), strict=True):
             best = list(zip(ranking.pmids, ranking.scores, strict=True))
             pmids, rows = self._view.store.vectors(ranking.pmids)
             taught.append(learn(self._view, query, best, dict(zip(pmids.tolist(), rows, strict=True))))

@@ -218,6 +218,8 @@ class UnmergedLexical:
 
     def scores(self, terms: Terms, allowed: Pmids | None = None) -> dict[int, float]:
         """Return the BM25 of each unmerged article that has one of the terms."""
+        if not self._counts:
+            return {}
         weights = self.idf(terms)
         keep = None if allowed is None else set(allowed.tolist())
         scored = {}
