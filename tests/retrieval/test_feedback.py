@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import article, put
 
+from search import Index
 from search.config import Config
 from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters
@@ -109,3 +110,20 @@ def test_only_what_passes_the_filters_teaches(filled, encoder):
         cosines, _, best = by_the_formulas(view, encoder, passing, "aspirin heart")
     assert set(hits[0].added_words) == set(best) - {"aspirin", "heart"}
     assert [hit.score for hit in hits] == pytest.approx(sorted(cosines.values(), reverse=True)[:5], abs=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["semantic", "hybrid"])
+def test_an_article_is_found_by_its_title_no_later_with_feedback(built_demo, mode):
+    with Index.open(built_demo) as index:
+        articles = [found for found in index.articles() if len(found.title) > 20][::4]
+        titles = [found.title for found in articles]
+        reciprocal = {}
+        for feedback in (False, True):
+            answers = index.search(titles, 20, mode=mode, feedback=feedback, fold=False)
+            ranks = [
+                next((hit.rank for hit in hits if hit.pmid == own.pmid), np.inf)
+                for hits, own in zip(answers, articles, strict=True)
+            ]
+            reciprocal[feedback] = np.mean([1 / rank for rank in ranks])
+    assert len(articles) > 40
+    assert reciprocal[True] >= reciprocal[False] > 0.9
