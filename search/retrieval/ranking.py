@@ -99,7 +99,9 @@ class Ranker:
     def _taught(self, queries: list[Query]) -> list[Query]:
         """Return the questions after feedback from their hybrid rankings, in every mode."""
         taught = []
-        for query, ranking in zip(queries, self._hybrid(queries, min(_DEPTH_OF_ANSWERS, FUSION_DEPTH), ANSWERS), strict=True):
+        for query, ranking in zip(
+            queries, self._hybrid(queries, min(_DEPTH_OF_ANSWERS, FUSION_DEPTH), ANSWERS), strict=True
+        ):
             best = list(zip(ranking.pmids, ranking.scores, strict=True))
             pmids, rows = self._view.store.vectors(ranking.pmids)
             taught.append(learn(self._view, query, best, dict(zip(pmids.tolist(), rows, strict=True))))
