@@ -342,27 +342,31 @@ class Index:
         with self._reader.view() as view:
             yield from view.store.articles()
 
-    def export_txtai(self, folder: str | Path, articles: Iterable[Article] | None = None) -> int:
+    def export_txtai(
+        self,
+        folder: str | Path,
+        articles: Iterable[Article] | None = None,
+        *,
+        hybrid: bool = False,
+        graph: bool = False,
+    ) -> int:
         """Write articles, or the whole index, as an index that plain txtai opens, and return how many there were.
 
-        Raises ExportError if the folder is there already, or the model encodes questions and documents differently.
+        `hybrid` adds txtai's index of words, `graph` its graph. The copy is opened by txtai and asked a question before
+        it is moved in place. Raises ExportError if the folder is there already, or txtai cannot use the model.
 
         >>> index = Index.open("indexes/demo")
         >>> index.export_txtai("demo-for-txtai", [index.get(990000010), index.get(990000011)])
         2
         >>> index.close()
         """
-        from search.errors import ExportError
         from search.integrations.txtai_export import write_txtai
-        from search.models.presets import resolve_model
 
-        folders = resolve_model(self.manifest.used_model)
-        if folders.query != folders.document:
-            raise ExportError(f"{self.manifest.model} has a model of its own for questions, which txtai cannot use")
+        encoder = self.encoder
         with self._reader.view() as view:
             count = view.store.counts()["vectors"]
             chosen = view.store.articles() if articles is None else articles
-            return write_txtai(chosen, view.store.vectors, count, folders.document, Path(folder))
+            return write_txtai(chosen, view.store.vectors, count, encoder, Path(folder), hybrid=hybrid, graph=graph)
 
     def status(self) -> Status:
         """Return what the index holds and how far its parts are.

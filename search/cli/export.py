@@ -53,6 +53,8 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
     default=None,
     help="Begin CSV with a byte order mark, which Excel needs [default: where -o names a .csv file].",
 )
+@click.option("--hybrid", is_flag=True, help="Of --format txtai: with an index of words too, for hybrid searches.")
+@click.option("--graph", is_flag=True, help="Of --format txtai: with a graph of the articles.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder [default: standard output].")
 @click.option("--query", "question", help="Export the results of a search.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
@@ -66,6 +68,8 @@ def export(
     style: str,
     cited: str,
     mark: bool | None,
+    hybrid: bool,
+    graph: bool,
     output: Path | None,
     question: str | None,
     limit: int,
@@ -90,6 +94,8 @@ def export(
         raise click.UsageError("--all goes with --query only where --strategy says which articles are all")
     if style == "txtai" and output is None:
         raise click.UsageError("--format txtai needs --output FOLDER")
+    if (hybrid or graph) and style != "txtai":
+        raise click.UsageError("--hybrid and --graph go with --format txtai")
     with open_index(config_file, folder) as index, ExitStack() as stack:
         if selected and everything:
             limit = max(1, index.strategy(filters.strategy or "").count)
@@ -98,7 +104,8 @@ def export(
             # Closed before the index is, also where the reader of a pipe has seen enough.
             stack.enter_context(closing(articles))
         if style == "txtai" and output is not None:
-            count = index.export_txtai(output, None if everything and not selected else articles)
+            chosen_articles = None if everything and not selected else articles
+            count = index.export_txtai(output, chosen_articles, hybrid=hybrid, graph=graph)
         else:
             count = _write(articles, style, output, cited, mark)
     click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)

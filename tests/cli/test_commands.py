@@ -397,6 +397,11 @@ def test_export_for_txtai_has_the_same_scores(run, built_demo):
     assert [row["score"] for row in found] == pytest.approx([hit["score"] for hit in hits], abs=1e-3)
 
 
+def test_what_txtai_has_is_for_its_format_only(run, built_demo):
+    code, _, err = run("export", "--all", "--format", "ris", "--hybrid", "--index", built_demo)
+    assert code == 2 and "--hybrid and --graph go with --format txtai" in err
+
+
 def test_saved_searches_tell_what_is_new(run, demo):
     run("query", "zebra stripes", "--save", "zebras", "--index", demo, "-n", 3)
     assert run("new", "zebras", "--index", demo, "--format", "json")[1] == "[]\n"

@@ -170,3 +170,19 @@ def test_a_copy_of_the_files_is_the_same_model(repository, tmp_path):
     for name, content in {"vocab.txt": "a", "README.md": "b", "special_tokens_map.json": "{}", "x.json": "{}"}.items():
         (copy / name).write_text(content)
     assert Encoder(copy).fingerprint == fingerprint
+
+
+def test_an_export_for_txtai_names_the_model_as_the_hub_does(hub, tmp_path):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from txtai import Embeddings
+
+        with Index.create(tmp_path / "index", model="pubmedbert") as index:
+            index.add([article(1, "Aspirin and cancer"), article(2, "Asthma in children")])
+            index.export_txtai(tmp_path / "export")
+        embeddings = Embeddings()
+        embeddings.load(str(tmp_path / "export"))
+        assert embeddings.config["path"] == NAME
+        embeddings.close()
