@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
@@ -21,13 +22,17 @@ from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import FiltersLike, as_filters
 from search.retrieval.hit import Hit
+from search.retrieval.integrity import newly_retracted, retracted_among, with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
 from search.retrieval.request import Mode, SearchOptions, check_question
 from search.retrieval.saved_searches import (
+    Run,
+    RunDifference,
     SavedSearch,
     begin_saved,
     delete_saved,
+    difference,
     read_saved,
     rename_saved,
     write_saved,
@@ -38,6 +43,7 @@ from search.storage.citation_graph import edge_count
 from search.storage.manifest import Manifest
 
 if TYPE_CHECKING:
+    from search.ingest.citation_files import FileReport
     from search.ingest.pipeline import IngestReport, Progress
     from search.ingest.published_vectors import ImportReport
     from search.models import Encoder
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
     from search.pubmed.subset import Part
     from search.pubmed.sync import SyncReport
     from search.pubmed.sync_plan import SyncPlan
+    from search.retrieval.citing import Citations, Snowball
     from search.retrieval.context import Context, Retracted
     from search.retrieval.findings import Findings
     from search.retrieval.landscape import Landscape
@@ -55,6 +62,9 @@ if TYPE_CHECKING:
     from search.storage.rows import Vectors
 
 __all__ = ["Index", "Status"]
+
+#: Articles that are read at once where all of them are.
+_AT_ONCE = 500
 
 
 class NlmFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -305,7 +315,7 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            article = view.store.get(pmid)
+            article = with_notices(view.store, view.store.get_many([pmid])).get(pmid)
         if article is None and pmid in self._reader.damaged:
             raise IndexCorruptError(f"the record of PMID {pmid} is damaged; `search verify` says what mends it")
         return article
@@ -322,7 +332,7 @@ class Index:
         """
         distinct = list(dict.fromkeys(pmids))
         with self._reader.view() as view:
-            articles = view.store.get_many(distinct)
+            articles = with_notices(view.store, view.store.get_many(distinct))
         missing = [pmid for pmid in distinct if pmid not in articles and pmid not in self._reader.damaged]
         if missing:
             others = f" (nor are {len(missing) - 1:,} others)" if len(missing) > 1 else ""
@@ -340,7 +350,9 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            yield from view.store.articles()
+            articles = view.store.articles()
+            while some := {article.pmid: article for article in islice(articles, _AT_ONCE)}:
+                yield from with_notices(view.store, some).values()
 
     def export_txtai(
         self,
@@ -559,7 +571,7 @@ class Index:
         50
         >>> index.close()
         """
-        return facets_of(hit.article for hit in self.search(question, depth, mode=mode, filters=filters, fold=False))
+        return facets_of(self.search(question, depth, mode=mode, filters=filters, fold=False))
 
     def save_search(
         self,
@@ -599,8 +611,7 @@ class Index:
             saved.limit, saved.mode, saved.filters, evidence=evidence, fold=fold, feedback=saved.feedback
         )
         hits, run = self.engine.run(question, options)
-        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
-        return hits
+        return self._noted(saved, run, hits)[0]
 
     def delete_saved(self, name: str) -> None:
         """Delete a saved search with its runs. Raises NotFoundError if there is no such name.
@@ -631,6 +642,9 @@ class Index:
     def new_results(self, name: str) -> list[Hit]:
         """Run a saved search over the articles that were added since it last ran, and note the run.
 
+        After the new articles come those that it had found and that were retracted since it last ran, each with that
+        among its notices.
+
         >>> index = Index.open("indexes/demo")
         >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
         >>> index.new_results("aspirin")
@@ -641,8 +655,28 @@ class Index:
         since = saved.runs[-1].change if saved.runs else 0
         options = _options(saved.limit, saved.mode, saved.filters, feedback=saved.feedback)
         hits, run = self.engine.run(saved.question, options, since=since)
-        write_saved(self._reader.saved, msgspec.structs.replace(saved, runs=(*saved.runs, run)))
-        return hits
+        hits, newly = self._noted(saved, run, hits)
+        articles = self.get_many(pmid for pmid in newly if pmid not in {hit.pmid for hit in hits})
+        retracted = [
+            Hit(rank=rank, score=0.0, article=newly_retracted(article, saved))
+            for rank, article in enumerate(articles, start=len(hits) + 1)
+        ]
+        return [*hits, *retracted]
+
+    def _noted(self, saved: SavedSearch, run: Run, hits: list[Hit]) -> tuple[list[Hit], tuple[int, ...]]:
+        """Note the run of a search, and return its hits with what was retracted since marked, and the PMIDs of this."""
+        pmids = [hit.pmid for hit in hits]
+        with self._reader.view() as view:
+            there = view.store.existing(saved.found | set(pmids))
+            retracted = {pmid for pmid in retracted_among(view.store, there) if isinstance(pmid, int)}
+        noted = saved.with_run(run, pmids, retracted)
+        write_saved(self._reader.saved, noted)
+        newly = noted.runs[-1].newly_retracted
+        marked = [
+            msgspec.structs.replace(hit, article=newly_retracted(hit.article, saved)) if hit.pmid in newly else hit
+            for hit in hits
+        ]
+        return marked, newly
 
     def saved_searches(self) -> list[SavedSearch]:
         """Return the saved searches with their runs, by name.
@@ -664,6 +698,20 @@ class Index:
         >>> index.close()
         """
         return read_saved(self._reader.saved, name)
+
+    def saved_difference(self, name: str, first: int, second: int) -> RunDifference:
+        """Return what sets two runs of a saved search apart, by their numbers from 1.
+
+        Raises NotFoundError if there is no search of that name, QueryError if it has no such run.
+
+        >>> index = Index.open("indexes/demo")
+        >>> for _ in range(2):
+        ...     hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.saved_difference("aspirin", 1, 2).changed
+        {}
+        >>> index.close()
+        """
+        return difference(self.saved_search(name), first, second)
 
     def nearest(self, vectors: Vectors, limit: int | None = None) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
@@ -701,6 +749,70 @@ class Index:
         liked = [pmids] if isinstance(pmids, int) else list(pmids)
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
         return self.engine.similar(liked, self._limit(limit), unlike=unlike, texts=vectors, filters=as_filters(filters))
+
+    def cited_by(self, pmid: int, limit: int = 100, *, offset: int = 0) -> Citations:
+        """Return what cites an article: how many works, and those of the index, the newest first.
+
+        Known are the references of the records of the index and, where it was added, NIH's open citation collection.
+        Raises NotFoundError if the article is not in the index.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.cited_by(990000010).count
+        0
+        >>> index.close()
+        """
+        return self._citations(pmid, limit, offset, citing=True)
+
+    def references(self, pmid: int, limit: int = 1000, *, offset: int = 0) -> Citations:
+        """Return what an article cites, in its order: the articles of the index, and the PMIDs or DOIs of the others.
+
+        Raises NotFoundError if the article is not in the index.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.references(990000010).others
+        []
+        >>> index.close()
+        """
+        return self._citations(pmid, limit, offset, citing=False)
+
+    def snowball(
+        self, pmids: Sequence[int] | str, limit: int | None = None, *, rounds: int = 1, seen: Iterable[int] = ()
+    ) -> Snowball:
+        """Return what cites some articles or is cited by them, those that touch most of them first.
+
+        `pmids` may be the name of a saved search, whose last results they then are, and all that it ever found counts
+        as `seen`, which is left out. Each round goes on from what the rounds before have found. Raises QueryError if
+        there is nothing to begin with, NotFoundError if there is no such saved search.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.snowball([990000010, 990000011]).hits
+        []
+        >>> index.close()
+        """
+        from search.retrieval.citing import snowball
+
+        left_out = set(seen)
+        if isinstance(pmids, str):
+            saved = self.saved_search(pmids)
+            left_out |= saved.found
+            pmids = sorted(saved.found)
+        with self._reader.view() as view:
+            found = snowball(
+                view,
+                pmids,
+                partial(self.engine.vectors, view),
+                rounds=rounds,
+                limit=self._limit(limit),
+                seen=left_out,
+            )
+        self.engine.keep_new()
+        return found
+
+    def _citations(self, pmid: int, limit: int, offset: int, *, citing: bool) -> Citations:
+        from search.retrieval.citing import citations_of
+
+        with self._reader.view() as view:
+            return citations_of(view, pmid, citing=citing, limit=limit, offset=offset)
 
     def landscape(self, hits: Sequence[Hit]) -> Landscape:
         """Return a map of hits: a place in the unit square for each, near those of like meaning, and named topics.
@@ -974,6 +1086,57 @@ class Index:
             return import_vectors(
                 writer, self.manifest, paths, pmids=pmids, model=model, replace=replace, progress=progress
             )
+
+    def add_citations(
+        self,
+        path: str | Path,
+        *,
+        everything: bool = False,
+        reread: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> FileReport:
+        """Add NIH's open citation collection, a CSV of `citing,referenced`, and say what came of it.
+
+        Citations of which neither article is in the index are left out unless `everything` is set. A run that was
+        stopped resumes; a file that was read before is not read again unless `reread` is set. Raises SourceError if
+        it cannot be read to its end, or has no such columns.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.add_citations("open_citation_collection.csv")  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.ingest.citation_files import add_citations
+
+        with self._writing() as writer:
+            return add_citations(writer, path, everything=everything, reread=reread, progress=progress)
+
+    def remove_citations(self) -> int:
+        """Remove what was added by `add_citations`, and return how many citations; those of records stay.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.remove_citations()
+        0
+        >>> index.close()
+        """
+        from search.ingest.citation_files import remove_citations
+
+        with self._writing() as writer:
+            return remove_citations(writer)
+
+    def add_retractions(self, path: str | Path) -> FileReport:
+        """Take Retraction Watch's list, its public CSV, in place of the one that is there, and say what came of it.
+
+        Its reasons and dates are then among the notices of articles, found by PMID and then by DOI. Raises SourceError
+        if the file cannot be read to its end or is no such list; then nothing changes.
+
+        >>> index = Index.open("indexes/demo")
+        >>> report = index.add_retractions("retraction_watch.csv")  # doctest: +SKIP
+        >>> index.close()
+        """
+        from search.ingest.citation_files import add_retractions
+
+        with self._writing() as writer:
+            return add_retractions(writer, path)
 
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles and return how many there were. They stay deleted, whatever is added later.

@@ -40,6 +40,7 @@ __all__ = [
     "PublicationType",
     "Substance",
     "SupplementaryConcept",
+    "as_recorded",
     "embedding_text",
     "model_inputs",
     "from_json",
@@ -66,16 +67,27 @@ TRIAL_REGISTRIES = frozenset(
     }
 )  # fmt: skip
 
-#: Kinds of correction that change how an article should be read, in the order a reader must know of them.
+#: Kinds of correction that change how an article should be read, in the order a reader must know of them. Those that
+#: end in `Of` or `For` say that the article itself is the notice, of another one.
 NOTICE_KINDS = (
     "RetractionIn",
+    "RetractedSince",
     "RetractedandRepublishedIn",
     "PartialRetractionIn",
     "ExpressionOfConcernIn",
     "CorrectedandRepublishedIn",
+    "CitesRetracted",
     "ErratumIn",
     "UpdateIn",
+    "RetractionOf",
+    "PartialRetractionOf",
+    "ExpressionOfConcernFor",
+    "ErratumFor",
 )
+
+#: What is not NLM's and is never stored with a record: the kinds of the notices that an article cites retracted work
+#: and that it was retracted since a saved search found it, and what text from Retraction Watch's list begins with.
+CITES_RETRACTED, RETRACTED_SINCE, RETRACTION_WATCH = "CitesRetracted", "RetractedSince", "Retraction Watch"
 
 
 class _Part(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -412,6 +424,22 @@ class Deletion(_Part, frozen=True):
 
     pmid: int
     version: int | None = None
+
+
+def as_recorded(article: Article) -> Article:
+    """Return an article with what its record says of it only, without what an index has added to its corrections."""
+    kept = []
+    for correction in article.corrections:
+        note, mark, _ = (correction.note or "").partition(RETRACTION_WATCH)
+        if correction.kind in (CITES_RETRACTED, RETRACTED_SINCE) or (correction.citation or "").startswith(
+            RETRACTION_WATCH
+        ):
+            continue
+        kept.append(msgspec.structs.replace(correction, note=note.rstrip("; ") or None) if mark else correction)
+    corrections = tuple(kept)
+    if corrections == article.corrections:
+        return article
+    return msgspec.structs.replace(article, corrections=corrections)
 
 
 def embedding_text(article: Article) -> str:

@@ -95,6 +95,8 @@ def _source(hit: Hit) -> Text:
         Text(f"PMID {hit.pmid}", style=f"link {article.url}"),
         Text(study_type(article) or ""),
         Text("free full text" if article.pmcid else ""),
+        Text(f"cited by {hit.cited_by:,}" if hit.cited_by else ""),
+        Text(f"{hit.links:,} links" if hit.links else ""),
         # A question of filters alone has no words to be near to.
         Text(f"score {hit.score:.3f}" if hit.score else "", style="dim"),
     ]

@@ -25,6 +25,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'search facets "heart failure" --depth 500',
         'search facets "heart failure" --json',
     ),
+    "cited-by": ("search cited-by 29768149", "search cited-by 29768149 -n 500 --json"),
+    "references": ("search references 29768149", "search references 29768149 --json"),
+    "snowball": ("search snowball 29768149 17170002 --rounds 2", "search snowball aspirin -n 100 --json"),
+    "citations": ("search citations add open_citation_collection.csv", "search citations remove"),
+    "retractions": (
+        "search retractions add retraction_watch.csv",
+        "search retractions add rw.csv --json",
+    ),
     "strategy": (
         "search strategy 'statins[tiab] AND (stroke[mh] OR stroke[tiab])'",
         "search strategy @asthma.txt --format report",

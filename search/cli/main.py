@@ -22,6 +22,9 @@ _GROUPS = {
         "ask": "search.cli.find:ask",
         "table": "search.cli.find:table",
         "similar": "search.cli.find:similar",
+        "cited-by": "search.cli.citations:cited_by",
+        "references": "search.cli.citations:references",
+        "snowball": "search.cli.citations:snowball",
         "facets": "search.cli.find:facets",
         "strategy": "search.cli.strategy:strategy",
         "show": "search.cli.find:show",
@@ -38,6 +41,8 @@ _GROUPS = {
         "encode": "search.cli.articles:encode",
         "import-vectors": "search.cli.vectors:import_vectors",
         "mesh": "search.cli.mesh:mesh",
+        "citations": "search.cli.citations:citations",
+        "retractions": "search.cli.citations:retractions",
         "delete": "search.cli.articles:delete",
     },
     "Maintain": {

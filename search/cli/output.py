@@ -92,6 +92,7 @@ def print_facets(facets: Facets) -> None:
         ("publication type", facets.publication_types),
         ("language", facets.languages),
         ("study design", facets.designs),
+        ("times cited", facets.cited_by),
     ):
         table = Table(box=None, pad_edge=False)
         table.add_column(name, max_width=50)

@@ -43,14 +43,18 @@ class TableSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
-        rows = self._parquet() if self._stream.head().startswith(PARQUET) else self._csv()
+        rows = self._parquet() if self._stream.head().startswith(PARQUET) else self.csv_rows()
         for where, row in rows:
             if row is None:
                 yield Rejection(where, "the row has more cells than the table has columns")
             else:
                 yield from read_loose(row, where)
 
-    def _csv(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    def csv_rows(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Yield the rows of a CSV as their cells by the names of the columns, each with where it stands.
+
+        None for a row with more cells than the table has columns. Raises SourceError where it cannot be read further.
+        """
         first = self._stream.head().lstrip().partition(b"\n")[0]
         delimiter = max(",;\t", key=lambda character: first.count(character.encode()))
         csv.field_size_limit(_LONGEST_CELL)

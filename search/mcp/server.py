@@ -1,4 +1,4 @@
-"""The tools that a language model is given: search, ask, similar, get_article."""
+"""The tools that a language model is given: search, strategy, ask, similar, get_article, cited_by, references."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from search.messages import left_out
 from search.presentation.citation import citation
 from search.presentation.hit import article_record, hit_record
 from search.presentation.notices import notice_labels
+from search.retrieval.citing import Citations
 from search.retrieval.filters import Filters, filters_from_dict
 from search.retrieval.findings import Findings
 from search.retrieval.hit import Hit
@@ -138,6 +139,18 @@ class Tools:
         damaged = self.index.damaged
         return {**answer, "warning": left_out(damaged)} if damaged else answer
 
+    async def cited_by(
+        self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = 10
+    ) -> dict[str, Any]:
+        """Return what cites an article: how many works, and those of this index, the newest first."""
+        return _cited(await self._run(partial(self.index.cited_by, pmid, limit)))
+
+    async def references(
+        self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = 50
+    ) -> dict[str, Any]:
+        """Return what an article cites, in its order: the articles of this index, and identifiers of the others."""
+        return _cited(await self._run(partial(self.index.references, pmid, limit)))
+
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         """Do some work in a thread; a refusal, or an error of this package, is reported to the model."""
 
@@ -175,6 +188,8 @@ def make_server(index: Index) -> MCPServer[Any]:
         (tools.ask, "Quote what was found"),
         (tools.similar, "Find similar articles"),
         (tools.get_article, "Read an article"),
+        (tools.cited_by, "What cites an article"),
+        (tools.references, "What an article cites"),
     ):
         server.tool(title=title, annotations=_READS)(tool)
     return server
@@ -217,6 +232,19 @@ def _result(hit: Hit) -> dict[str, Any]:
         "evidence": [f"{part.section}: {part.text}" for part in hit.evidence],
         **_to_cite(hit.article),
     }
+
+
+#: Works that are not in the index of which a model is told.
+_OTHERS = 100
+
+
+def _cited(found: Citations) -> dict[str, Any]:
+    shown = [
+        {"pmid": article.pmid, "title": article.title, "year": article.year, **_to_cite(article)}
+        for article in found.articles
+    ]
+    others = found.others[:_OTHERS]
+    return {"pmid": found.pmid, "count": found.count, "in_index": found.in_index, "articles": shown, "others": others}
 
 
 def _to_cite(article: Article) -> dict[str, Any]:

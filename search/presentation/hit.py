@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from search.article import Article, embedding_text
-from search.presentation.notices import notice_labels
+from search.article import CITES_RETRACTED, RETRACTED_SINCE, Article, Correction, embedding_text
+from search.presentation.notices import is_about, notice_date, notice_labels
+from search.retrieval.citing import Citations, Snowball
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.section_labels import Role
 from search.storage.bm25 import matched_words
@@ -17,14 +18,18 @@ from search.study import design_of, registry_numbers, sample_size
 
 __all__ = [
     "Answer",
+    "CitationsRecord",
     "Explanation",
     "HitRecord",
+    "SnowballRecord",
     "article_record",
     "as_json",
+    "citations_record",
     "explanation",
     "hit_record",
     "hit_records",
     "search_records",
+    "snowball_record",
     "study_type",
     "text_record",
 ]
@@ -41,11 +46,18 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A retraction, a correction or another notice about the article."""
+    """A retraction, a correction or another notice: about the article, or (`about` is `another`) the article itself.
+
+    `pmid` and `citation` are those of the notice, or of the article that the notice is about; `date` is the notice's,
+    as exact as it is known, and `note` what Retraction Watch says of the reasons.
+    """
 
     kind: str
     pmid: int | None
     citation: str | None
+    about: Literal["this", "another"] = "this"
+    date: str | None = None
+    note: str | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -90,6 +102,8 @@ class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
     retracted: bool
     notices: list[Notice]
     sample: bool
+    cited_by: int | UnsetType = UNSET
+    links: int | UnsetType = UNSET
     evidence: list[Evidence] | UnsetType = UNSET
     duplicates: list[Duplicate] | UnsetType = UNSET
     explain: Explanation | UnsetType = UNSET
@@ -100,6 +114,32 @@ class Answer(msgspec.Struct, frozen=True):
 
     question: str | None
     hits: list[HitRecord]
+
+
+class CitationsRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The works that cite an article, or that it cites: how many there are, and are in the index, and which."""
+
+    pmid: int
+    count: int
+    in_index: int
+    articles: list[HitRecord]
+    others: list[int | str]
+
+
+class Linked(msgspec.Struct, frozen=True):
+    """A work that is not in the index, by PMID or DOI, and how many of a set it cites or is cited by."""
+
+    work: int | str
+    links: int
+
+
+class SnowballRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Where citations lead to from a set of articles: how many works, those of the index, and others."""
+
+    rounds: int
+    found: int
+    articles: list[HitRecord]
+    others: list[Linked]
 
 
 #: The types that a reader weighs an article by, the most telling first.
@@ -145,9 +185,15 @@ def article_record(article: Article) -> HitRecord:
         pmcid=article.pmcid,
         url=article.url,
         retracted=article.is_retracted,
-        notices=[Notice(notice.kind, notice.pmid, notice.citation) for notice in article.notices],
+        notices=[_notice(notice) for notice in article.notices],
         sample=article.is_sample,
     )
+
+
+def _notice(correction: Correction) -> Notice:
+    about: Literal["this", "another"] = "another" if is_about(correction.kind) else "this"
+    date = None if correction.kind in (CITES_RETRACTED, RETRACTED_SINCE) else notice_date(correction)
+    return Notice(correction.kind, correction.pmid, correction.citation, about, date, correction.note)
 
 
 def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
@@ -159,6 +205,8 @@ def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
         score=round(hit.score, 6),
         evidence=evidence or UNSET,
         duplicates=list(hit.duplicates) or UNSET,
+        cited_by=UNSET if hit.cited_by is None else hit.cited_by,
+        links=UNSET if hit.links is None else hit.links,
         explain=UNSET if explain is None else explanation(explain, hit),
     )
 
@@ -186,6 +234,23 @@ def search_records(
         Answer(question, hit_records(question, hits, explain=explain))
         for question, hits in zip(questions, answers, strict=True)
     ]
+
+
+def citations_record(found: Citations) -> CitationsRecord:
+    """Return the works that cite an article, or that it cites, as they are shown."""
+    return CitationsRecord(
+        pmid=found.pmid,
+        count=found.count,
+        in_index=found.in_index,
+        articles=[article_record(article) for article in found.articles],
+        others=found.others,
+    )
+
+
+def snowball_record(found: Snowball) -> SnowballRecord:
+    """Return where citations lead to, as it is shown."""
+    others = [Linked(work, links) for work, links in found.others.items()]
+    return SnowballRecord(rounds=found.rounds, found=found.found, articles=hit_records(None, found.hits), others=others)
 
 
 def as_json(value: Any, indent: int = 2) -> bytes:

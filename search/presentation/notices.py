@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
-from search.article import NOTICE_KINDS, Article
-from search.normalize import clean
+from search.article import NOTICE_KINDS, RETRACTION_WATCH, Article, Correction
+from search.normalize import MONTHS, clean
 
-__all__ = ["NOTICES", "SAMPLE", "Notice", "NoticeKind", "Severity", "notice_labels", "notices_of"]
+__all__ = [
+    "NOTICES",
+    "SAMPLE",
+    "Notice",
+    "NoticeKind",
+    "Severity",
+    "is_about",
+    "notice_date",
+    "notice_labels",
+    "notices_of",
+]
 
 #: How a notice is shown: `danger` (the article must not be relied on), `warning`, `info`.
 Severity = Literal["danger", "warning", "info"]
@@ -26,12 +37,18 @@ NOTICES: dict[str, NoticeKind] = dict(
         NOTICE_KINDS,
         (
             NoticeKind("retracted", "danger"),
+            NoticeKind("retracted since it was found", "danger"),
             NoticeKind("retracted and republished", "danger"),
             NoticeKind("partially retracted", "warning"),
             NoticeKind("expression of concern", "warning"),
             NoticeKind("corrected and republished", "warning"),
+            NoticeKind("cites retracted work", "warning"),
             NoticeKind("erratum", "info"),
             NoticeKind("updated", "info"),
+            NoticeKind("notice of a retraction", "info"),
+            NoticeKind("notice of a partial retraction", "info"),
+            NoticeKind("notice of concern", "info"),
+            NoticeKind("notice of an erratum", "info"),
         ),
         strict=True,
     )
@@ -39,17 +56,22 @@ NOTICES: dict[str, NoticeKind] = dict(
 
 
 class Notice(NamedTuple):
-    """Something a reader must know before using an article, with the citation and the PMID of the notice itself."""
+    """Something a reader must know before using an article, with the citation and the PMID of the notice itself.
+
+    Of an article that is itself a notice, or that cites retracted work, they are those of the other article.
+    """
 
     label: str
     severity: Severity
     citation: str = ""
     pmid: int | None = None
+    note: str = ""
 
     def __str__(self) -> str:
         """Return `RETRACTED: Lancet. 2010;375:445. PMID 20137807`: the label in capitals, then where to read more."""
-        number = "" if self.pmid is None else f"PMID {self.pmid}"
-        source = " ".join(part for part in (self.citation, number) if part)
+        number = "" if self.pmid is None or f"PMID {self.pmid}" in self.citation else f"PMID {self.pmid}"
+        note = f"({self.note})" if self.note else ""
+        source = " ".join(part for part in (self.citation, number, note) if part)
         return f"{self.label.upper()}: {source}" if source else self.label.upper()
 
 
@@ -60,8 +82,30 @@ def notices_of(article: Article) -> list[Notice]:
     if article.is_retracted and not any(correction.kind == "RetractionIn" for correction in corrections):
         notices.append(Notice(*NOTICES["RetractionIn"]))
     for correction in corrections:
-        notices.append(Notice(*NOTICES[correction.kind], clean(correction.citation), correction.pmid))
+        # Of notes only those on why are shown: NLM's own say what is in the citation.
+        note = clean(correction.note)
+        told = note[note.find(RETRACTION_WATCH) :] if RETRACTION_WATCH in note else ""
+        notices.append(Notice(*NOTICES[correction.kind], clean(correction.citation), correction.pmid, told))
     return [*notices, SAMPLE] if article.is_sample else notices
+
+
+_DATE = re.compile(rf"\b((?:18|19|20)\d\d)(?:-(\d\d)-(\d\d)|[ ]({'|'.join(MONTHS)})(?:[ ](\d{{1,2}}))?)?(?!\d)")
+
+
+def notice_date(correction: Correction) -> str | None:
+    """Return when a notice appeared, as its citation or Retraction Watch says: `2010-02-06`, `2010-02` or `2010`."""
+    match = _DATE.search(correction.citation or "") or _DATE.search(correction.note or "")
+    if match is None:
+        return None
+    year, month, day, name, number = match.groups()
+    if name:
+        month, day = f"{MONTHS.index(name) + 1:02d}", f"{int(number):02d}" if number else None
+    return "-".join(part for part in (year, month, day) if part)
+
+
+def is_about(kind: str) -> bool:
+    """Whether a kind of correction says that the article is itself a notice about another one."""
+    return kind.endswith(("Of", "For"))
 
 
 def notice_labels(article: Article) -> list[str]:

@@ -27,11 +27,12 @@ from search.retrieval.filters import Filters, explode
 from search.retrieval.first_stage import FirstStage
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.identifiers_typed import identifier_query
+from search.retrieval.integrity import with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.on_demand import Hashes, OnDemand
 from search.retrieval.ranking import Ranker, Ranking
 from search.retrieval.request import Mode, Question, SearchOptions, check_limit, read_question
-from search.retrieval.saved_searches import Run
+from search.retrieval.saved_searches import LineCount, Run
 from search.retrieval.similar import similar
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
 from search.retrieval.strategy.term_mapping import mapped
@@ -39,6 +40,7 @@ from search.retrieval.strategy.term_query import authors_query
 from search.retrieval.suggestions import Suggestion, suggestions
 from search.retrieval.unknown_values import unknown_values
 from search.storage.backend import Reader, Selection, View
+from search.storage.citation_graph import cited_counts
 from search.storage.conditions import Condition, Conditions, all_of
 from search.storage.rows import Pmids, Vectors
 from search.time_limit import check_time
@@ -117,8 +119,14 @@ class Engine:
             passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
             hits = answers[0][: self._last(options)]
             run = Run.of(view, passing, len(hits), hits[0].added_words if hits else ())
+            lines = self._line_counts(view, read.filters.strategy) if read.filters.strategy else ()
+            run = msgspec.structs.replace(run, lines=lines, since=since)
         self.keep_new()
         return self._second_stage([read], vectors, answers, options)[0], run
+
+    def _line_counts(self, view: View, strategy: str) -> tuple[LineCount, ...]:
+        lines = self._evaluation(view, strategy).result().lines
+        return tuple(LineCount(line.number, line.text, line.count) for line in lines)
 
     def similar(
         self,
@@ -349,6 +357,8 @@ def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
         raise IndexCorruptError(
             f"the search indexes hold PMID {min(strange)}, which is not in the index; `search repair` rebuilds them"
         )
+    articles = with_notices(view.store, articles)
+    counts = cited_counts(view.store, list(articles.values())) or {}
     return [
         [
             Hit(
@@ -362,6 +372,7 @@ def hits_of(view: View, rankings: Sequence[Ranking]) -> list[list[Hit]]:
                 asked_cosine=ranking.asked_cosines.get(pmid),
                 added_words=ranking.added_words,
                 estimated=pmid in ranking.estimated,
+                cited_by=counts.get(pmid),
             )
             for rank, (pmid, score) in enumerate(
                 ((pmid, score) for pmid, score in zip(ranking.pmids, ranking.scores, strict=True) if pmid in articles),

@@ -31,6 +31,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
     Where feedback has moved the question, `cosine` is with the moved one, `asked_cosine` with the question as it was
     asked, and `added_words` are what its first answers added to its words, as they are indexed.
+
+    `cited_by` is how many works cite the article, as far as the index knows; None if it knows no citations at all.
+    `links` is how many articles of a set it cites or is cited by, where citations of a set were followed.
     """
 
     rank: int
@@ -45,6 +48,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     estimated: bool = False
     evidence: tuple[EvidenceSentence, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+    cited_by: int | None = None
+    links: int | None = None
 
     @property
     def pmid(self) -> int:

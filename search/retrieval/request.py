@@ -32,6 +32,7 @@ __all__ = [
     "SearchOptions",
     "SearchRequest",
     "SimilarRequest",
+    "SnowballRequest",
     "StrategyRequest",
     "check_limit",
     "check_question",
@@ -210,6 +211,16 @@ class RenameRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The new name of a saved search: as `search saved NAME --rename NEW`."""
 
     name: str
+
+
+class SnowballRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Articles, or a saved search, from which citations are followed: as `search snowball`."""
+
+    pmids: Pmids = ()
+    saved: str | None = None
+    rounds: Annotated[int, Meta(ge=1, le=5)] = 1
+    limit: Count | None = None
+    seen: Pmids = ()
 
 
 class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,6 +6,8 @@ Each is a small JSON document in the index (`saved/NAME.json` in a folder). It h
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,10 +18,13 @@ from search.retrieval.request import Mode
 from search.storage.backend import SavedFiles, View
 
 __all__ = [
+    "LineCount",
     "Run",
+    "RunDifference",
     "SavedSearch",
     "begin_saved",
     "delete_saved",
+    "difference",
     "methods",
     "read_saved",
     "rename_saved",
@@ -29,10 +34,21 @@ __all__ = [
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One time a search was run: when, on what, and how many articles there were, passed the filters and were new.
+class LineCount(msgspec.Struct, frozen=True):
+    """A line of a strategy and how many articles it selected."""
 
-    `added_words` are those that feedback added to the question, which depend on what the index held.
+    number: int
+    text: str
+    count: int
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One time a search was run: what was asked, when, on what, and how many articles there were, passed and were new.
+
+    `added_words` are those that feedback added to the question, which depend on what the index held; `lines` are those
+    of its strategy. `pmids` are the results in their order, of a run for what is new only those that were new
+    (`since` is the change after which they were added). `retracted` are those that this search had found and that were
+    retracted when it ran; `newly_retracted` those of them that were not, the time before.
     """
 
     time: str
@@ -45,6 +61,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     passing: int
     new: int
     added_words: tuple[str, ...] = ()
+    question: str = ""
+    mode: Mode | None = None
+    limit: int = 0
+    feedback: bool = False
+    filters: Filters = Filters()
+    lines: tuple[LineCount, ...] = ()
+    since: int | None = None
+    pmids: tuple[int, ...] = ()
+    retracted: tuple[int, ...] = ()
+    newly_retracted: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, view: View, passing: int, new: int, added_words: tuple[str, ...] = ()) -> Run:
@@ -73,6 +99,71 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     feedback: bool = False
     filters: Filters = Filters()
     runs: tuple[Run, ...] = ()
+
+    @property
+    def found(self) -> set[int]:
+        """The PMIDs of all that it ever found."""
+        return {pmid for run in self.runs for pmid in run.pmids}
+
+    def with_run(self, run: Run, pmids: Sequence[int], retracted: set[int]) -> SavedSearch:
+        """Return the search with one more run, what it found, and what of all that it ever found is retracted now."""
+        before = {pmid for earlier in self.runs for pmid in earlier.retracted}
+        noted = msgspec.structs.replace(
+            run,
+            question=self.question,
+            mode=self.mode,
+            limit=self.limit,
+            feedback=self.feedback,
+            filters=self.filters,
+            pmids=tuple(pmids),
+            retracted=tuple(sorted(retracted)),
+            newly_retracted=tuple(sorted((retracted & self.found) - before)),
+        )
+        return msgspec.structs.replace(self, runs=(*self.runs, noted))
+
+
+class RunDifference(msgspec.Struct, frozen=True):
+    """What sets two runs of a search apart: their results, and what they were run with."""
+
+    first: int
+    second: int
+    only_first: tuple[int, ...]
+    only_second: tuple[int, ...]
+    #: PMIDs that both found, with their ranks in each where these differ.
+    moved: tuple[tuple[int, int, int], ...]
+    newly_retracted: tuple[int, ...]
+    #: What is not the same in both, each with its two values: the index, the model, the question and so on.
+    changed: dict[str, tuple[Any, Any]]
+
+
+#: What of a run says neither what was found nor when.
+_CIRCUMSTANCES = (
+    "question", "mode", "limit", "feedback", "filters", "lines", "model", "fingerprint", "text_rule", "articles",
+    "change", "generation", "passing", "since", "added_words",
+)  # fmt: skip
+
+
+def difference(saved: SavedSearch, first: int, second: int) -> RunDifference:
+    """Return what sets two runs apart, given their numbers from 1. Raises QueryError if there is no such run."""
+    for number in (first, second):
+        if not 1 <= number <= len(saved.runs):
+            raise QueryError(f"the search {saved.name!r} has runs 1 to {len(saved.runs)}, and no run {number}")
+    one, other = saved.runs[first - 1], saved.runs[second - 1]
+    ranks, others = ({pmid: rank for rank, pmid in enumerate(run.pmids, start=1)} for run in (one, other))
+    changed = {
+        name: (getattr(one, name), getattr(other, name))
+        for name in _CIRCUMSTANCES
+        if getattr(one, name) != getattr(other, name)
+    }
+    return RunDifference(
+        first=first,
+        second=second,
+        only_first=tuple(pmid for pmid in one.pmids if pmid not in others),
+        only_second=tuple(pmid for pmid in other.pmids if pmid not in ranks),
+        moved=tuple((pmid, rank, others[pmid]) for pmid, rank in ranks.items() if others.get(pmid, rank) != rank),
+        newly_retracted=tuple(sorted(set(other.retracted) - set(one.retracted))),
+        changed=changed,
+    )
 
 
 def read_saved(files: SavedFiles, name: str) -> SavedSearch:
@@ -145,12 +236,13 @@ def methods(saved: SavedSearch) -> str:
         f"Feedback: {'on' if saved.feedback else 'off'}",
         f"Filters: {msgspec.json.encode(saved.filters).decode() if not saved.filters.is_empty else 'none'}",
     ]
-    for run in saved.runs:
+    for number, run in enumerate(saved.runs, start=1):
         lines.append(
-            f"Run on {run.time}: {run.articles:,} articles in the index (change {run.change}, generation "
+            f"Run {number} on {run.time}: {run.articles:,} articles in the index (change {run.change}, generation "
             f"{run.generation}), {run.passing:,} passed the filters, {run.new:,} new; model {run.model} "
             f"({run.fingerprint}), text rule {run.text_rule}"
             + (f"; words added by feedback: {', '.join(run.added_words)}" if run.added_words else "")
+            + (f"; newly retracted: PMID {', '.join(map(str, run.newly_retracted))}" if run.newly_retracted else "")
         )
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["DATES", "EARLY_DATES", "ALL", "NONE", "Condition", "Conditions", "all_of", "any_of", "negated"]
+__all__ = ["DATES", "EARLY_DATES", "ALL", "NONE", "RETRACTED", "Condition", "Conditions", "all_of", "any_of", "negated"]
 
 #: Conditions that are joined in one row; SQLite takes no expression that is a thousand operators deep.
 _IN_A_ROW = 100
@@ -28,6 +28,11 @@ class Condition(msgspec.Struct, frozen=True):
 #: Every article, and none.
 ALL = Condition("1 = 1")
 NONE = Condition("1 = 0")
+
+#: Retracted articles, by their record or by Retraction Watch's list.
+RETRACTED = Condition(
+    "(a.retracted OR EXISTS (SELECT 1 FROM retractions AS r WHERE r.pmid = a.pmid AND r.nature = 'Retraction'))"
+)
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:

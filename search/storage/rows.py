@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from search.article import Article, embedding_text, from_json, text_hash, to_json
+from search.article import Article, as_recorded, embedding_text, from_json, text_hash, to_json
 from search.errors import StoreError
 from search.normalize import date_spans, journal_keys, name_key, yyyymmdd
 from search.study import design_of, sample_size
@@ -134,6 +134,7 @@ class Outside(msgspec.Struct, frozen=True, gc=False):
 
 def prepare(article: Article) -> ArticleRow:
     """Return the rows of an article; everything that costs time and needs no database is done here."""
+    article = as_recorded(article)
     text = embedding_text(article)
     document = to_json(article)
     (date_first, date_last), (electronic_first, electronic_last) = date_spans(article)

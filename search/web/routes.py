@@ -12,7 +12,7 @@ from search.api import Status
 from search.article import MAX_PMID, Article
 from search.errors import QueryError
 from search.formats.export import FORMATS
-from search.presentation.hit import Answer, HitRecord, as_json
+from search.presentation.hit import Answer, CitationsRecord, HitRecord, SnowballRecord, as_json
 from search.presentation.study_table import StudyRow
 from search.retrieval.facets import Facets
 from search.retrieval.findings import Findings
@@ -27,6 +27,7 @@ from search.retrieval.request import (
     SavedRequest,
     SearchRequest,
     SimilarRequest,
+    SnowballRequest,
     StrategyRequest,
     read_request,
 )
@@ -179,6 +180,42 @@ async def article(request: Request, shared: Shared, pmid: Annotated[int, Path(ge
 async def examples(request: Request, shared: Shared) -> Response:
     """Return up to four questions that articles of this index ask in their titles."""
     return await shared.answer(request, shared.service.examples)
+
+
+Pmid = Annotated[int, Path(ge=1, le=MAX_PMID)]
+CITATIONS = Annotated[CitationsRecord, AsStruct()]
+
+
+@router.get("/api/articles/{pmid}/cited-by", summary="What cites an article", response_model=CITATIONS)
+async def cited_by(
+    request: Request,
+    shared: Shared,
+    pmid: Pmid,
+    limit: Annotated[int, Query(ge=1)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """Return the works that cite an article, those of the index with their records, as `search cited-by` does."""
+    return await shared.answer(request, lambda: shared.service.cited_by(pmid, limit, offset), slow=True)
+
+
+@router.get("/api/articles/{pmid}/references", summary="What an article cites", response_model=CITATIONS)
+async def references(
+    request: Request,
+    shared: Shared,
+    pmid: Pmid,
+    limit: Annotated[int, Query(ge=1)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """Return the works that an article cites, those of the index with their records, as `search references` does."""
+    return await shared.answer(request, lambda: shared.service.references(pmid, limit, offset), slow=True)
+
+
+@router.post(
+    "/api/snowball", summary="Follow citations from some articles", response_model=Annotated[SnowballRecord, AsStruct()]
+)
+async def snowball(request: Request, shared: Shared, body: Annotated[SnowballRequest, AsStruct(), Body()]) -> Response:
+    """Return what cites a set of articles or is cited by it, as `search snowball --format json` prints it."""
+    return await shared.answer(request, lambda: shared.service.snowball(body), slow=True)
 
 
 @router.get("/api/about", summary="What the server may do, and its limits", response_model=Annotated[About, AsStruct()])

@@ -15,7 +15,7 @@ from search.article import Article
 from search.config import Config
 from search.errors import NotFoundError, QueryError
 from search.formats.export import FORMATS, write
-from search.presentation.hit import as_json, hit_records, search_records
+from search.presentation.hit import as_json, citations_record, hit_records, search_records, snowball_record
 from search.presentation.study_table import study_rows
 from search.retrieval.examples import example_questions
 from search.retrieval.facets import facets_of, facets_of_alternatives
@@ -32,6 +32,7 @@ from search.retrieval.request import (
     SearchOptions,
     SearchRequest,
     SimilarRequest,
+    SnowballRequest,
     StrategyRequest,
     questions_of,
 )
@@ -139,14 +140,13 @@ class Service:
         """Return the counts of the first results as `search facets --format json` prints them."""
         limit = self._last(request.depth)
 
-        def articles_for(filters: Filters) -> list[Article]:
-            asked = msgspec.structs.replace(request, filters=filters)
-            return [hit.article for hit in self._hits(asked, limit)]
+        def hits_for(filters: Filters) -> list[Hit]:
+            return self._hits(msgspec.structs.replace(request, filters=filters), limit)
 
         if request.alternatives:
-            counts = facets_of_alternatives(articles_for, request.filters)
+            counts = facets_of_alternatives(hits_for, request.filters)
         else:
-            counts = facets_of(articles_for(request.filters))
+            counts = facets_of(hits_for(request.filters))
         return as_json(msgspec.to_builtins(counts, str_keys=True))
 
     def landscape(self, request: MapRequest) -> bytes:
@@ -168,6 +168,25 @@ class Service:
             questions = example_questions(lambda text: self.index.strategy(text).pmids, self.index.get_many)
             self._examples = change, as_json(questions)
         return self._examples[1]
+
+    def cited_by(self, pmid: int, limit: int, offset: int) -> bytes:
+        """Return what cites an article as `search cited-by --format json` prints it. Raises NotFoundError."""
+        self._last(limit, offset)
+        return as_json(citations_record(self.index.cited_by(pmid, limit, offset=offset)))
+
+    def references(self, pmid: int, limit: int, offset: int) -> bytes:
+        """Return what an article cites as `search references --format json` prints it. Raises NotFoundError."""
+        self._last(limit, offset)
+        return as_json(citations_record(self.index.references(pmid, limit, offset=offset)))
+
+    def snowball(self, request: SnowballRequest) -> bytes:
+        """Return what citations lead to from a set of articles, as `search snowball --format json` prints it."""
+        if bool(request.pmids) == (request.saved is not None):
+            raise QueryError("give pmids or the name of a saved search, not both")
+        limit = self._last(request.limit)
+        start = request.saved if request.saved is not None else request.pmids
+        found = self.index.snowball(start, limit, rounds=request.rounds, seen=request.seen)
+        return as_json(snowball_record(found))
 
     def status(self) -> bytes:
         """Return the state of the index as `search status --format json` prints it."""

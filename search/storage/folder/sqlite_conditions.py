@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from search.storage.conditions import DATES, EARLY_DATES, Condition
+from search.storage.conditions import DATES, EARLY_DATES, RETRACTED, Condition
 
 __all__ = ["CandidateConditions", "SqliteConditions"]
 
@@ -18,7 +18,7 @@ class SqliteConditions:
 
     has_abstract = Condition("a.has_abstract")
     free_full_text = Condition("a.free_full_text")
-    retracted = Condition("a.retracted")
+    retracted = RETRACTED
 
     def dates(self, first: int, last: int, *, late: bool) -> Condition:
         """Articles whose issue or electronic version can have appeared between two days (yyyymmdd), inclusive.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from search.storage.conditions import DATES, EARLY_DATES, NONE, Condition
+from search.storage.conditions import DATES, EARLY_DATES, NONE, RETRACTED, Condition
 
 __all__ = ["PgConditions", "clean"]
 
@@ -18,7 +18,7 @@ class PgConditions:
 
     has_abstract = Condition("a.has_abstract")
     free_full_text = Condition("a.free_full_text")
-    retracted = Condition("a.retracted")
+    retracted = RETRACTED
 
     def __init__(self, rows: Callable[[str, Sequence[object]], Iterable[Any]]) -> None:
         self._rows = rows
