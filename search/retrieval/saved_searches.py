@@ -238,7 +238,7 @@ def methods(saved: SavedSearch) -> str:
     ]
     for number, run in enumerate(saved.runs, start=1):
         lines.append(
-            f"Run {number} on {run.time}: {run.articles:,} articles in the index (change {run.change}, generation "
+            f"Run on {run.time} (number {number}): {run.articles:,} articles in the index (change {run.change}, generation "
             f"{run.generation}), {run.passing:,} passed the filters, {run.new:,} new; model {run.model} "
             f"({run.fingerprint}), text rule {run.text_rule}"
             + (f"; words added by feedback: {', '.join(run.added_words)}" if run.added_words else "")

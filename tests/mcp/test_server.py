@@ -41,7 +41,9 @@ def ask(server, *calls):
 
 def test_the_tools_only_read(index):
     tools, _ = ask(make_server(index))
-    assert {tool.name for tool in tools} == {"search", "ask", "strategy", "similar", "get_article"}
+    assert {tool.name for tool in tools} == {
+        *("search", "ask", "strategy", "similar", "get_article", "cited_by", "references")
+    }
     assert all(tool.annotations.read_only_hint and tool.description for tool in tools)
     assert all("self" not in tool.input_schema["properties"] for tool in tools)
 

@@ -107,7 +107,7 @@ def _without_references(data: bytes) -> tuple[bytes, tuple[int | str, ...]]:
     """Return a record without the works it cites, which are half of it, and what identifies these."""
     start = data.find(b"<ReferenceList")
     end = data.rfind(_REFERENCES_END) + len(_REFERENCES_END) if start >= 0 else 0
-    if end <= start:
+    if start < 0 or end <= start:
         return data, ()
     cited = tuple(_cited(data[start:end]))
     # What follows the lists of a book's chapter stays; those of an article are the last part of it.
