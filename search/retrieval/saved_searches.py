@@ -239,7 +239,8 @@ def methods(saved: SavedSearch) -> str:
     for number, run in enumerate(saved.runs, start=1):
         lines.append(
             f"Run on {run.time} (number {number}): {run.articles:,} articles in the index (change "
-            f"{run.change}, generation {run.generation}), {run.passing:,} passed the filters, {run.new:,} new; model {run.model} "
+            f"{run.change}, generation {run.generation}), {run.passing:,} passed the filters, {run.new:,} new; "
+            f"model {run.model} "
             f"({run.fingerprint}), text rule {run.text_rule}"
             + (f"; words added by feedback: {', '.join(run.added_words)}" if run.added_words else "")
             + (f"; newly retracted: PMID {', '.join(map(str, run.newly_retracted))}" if run.newly_retracted else "")
