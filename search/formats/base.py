@@ -9,8 +9,9 @@ from typing import Protocol
 import msgspec
 
 from search.article import Article, Deletion
+from search.formats.byte_stream import ByteStream
 
-__all__ = ["LeftOut", "Record", "Rejection", "Source", "file_sequence"]
+__all__ = ["FileSource", "LeftOut", "Record", "Rejection", "Source", "file_sequence"]
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -53,6 +54,20 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Record]:
         """Yield the records, from the start."""
         ...
+
+
+class FileSource:
+    """A source that is a file or standard input: the base of the formats' sources, which yield its records."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.name = stream.name
+        self.sequence: int | None = None
+
+    @property
+    def fraction(self) -> float:
+        """How much of the file has been read, from 0 to 1; 0 for standard input."""
+        return self._stream.fraction
 
 
 _NLM_FILE = re.compile(r"pubmed(\d\d)n(\d{4,5})\b", re.IGNORECASE)

@@ -15,8 +15,8 @@ import msgspec
 from search.article import Article, Author, from_json, to_json
 from search.characters import composed
 from search.errors import ExportError, InvalidRecordError, SourceError
-from search.formats.base import Record, Rejection
-from search.formats.byte_stream import ByteStream, lines
+from search.formats.base import FileSource, Record, Rejection
+from search.formats.byte_stream import lines
 from search.formats.identifiers import check_readable, parse_pmid
 from search.formats.loose import read_loose
 from search.normalize import escaped
@@ -34,27 +34,14 @@ _AUTHOR_FIELDS = frozenset(Author.__struct_fields__)
 _MOST_ARRAY_BYTES = 1024 * 1024 * 1024
 
 
-class JsonLinesSource:
+class JsonLinesSource(FileSource):
     """The records of a file with a JSON object a line, in the order of the file."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self.name = stream.name
-        self.sequence: int | None = None
-
-    @property
-    def fraction(self) -> float:
-        """How much of the file has been read, from 0 to 1; 0 for standard input."""
-        return self._stream.fraction
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
         if not self._is_lines():
             for number, value in enumerate(self._values(), start=1):
-                if isinstance(value, dict | list):
-                    yield from _of_value(value, None, f"{self.name} record {number}")
-                else:
-                    yield from _of_value(value, None, f"{self.name} record {number}")
+                yield from _of_value(value, None, f"{self.name} record {number}")
             return
         for number, line in lines(self._stream.pieces(), _MOST_BYTES):
             where = f"{self.name} line {number}"

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from search.errors import SourceError
-from search.formats.base import Record, Rejection
-from search.formats.byte_stream import ByteStream
+from search.formats.base import FileSource, Record, Rejection
 from search.formats.loose import read_loose
 
 __all__ = ["PARQUET", "TableSource", "is_csv"]
@@ -28,18 +27,8 @@ def is_csv(head: bytes) -> bool:
     return bool(_HEADER.match(head.lstrip()))
 
 
-class TableSource:
+class TableSource(FileSource):
     """The rows of a table, in the order of the file."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self.name = stream.name
-        self.sequence: int | None = None
-
-    @property
-    def fraction(self) -> float:
-        """How much of the file has been read, from 0 to 1; 0 for standard input."""
-        return self._stream.fraction
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""

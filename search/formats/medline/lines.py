@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from search.errors import SourceError
-from search.formats.base import Record
-from search.formats.byte_stream import ByteStream, lines
+from search.formats.base import FileSource, Record
+from search.formats.byte_stream import lines
 from search.formats.medline.read import INDENT, MAX_RECORD, RawRecord, read_record
 
 __all__ = ["NbibSource"]
@@ -15,22 +15,12 @@ __all__ = ["NbibSource"]
 _TAG = re.compile(rb"(?=.{4}-(?: |$))([A-Z][A-Z0-9]{1,3}) *-")
 
 
-class NbibSource:
+class NbibSource(FileSource):
     """The records of a file in MEDLINE text format, in the order of the file.
 
     Iterating holds one record at a time. Blank lines part records, and so does a second PMID; text outside of records
     and tags that an Article has no field for are passed over.
     """
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self.name = stream.name
-        self.sequence: int | None = None
-
-    @property
-    def fraction(self) -> float:
-        """How much of the file has been read, from 0 to 1; 0 for standard input."""
-        return self._stream.fraction
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""

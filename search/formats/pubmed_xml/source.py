@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from search.formats.base import Record, file_sequence
+from search.formats.base import FileSource, Record, file_sequence
 from search.formats.byte_stream import ByteStream
 from search.formats.pubmed_xml.splitter import split_records
 from search.formats.pubmed_xml.xml_records import read_records
@@ -13,21 +13,15 @@ from search.formats.pubmed_xml.xml_records import read_records
 __all__ = ["MedlineXmlSource"]
 
 
-class MedlineXmlSource:
+class MedlineXmlSource(FileSource):
     """The records of a file of NLM XML, in the order of the file.
 
     Iterating holds some MB of the file at a time, whatever its size.
     """
 
     def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self.name = stream.name
+        super().__init__(stream)
         self.sequence = file_sequence(stream.name)
-
-    @property
-    def fraction(self) -> float:
-        """How much of the file has been read, from 0 to 1; 0 for standard input."""
-        return self._stream.fraction
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; see `Source` for what is raised, and when."""
