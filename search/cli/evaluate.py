@@ -37,7 +37,7 @@ def evaluate() -> None:
     "--set",
     "names",
     multiple=True,
-    type=click.Choice(["pubmedqa", "subset", "summary"]),
+    type=click.Choice(["pubmedqa", "subset", "subset-zxvix", "summary"]),
     help="Which published set each file is, in order; without files, which to fetch from the hub [default: pubmedqa].",
 )
 @click.option("--shuffles", type=click.IntRange(min=1), default=5, show_default=True)
@@ -60,7 +60,11 @@ def pairs(
     if files and len(set_names) != len(files):
         raise click.UsageError("give --set once for each file")
     sources: Sequence[Path | list[Path]] = files or [fetch_pair_set(name) for name in set_names]
-    sets = [load_pair_set(source, name) for source, name in zip(sources, set_names, strict=True)]
+    # Rows of one's own file can be put right; those of a fetched one cannot.
+    sets = [load_pair_set(source, name, skip_empty=not files) for source, name in zip(sources, set_names, strict=True)]
+    for pair_set in sets:
+        if pair_set.skipped:
+            click.echo(f"{pair_set.name}: {pair_set.skipped:,} rows with an empty text are left out", err=True)
     scores = [
         evaluate_pairs(encode, pair_set, model=name, shuffles=shuffles, seed=seed)
         for name, encode in _encoders(models)

@@ -22,21 +22,22 @@ def train() -> None:
 @train.command()
 @common
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, e.g. pairs.jsonl.gz.")
-@click.option("--sample", type=click.IntRange(min=1), help="How many articles [default: all, as in the recipe].")
+@click.option("--sample", default="250,000", show_default=True, help="How many articles, or `all`.")
 @click.option(
     "--kinds", default="title-abstract,similar-title", show_default=True, help="Kinds of pairs, separated by commas."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def pairs(
-    folder: str | None, config_file: Path | None, output: Path, sample: int | None, kinds: str, seed: int
-) -> None:
+def pairs(folder: str | None, config_file: Path | None, output: Path, sample: str, kinds: str, seed: int) -> None:
     """Mine pairs from the articles of an index: (title, abstract), (title, similar title)."""
     from search.cli.screen import plain
-    from search.training.pairs import DEFAULT_SAMPLE, mine_pairs
+    from search.training.pairs import mine_pairs
 
+    digits = sample.replace(",", "")
+    if sample != "all" and not (digits.isdecimal() and int(digits) > 0):
+        raise click.BadParameter(f"{sample!r} is not a number of articles; give one, or `all`", param_hint="--sample")
     with open_index(config_file, folder) as index:
         report = mine_pairs(
-            index.articles(), output, seed=seed, sample=sample or DEFAULT_SAMPLE, kinds=kinds.split(",")
+            index.articles(), output, seed=seed, sample=None if sample == "all" else int(digits), kinds=kinds.split(",")
         )
     click.echo(f"{report.articles:,} articles read, {report.sampled:,} sampled, {report.total:,} pairs", err=True)
     for kind, count in report.pairs.items():
@@ -54,20 +55,21 @@ def pairs(
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. learning_rate=1e-5.")
-@click.option("--licence", default="unknown", show_default=True, help="The licence for the model card.")
-def model(pairs_file: Path, base: str, output: Path, resume: bool, values: tuple[str, ...], licence: str) -> None:
+@click.option("--licence", help="The licence for the model card, e.g. apache-2.0 [default: that of the base].")
+def model(
+    pairs_file: Path, base: str, output: Path, resume: bool, values: tuple[str, ...], licence: str | None
+) -> None:
     """Fine-tune a base on pairs with the recipe of the reference model.
 
     Parameters and their defaults are in docs/training.md.
     """
     _require_packages()
-    from search.models.presets import resolve_model
     from search.training.finetune import train_model
     from search.training.parameters import TrainingParameters
 
     report = train_model(
         pairs_file,
-        resolve_model(base).document,
+        base,
         output,
         parameters=_converted(values, TrainingParameters),
         resume=resume,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ def fetch_pair_set(name: str) -> list[Path]:
     """Return the Parquet files of one of `PAIR_SETS`, from the cache or, the first time, from the hub.
 
     `HF_ENDPOINT` names another hub, `HF_HUB_OFFLINE` forbids the download. Raises EvaluationError, saying how to do
-    without, if the hub is out of reach or has no such set.
+    without, if the hub is out of reach or has no such set, or nothing here reads its files.
     """
     columns = PAIR_SETS[name]
     folder = cache_folder() / "pairs" / name
     if files := sorted(folder.glob("*.parquet")):
         return files
+    if importlib.util.find_spec("pyarrow") is None:
+        raise EvaluationError(f"{columns.title} is kept as Parquet, which needs pyarrow: pip install pyarrow")
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     remedy = f"give a local file instead: search evaluate pairs FILE --set {name}"
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:

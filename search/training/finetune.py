@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from search.errors import TrainingError
-from search.training.card import model_card
+from search.errors import ModelError, TrainingError
+from search.extras import require
+from search.models.presets import resolve_model
+from search.training.card import Base, describe_base, model_card
 from search.training.pairs import Pair, read_pairs
 from search.training.parameters import TrainingParameters, TrainingProgress, TrainingReport
 from search.training.weights import refuse_existing
@@ -37,32 +39,50 @@ def train_model(
     *,
     parameters: TrainingParameters | None = None,
     resume: bool = False,
-    licence: str = "unknown",
+    licence: str | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingReport:
     """Train `base` on pairs with MultipleNegativesRankingLoss and write the model and its card to the folder `output`.
 
-    `pairs` is a file of `mine_pairs` or a sequence. `base` is a folder or a hub name. With `resume` a run that was
-    killed continues from its last complete checkpoint and ends with the weights that it would have had; it must have
-    the same pairs, base and parameters. The result loads with sentence-transformers, transformers and txtai.
+    `pairs` is a file of `mine_pairs` or a sequence. `base` is a preset, a folder or a hub name, and is trained
+    in float32 whatever its file holds. `licence` is for the card; without it the base's is taken. With `resume` a run
+    that was killed continues from its last complete checkpoint and ends with the weights that it would have had; it
+    must have the same pairs, base and parameters. The result loads with sentence-transformers, transformers and txtai.
 
-    Raises TrainingError: too few pairs, empty texts, a base that cannot be loaded, an output that is there already, no
-    space, or a run that cannot be resumed.
+    Raises ConfigError if the extra `train` is not installed. Raises TrainingError: too few pairs, empty texts, a base
+    that cannot be loaded, an output that is there already, no space, a run that cannot be resumed, or a loss or score
+    that is not finite; then nothing is written.
     """
+    require("train", "training", "torch", "sentence_transformers", "datasets", "accelerate", "scipy")
     parameters = parameters or TrainingParameters()
     rows = read_pairs(pairs) if isinstance(pairs, Path) else list(pairs)
     train, held_out = split_pairs(rows, parameters.held_out, parameters.seed, parameters.batch_size)
-    run = _Run(Path(output), str(base), parameters, train, held_out)
+    run = _Run(Path(output), _find_base(str(base), licence), parameters, train, held_out)
     run.prepare(resume=resume)
     try:
-        return run.train(licence, progress)
+        return run.train(progress)
     except OSError as error:
         raise run.disk_error(error) from error
+    except _NotFiniteError as error:
+        # Its checkpoints hold numbers that are none.
+        shutil.rmtree(run.work, ignore_errors=True)
+        raise TrainingError(str(error)) from error
     except Exception as error:
         # safetensors has an error class of its own for a write that the disk refused.
         if "No space left" in str(error):
             raise run.disk_error(error) from error
         raise
+
+
+class _NotFiniteError(Exception):
+    """A loss or score that is no number."""
+
+
+def _find_base(name: str, licence: str | None) -> Base:
+    try:
+        return describe_base(resolve_model(name), licence)
+    except ModelError as error:
+        raise TrainingError(f"the base model '{name}' cannot be loaded: {error}") from error
 
 
 def split_pairs(pairs: Sequence[Pair], held_out: int, seed: int, batch_size: int = 2) -> tuple[list[Pair], list[Pair]]:
@@ -105,7 +125,7 @@ class _Run:
     """One training run and its folder."""
 
     def __init__(
-        self, output: Path, base: str, parameters: TrainingParameters, train: list[Pair], held_out: list[Pair]
+        self, output: Path, base: Base, parameters: TrainingParameters, train: list[Pair], held_out: list[Pair]
     ) -> None:
         self.output = output
         self.base = base
@@ -115,13 +135,14 @@ class _Run:
         self.work = output.with_name(f"{output.name}.partial")
         epoch = math.ceil(len(train) / parameters.batch_size)
         self.steps = parameters.max_steps or epoch * parameters.epochs
+        self.warmup_steps = min(parameters.warmup_steps, self.steps // 2)
 
     def description(self) -> dict[str, Any]:
         """Return what must be the same for a run to be taken up again."""
         digest = hashlib.blake2b(digest_size=16)
         for pair in self.pairs:
             digest.update(_key(pair, 0))
-        return {"base": self.base, "pairs": digest.hexdigest(), "parameters": self.parameters.to_dict()}
+        return {"base": str(self.base.folder), "pairs": digest.hexdigest(), "parameters": self.parameters.to_dict()}
 
     def prepare(self, *, resume: bool) -> None:
         """Look at what is there, and make the working folder."""
@@ -161,34 +182,42 @@ class _Run:
                 continue
         return [folder for _, folder in sorted(by_step)]
 
-    def train(self, licence: str, progress: Callable[[TrainingProgress], None] | None) -> TrainingReport:
+    def train(self, progress: Callable[[TrainingProgress], None] | None) -> TrainingReport:
         """Run the trainer, then move the finished model in place."""
         started = time.monotonic()
         checkpoints = self._checkpoints()
         checkpoint = checkpoints[-1] if checkpoints else None
-        model = _load(self.base)
+        model = _load(self.base.folder)
+        own_length = model.max_seq_length
         if self.parameters.max_length:
-            model.max_seq_length = self.parameters.max_length
+            model.max_seq_length = min(self.parameters.max_length, own_length)
         self._check_space(model)
         evaluator = _evaluator(self.held_out, self.parameters.seed)
         before = self._score_before(model, evaluator)
+        _check_finite("score of the base", before)
         trainer = _trainer(self, model, evaluator, progress)
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _check_finite("loss", result.training_loss)
         report = TrainingReport(
             output=self.output,
-            base=self.base,
+            base=self.base.name,
             pairs=len(self.pairs),
             held_out=len(self.held_out),
             steps=result.global_step,
+            warmup_steps=self.warmup_steps,
             resumed_from=int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0,
             seconds=time.monotonic() - started,
             score_before=before,
             score_after=_score(model, evaluator),
         )
+        _check_finite("score", report.score_after)
+        # The length was for training only: the model reads as much as its base.
+        model.max_seq_length = own_length
         finished = self.work / "model"
         shutil.rmtree(finished, ignore_errors=True)
         model.save_pretrained(str(finished), create_model_card=False)
-        (finished / "README.md").write_text(model_card(report, self.parameters, self.pairs, licence), encoding="utf-8")
+        card = model_card(report, self.parameters, self.pairs, self.base)
+        (finished / "README.md").write_text(card, encoding="utf-8")
         finished.replace(self.output)
         shutil.rmtree(self.work, ignore_errors=True)
         return report
@@ -221,17 +250,26 @@ class _Run:
         return TrainingError(f"training stopped, {what}; put that right and resume: {self.work} holds the checkpoints")
 
 
-def _load(base: str) -> Any:
+def _load(base: Path) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(base)
+        # In half precision a step of 2e-5 is rounded away, or overflows: weights are trained in float32.
+        return SentenceTransformer(str(base)).float()
     except Exception as error:
         # What fails here is not ours: no such folder, no network, weights of another kind, a broken file.
         raise TrainingError(
             f"the base model '{base}' cannot be loaded ({error}); give the folder of a sentence-transformers model, "
             "or a hub name while there is a network"
         ) from error
+
+
+def _check_finite(what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise _NotFiniteError(
+            f"the {what} is {value}, so nothing was written; use a smaller learning_rate, precision=fp32, or a base "
+            "whose own vectors are finite"
+        )
 
 
 def _evaluator(held_out: list[Pair], seed: int) -> Any:
@@ -271,8 +309,7 @@ def _trainer(run: _Run, model: Any, evaluator: Any, progress: Callable[[Training
         evaluator=evaluator,
     )
     trainer.remove_callback(PrinterCallback)
-    if progress is not None:
-        trainer.add_callback(_progress_callback(progress))
+    trainer.add_callback(_progress_callback(progress))
     return trainer
 
 
@@ -290,7 +327,7 @@ def _arguments(run: _Run) -> Any:
         per_device_eval_batch_size=64,
         learning_rate=parameters.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=min(parameters.warmup_steps, run.steps // 2),
+        warmup_steps=run.warmup_steps,
         weight_decay=parameters.weight_decay,
         max_grad_norm=parameters.max_grad_norm,
         optim="adamw_torch",
@@ -301,6 +338,8 @@ def _arguments(run: _Run) -> Any:
         save_steps=parameters.checkpoint_steps,
         save_total_limit=parameters.checkpoints_kept,
         logging_steps=max(1, min(50, run.steps // 20)),
+        # Otherwise a loss that is no number is reported as 0.
+        logging_nan_inf_filter=False,
         # Without a GPU bf16 is refused unless the processor is named.
         use_cpu=not torch.cuda.is_available(),
         bf16=_use_bf16(parameters.precision),
@@ -335,11 +374,11 @@ def _use_bf16(precision: str) -> bool:
     return bool(supported()) if callable(supported) else False
 
 
-def _progress_callback(progress: Callable[[TrainingProgress], None]) -> Any:
+def _progress_callback(progress: Callable[[TrainingProgress], None] | None) -> Any:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]
-        """Turn the trainer's logs into TrainingProgress."""
+        """Turn the trainer's logs into TrainingProgress, and end the run at a number that is not finite."""
 
         def __init__(self) -> None:
             self.score: float | None = None
@@ -355,8 +394,12 @@ def _progress_callback(progress: Callable[[TrainingProgress], None]) -> Any:
             for name, value in (logs or {}).items():
                 if name == "loss":
                     self.loss = float(value)
+                    _check_finite(f"loss at step {state.global_step:,}", self.loss)
                 elif name.endswith("pearson_cosine"):
                     self.score = 100 * float(value)
+                    _check_finite(f"score at step {state.global_step:,}", self.score)
+            if progress is None:
+                return
             done = max(1, state.global_step - self.first_step)
             left = (time.monotonic() - self.started) / done * (state.max_steps - state.global_step)
             progress(TrainingProgress(state.global_step, state.max_steps, self.loss, self.score, left))

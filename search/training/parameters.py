@@ -21,6 +21,7 @@ class TrainingParameters:
     over 10,000. `max_steps` ends a run early (0: the epochs decide). `gradient_cache` is the number of texts that go
     through the model at once: with it a large batch fits a small memory, for about a third more time. `held_out` pairs,
     and all other pairs of the same articles, are kept out of training and judge the model every `evaluation_steps`.
+    `max_length` (tokens) cuts texts in training only; the finished model reads as much as its base.
     """
 
     epochs: int = 1
@@ -84,6 +85,7 @@ class TrainingReport:
     pairs: int
     held_out: int
     steps: int
+    warmup_steps: int
     resumed_from: int
     seconds: float
     score_before: float

@@ -397,6 +397,16 @@ def test_export_for_txtai_has_the_same_scores(run, built_demo):
     assert [row["score"] for row in found] == pytest.approx([hit["score"] for hit in hits], abs=1e-3)
 
 
+def test_pairs_of_all_articles_or_of_a_sample(run, built_demo):
+    _, _, err = run("train", "pairs", "--sample", "all", "-o", "all.jsonl", "--index", built_demo)
+    assert "220 articles read, 220 sampled" in err
+    assert "220 sampled" in run("train", "pairs", "-o", "default.jsonl", "--index", built_demo)[2]
+    assert "10 sampled" in run("train", "pairs", "--sample", 10, "-o", "ten.jsonl", "--index", built_demo)[2]
+    for wrong in ("0", "many", "-3", ""):
+        code, _, err = run("train", "pairs", "--sample", wrong, "-o", "x.jsonl", "--index", built_demo)
+        assert code == 2 and "is not a number of articles; give one, or `all`" in err
+
+
 def test_what_txtai_has_is_for_its_format_only(run, built_demo):
     code, _, err = run("export", "--all", "--format", "ris", "--hybrid", "--index", built_demo)
     assert code == 2 and "--hybrid and --graph go with --format txtai" in err

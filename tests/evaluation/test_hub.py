@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from search.cli.main import main
 from search.errors import EvaluationError
 from search.evaluation.hub import fetch_pair_set
 from search.evaluation.pair_correlation import load_pair_set
@@ -62,6 +63,31 @@ def test_fetched_once_and_read_in_order(hub, tmp_path):
         assert pairs.first == ("q 1?", "q 2?", "q 3?")
         assert pairs.second == ("a 1", "a 2", "a 3")
     assert asked == [LISTING, "/0", "/1"]
+
+
+def test_rows_without_a_text_are_left_out_and_counted(hub, tmp_path, monkeypatch, capsys):
+    pages, _, endpoint = hub
+    pages["/0"] = parquet(tmp_path, question=["q 1?", "", "q 3?", "q 4?"], long_answer=["a 1", "a 2", None, "a 4"])
+    pages[LISTING] = json.dumps([f"{endpoint}/0"]).encode()
+    pairs = load_pair_set(fetch_pair_set("pubmedqa"), "pubmedqa", skip_empty=True)
+    assert (pairs.first, pairs.second, pairs.skipped) == (("q 1?", "q 4?"), ("a 1", "a 4"), 2)
+    with pytest.raises(EvaluationError, match="row 2 has no text in 'question'"):
+        load_pair_set(fetch_pair_set("pubmedqa"), "pubmedqa")
+    monkeypatch.setattr("sys.argv", ["search", "evaluate", "pairs", "--set", "pubmedqa", "--format", "json"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    printed = capsys.readouterr()
+    assert "pubmedqa: 2 rows with an empty text are left out" in printed.err
+    assert json.loads(printed.out)[0]["pairs"] == 2
+
+
+def test_what_reads_parquet_is_named_before_the_download(hub, monkeypatch):
+    _, asked, _ = hub
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
+    with pytest.raises(EvaluationError, match="pip install pyarrow"):
+        fetch_pair_set("pubmedqa")
+    assert not asked
 
 
 def test_a_download_that_fails_leaves_nothing_that_looks_whole(hub, tmp_path):

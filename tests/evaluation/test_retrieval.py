@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from search.cli.evaluate import evaluate
 from search.errors import EvaluationError, ModelError
 from search.evaluation.collection import load_collection
-from search.evaluation.pair_correlation import PairScores
+from search.evaluation.pair_correlation import PAIR_SETS, PairScores
 from search.evaluation.report import (
     comparison_text,
     index_text,
@@ -178,6 +178,23 @@ def test_pairs_table_beside_the_published_figures():
     assert head == ["model", "PubMed QA", "average"]
     assert rows[0] == ["mine", "91.23 ± 0.10", "91.23"]
     assert ["neuml/pubmedbert-base-embeddings (published)", "93.27", "93.27"] in rows
+
+
+def test_published_figures_stand_beside_the_set_they_belong_to():
+    scores = [PairScores("mine", name, 1000, 5, 90.0, 0.1, 85.0, 0.1) for name in PAIR_SETS]
+    head, rows = pairs_table(scores)
+    repositories = {columns.title: columns.repository for columns in PAIR_SETS.values()}
+    figures = dict(zip(head, next(row for row in rows if "pubmedbert" in row[0]), strict=True))
+    assert repositories["PubMed Subset"] == "awinml/pubmed_abstract_3_1k" and figures["PubMed Subset"] == "97.00"
+    assert repositories["PubMed Subset (zxvix)"] == "zxvix/pubmed_subset_new"
+    assert figures["PubMed Subset (zxvix)"] == "97.07"
+    # The averages of the two cards.
+    for subset, averages in (
+        ("subset", "93.46 93.78 95.37 95.62 92.69"),
+        ("subset-zxvix", "93.44 93.70 95.35 95.64 92.58"),
+    ):
+        _, rows = pairs_table([score for score in scores if score.pair_set in ("pubmedqa", subset, "summary")])
+        assert [row[-1] for row in rows[1:]] == averages.split()
 
 
 def test_plot(tmp_path):

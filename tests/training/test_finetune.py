@@ -1,12 +1,16 @@
 """Training a tiny model: it learns, it can be killed and resumed, and it refuses what it cannot use."""
 
+import dataclasses
 import json
+import shutil
 from collections import namedtuple
 
 import numpy as np
 import pytest
 
-from search.errors import TrainingError
+from search.errors import ConfigError, TrainingError
+from search.training import finetune
+from search.training.card import describe_base
 from search.training.finetune import split_pairs, train_model
 from search.training.pairs import Pair
 from search.training.parameters import TrainingParameters
@@ -84,6 +88,113 @@ def test_card_and_folder(trained):
     assert f"| this model | {trained[0].score_after:.2f} |" in card
     # The working folder has gone and nothing of it is left in the model.
     assert [entry.name for entry in output.parent.iterdir()] == ["model"]
+
+
+def test_the_card_says_what_was_run(trained, made_pairs, tiny_model, tmp_path):
+    card = (trained[0].output / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\nlibrary_name") and "base_model" not in card
+    assert f"fine-tuned from `{tiny_model.name}`" in card and str(tiny_model.parent) not in card
+    assert "| warmup_steps | 5 |" in card
+    # Of a short run half is warm-up; a base with a card passes its licence on.
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    (base / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
+    short = dataclasses.replace(FAST, max_steps=4, warmup_steps=10_000)
+    report = train_model(made_pairs(), base, tmp_path / "short", parameters=short)
+    card = (report.output / "README.md").read_text()
+    assert card.startswith("---\nlicense: mit\n") and "| warmup_steps | 2 |" in card and "4 steps" in card
+
+
+def test_the_card_names_a_base_by_its_name_on_the_hub(tmp_path):
+    from search.config import ModelConfig
+    from search.models.presets import ModelFolders
+
+    def base(name, folder, revision=None, licence=None):
+        found = ModelFolders(
+            name=name, document=folder, query=folder, revision=revision, choices=ModelConfig(name=name)
+        )
+        return describe_base(found, licence)[:2] + describe_base(found, licence)[3:]
+
+    assert base("pubmedbert", tmp_path, "abc") == ("pubmedbert", "neuml/pubmedbert-base-embeddings", "Apache-2.0")
+    assert base("minilm", tmp_path)[1] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert base("bge-base", tmp_path, "abc", "gpl-3.0") == ("bge-base", "BAAI/bge-base-en-v1.5", "gpl-3.0")
+    assert base("builtin", tmp_path) == ("builtin", None, "Apache-2.0")
+    assert base("some/model", tmp_path, "abc") == ("some/model", "some/model", None)
+    assert base(str(tmp_path), tmp_path) == (tmp_path.name, None, None)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_base_in_half_precision_is_trained_in_full(made_pairs, tiny_model, tmp_path, dtype):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    halves = {name: value.to(getattr(torch, dtype)) for name, value in load_file(base / "model.safetensors").items()}
+    save_file(halves, base / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "dtype": dtype}))
+    small = dataclasses.replace(FAST, learning_rate=2e-5, max_steps=12, batch_size=8, precision="fp32")
+    report = train_model(made_pairs(), base, tmp_path / "model", parameters=small)
+    before, after = weights(tiny_model), weights(report.output)
+    assert np.isfinite([report.score_before, report.score_after]).all() and report.score_after != report.score_before
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert after[name].dtype == np.float32
+    # A step of 2e-5 moves every number, which half precision would round away.
+    assert (after[name] != halves[name].float().numpy()).mean() > 0.99
+    assert abs(after[name] - before[name]).max() < 0.01
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_writes_nothing(made_pairs, tiny_model, tmp_path):
+    huge = dataclasses.replace(FAST, learning_rate=1e30, max_grad_norm=1e30, warmup_steps=0, precision="fp32")
+    with pytest.raises(TrainingError, match=r"the (loss|score) at step \d+ is nan, so nothing was written"):
+        train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=huge)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_base_whose_vectors_are_no_numbers_is_refused(made_pairs, tiny_model, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    tensors = load_file(base / "model.safetensors")
+    tensors["embeddings.word_embeddings.weight"] = tensors["embeddings.word_embeddings.weight"] * np.float32(np.nan)
+    save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainingError, match="the score of the base is nan"):
+        train_model(made_pairs(), base, tmp_path / "model", parameters=FAST)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["base"]
+
+
+def test_a_training_length_does_not_stay_in_the_model(made_pairs, tiny_model, tmp_path, monkeypatch):
+    from search.models import Encoder
+
+    short = dataclasses.replace(FAST, max_steps=2, max_length=8)
+    seen = []
+
+    def trainer(run, model, *rest):
+        seen.append(model.max_seq_length)
+        return real(run, model, *rest)
+
+    real = finetune._trainer
+    monkeypatch.setattr(finetune, "_trainer", trainer)
+    report = train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=short)
+    assert seen == [8]
+    assert Encoder(report.output).max_length == Encoder(tiny_model).max_length == 64
+    config = json.loads((report.output / "tokenizer_config.json").read_text())
+    assert config.get("model_max_length", 64) == 64
+
+
+def test_the_extra_is_named_before_anything_is_scored(made_pairs, tiny_model, tmp_path, monkeypatch):
+    import importlib.util
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *rest: None if name == "datasets" else real(name, *rest)
+    )
+    monkeypatch.setattr("search.training.finetune._load", lambda *_: pytest.fail("the base was loaded"))
+    with pytest.raises(ConfigError, match=r"training needs the extra `train` \(datasets\): pip install"):
+        train_model(made_pairs(), tiny_model, tmp_path / "model", parameters=FAST)
+    assert not list(tmp_path.iterdir())
 
 
 def test_killed_run_is_resumed_to_the_same_weights(made_pairs, tiny_model, tmp_path, trained):
