@@ -9,13 +9,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import msgspec
 import numpy as np
 
 from search.article import TEXT_RULE, Article, Deletion
-from search.config import Config, ModelConfig
+from search.config import Config, LlmConfig, ModelConfig
 from search.errors import IndexCorruptError, IndexFolderError, IndexMismatchError, QueryError, SearchError
 from search.messages import left_out
 from search.retrieval.engine import Engine, hits_of
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from search.ingest.citation_files import FileReport
     from search.ingest.pipeline import IngestReport, Progress
     from search.ingest.published_vectors import ImportReport
+    from search.llm.answer import WrittenAnswer
+    from search.llm.language_models import LanguageModel
     from search.models import Encoder
     from search.models.encoder import Kind
     from search.models.tokens import Text
@@ -65,6 +67,9 @@ __all__ = ["Index", "Status"]
 
 #: Articles that are read at once where all of them are.
 _AT_ONCE = 500
+
+#: From so many articles a language model answers where nobody says how many.
+_ASKED = 10
 
 
 class NlmFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -864,6 +869,7 @@ class Index:
         hits = self.search(question, limit, mode=mode, filters=filters, evidence=max(1, sentences))
         return context_of(question, hits, tokens, retracted=retracted)
 
+    @overload
     def ask(
         self,
         question: str,
@@ -871,22 +877,76 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: FiltersLike = None,
-    ) -> Findings:
+        llm: Literal[False] = False,
+    ) -> Findings: ...
+
+    @overload
+    def ask(
+        self,
+        question: str,
+        limit: int | None = None,
+        *,
+        mode: Mode | None = None,
+        filters: FiltersLike = None,
+        llm: Literal[True] | LlmConfig | LanguageModel,
+        strict: bool | None = None,
+    ) -> WrittenAnswer: ...
+
+    def ask(
+        self,
+        question: str,
+        limit: int | None = None,
+        *,
+        mode: Mode | None = None,
+        filters: FiltersLike = None,
+        llm: bool | LlmConfig | LanguageModel = False,
+        strict: bool | None = None,
+    ) -> Findings | WrittenAnswer:
         """Return what the best `limit` articles found about a question, as quotations with their sources.
 
         Findings that agree in wording and direction are in one group; those of firmer designs come first. No language
-        model takes part. Without groups, nothing near enough was found. Raises QueryError as `search` does.
+        model takes part. Without groups, nothing near enough was found.
+
+        With `llm` a language model writes an answer from these articles: the one of the configuration (`llm=True`), of
+        another LlmConfig, or any object like `search.llm.language_models.LanguageModel`. Iterate over the answer for
+        its sentences; each is checked against the sources it names, and marked or (`strict`, else as configured) left
+        out if it fails. Raises QueryError as `search` does, and if no model is configured.
 
         >>> index = Index.open("indexes/demo")
         >>> findings = index.ask("does aspirin lower the risk of bowel cancer?")
         >>> findings.groups[0][0].text in index.get(findings.groups[0][0].pmid).abstract_text
         True
+        >>> for sentence in index.ask("does aspirin prevent stroke?", llm=True):  # doctest: +SKIP
+        ...     print(sentence.text, sentence.citations, sentence.problems)
         >>> index.close()
         """
+        if llm is not False:
+            return self._written_answer(question, limit or _ASKED, mode, filters, llm, strict)
         from search.retrieval.findings import findings_of
 
         hits = self.search(question, limit, mode=mode, filters=filters, evidence=2)
         return findings_of(question, hits, self.engine.sentence_vectors)
+
+    def _written_answer(
+        self,
+        question: str,
+        limit: int,
+        mode: Mode | None,
+        filters: FiltersLike,
+        llm: Literal[True] | LlmConfig | LanguageModel,
+        strict: bool | None,
+    ) -> WrittenAnswer:
+        from search.llm.answer import WrittenAnswer
+        from search.llm.language_models import load_llm
+
+        settings = llm if isinstance(llm, LlmConfig) else self.config.language_model
+        if llm is True and settings is None:
+            raise QueryError("no language model is set up: name one under `language_model` in config.yml")
+        settings = settings or LlmConfig()
+        model = load_llm(settings) if llm is True or isinstance(llm, LlmConfig) else llm
+        context = self.context(question, settings.tokens, limit=limit, mode=mode, filters=filters)
+        chosen = settings.strict if strict is None else strict
+        return WrittenAnswer(context, model, self.engine.sentence_vectors, strict=chosen)
 
     # Writing ----------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from search.messages import explained
 __all__ = [
     "Config",
     "EutilsConfig",
+    "LlmConfig",
     "ModelConfig",
     "NlmConfig",
     "ServeConfig",
@@ -117,6 +118,23 @@ class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     build_memory: str = "512MB"
 
 
+class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`language_model`: what writes answers: `url` and `model` of a server with OpenAI's API, or a `path`.
+
+    The key of a server is taken from the environment variable `key_variable` only. `tokens` is about how much the model
+    is given as sources, `timeout` how many seconds it may be silent. With `strict`, sentences that fail the check are
+    left out instead of marked.
+    """
+
+    url: _Text | None = None
+    model: _Text | None = None
+    path: _Text | None = None
+    key_variable: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "SEARCH_LLM_KEY"
+    tokens: _Count = 1500
+    timeout: _Seconds = 120.0
+    strict: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What config.yml says, or the defaults. Every key is explained in the config.yml of the project."""
 
@@ -134,6 +152,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     eutils: EutilsConfig = EutilsConfig()
     serve: ServeConfig = ServeConfig()
     postgres: PostgresConfig = PostgresConfig()
+    language_model: LlmConfig | None = None
 
     @property
     def model_precision(self) -> str:
@@ -197,7 +216,13 @@ def _relative_to(config: Config, folder: Path) -> Config:
         return path if path is None or "://" in path else str(folder / Path(path).expanduser())
 
     nlm = msgspec.structs.replace(config.nlm, downloads=moved(config.nlm.downloads))
-    return msgspec.structs.replace(config, index=moved(config.index), mesh_tree=moved(config.mesh_tree), nlm=nlm)
+    llm = config.language_model
+    # Without a folder or file of that name it is a name on the hub.
+    if llm is not None and llm.path is not None and (folder / Path(llm.path).expanduser()).exists():
+        llm = msgspec.structs.replace(llm, path=moved(llm.path))
+    return msgspec.structs.replace(
+        config, index=moved(config.index), mesh_tree=moved(config.mesh_tree), nlm=nlm, language_model=llm
+    )
 
 
 def _read_yaml(content: bytes) -> Any:
@@ -231,7 +256,9 @@ def config_from_dict(data: dict[Any, Any], name: str = "config") -> Config:
 
 
 _FIELDS = tuple(
-    field for kind in (NlmConfig, EutilsConfig, ServeConfig, PostgresConfig, Config) for field in kind.__struct_fields__
+    field
+    for kind in (NlmConfig, EutilsConfig, LlmConfig, ServeConfig, PostgresConfig, Config)
+    for field in kind.__struct_fields__
 )
 
 
@@ -242,12 +269,26 @@ def _check_addresses(config: Config, name: str) -> None:
                 f"{name}: `{key}: url` must be a web address (https:// or http://) without user and password, "
                 f"not {service.url.rpartition('@')[2]!r}"
             )
+    if config.language_model is not None:
+        _check_language_model(config.language_model, name)
     for entry in config.serve.tokens:
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", entry):
             raise ConfigError(f"{name}: `serve: tokens` holds hashes as `search token` prints them, not {entry[:12]!r}")
     for origin in config.serve.origins:
         if not re.fullmatch(r"https?://[^/*\s]+", origin):
             raise ConfigError(f"{name}: `serve: origins` holds origins like https://example.org, not {origin!r}")
+
+
+def _check_language_model(llm: LlmConfig, name: str) -> None:
+    if (llm.url is None) == (llm.path is None):
+        raise ConfigError(f"{name}: `language_model` takes a `url` with a `model`, or the `path` of a local model")
+    if llm.url is not None and not _is_address(llm.url):
+        raise ConfigError(
+            f"{name}: `language_model: url` must be a web address such as http://localhost:11434/v1, without user and "
+            f"password, not {llm.url.rpartition('@')[2]!r}"
+        )
+    if llm.url is not None and not llm.model:
+        raise ConfigError(f"{name}: `language_model: url` needs `model`, the name of a model that the server has")
 
 
 def _is_address(url: str) -> bool:

@@ -135,6 +135,13 @@ def table(
 @common
 @limit_option
 @mode_option
+@click.option(
+    "--llm/--no-llm",
+    "with_llm",
+    default=None,
+    help="Let a language model write the answer, or quote findings only [default: --llm if the config names a model].",
+)
+@click.option("--strict", is_flag=True, default=None, help="With --llm: leave out sentences that fail the check.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @filter_options
 def ask(
@@ -143,18 +150,33 @@ def ask(
     config_file: Path | None,
     limit: int | None,
     mode: Mode | None,
+    with_llm: bool | None,
+    strict: bool | None,
     style: str,
     filters: Filters,
 ) -> None:
     """Quote what the best articles found about a question, each finding with its source.
 
     Findings that agree are together, those of firmer designs first. Every sentence is an article's own.
+
+    With --llm the language model of the config writes an answer. Each of its sentences is checked against the articles
+    it names, and marked if it fails.
     """
     from search.cli.blocks import print_findings
+    from search.cli.written import print_answer, print_answer_json
     from search.presentation.hit import as_json
 
     with open_index(config_file, folder) as index:
-        findings = index.ask(" ".join(question), limit, mode=mode, filters=filters)
+        if with_llm is None:
+            with_llm = index.config.language_model is not None
+        if strict and not with_llm:
+            raise click.UsageError("--strict goes with --llm")
+        text = " ".join(question)
+        if with_llm:
+            answer = index.ask(text, limit, mode=mode, filters=filters, llm=True, strict=strict)
+            print_answer_json(answer) if style == "json" else print_answer(answer)
+            return
+        findings = index.ask(text, limit, mode=mode, filters=filters)
     if style == "json":
         click.echo(as_json(findings), nl=False)
     else:

@@ -1,11 +1,12 @@
-"""The tools that a language model is given: search, strategy, ask, similar, get_article, cited_by, references."""
+"""The tools that a language model is given, and the server that offers them over stdio or HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 import msgspec
@@ -18,20 +19,29 @@ from starlette.types import ASGIApp
 
 from search import __version__
 from search.api import Index
-from search.article import Article
 from search.config import Config
-from search.errors import SearchError
+from search.errors import QueryError, SearchError
+from search.formats.export import write
+from search.mcp.arguments import (
+    DEFAULT_BUDGET,
+    Budget,
+    FilterObject,
+    Ids,
+    Limit,
+    ModeName,
+    Offset,
+    OptionalIds,
+    QuestionText,
+    Sentences,
+    StrategyText,
+    without_empty,
+)
+from search.mcp.results import ResultLists, article_result, cited_result, fitting, hit_result, mesh_result
 from search.messages import left_out
-from search.presentation.citation import citation
-from search.presentation.hit import article_record, hit_record
-from search.presentation.notices import notice_labels
-from search.retrieval.citing import Citations
 from search.retrieval.filters import Filters, filters_from_dict
-from search.retrieval.findings import Findings
 from search.retrieval.hit import Hit
-from search.retrieval.request import Mode
+from search.retrieval.request import SearchOptions
 from search.retrieval.strategy import StrategyAnswer
-from search.retrieval.strategy.strategy_parser import MAX_LENGTH
 from search.time_limit import time_limit
 from search.web.guard import Guard
 from search.web.metrics import Metrics
@@ -44,21 +54,20 @@ Searches the medical literature (PubMed records on this machine) by meaning. Ask
 tags work as filters inside a question (`statins 2015:2024[dp] AND review[pt]`). Each result carries its PMID, the
 sentences of its abstract that say what was found (`evidence`, each led by its section; empty if none is near enough),
 how to cite it (`cite`), and `warnings`: never rely on an article that is retracted, and say so if you mention it. State
-only what the evidence or the abstract says, and cite PMIDs.
+only what the evidence or the abstract says, and cite PMIDs. `results` names a list of results: other tools take
+`NAME:3` for its third. An answer that would be too long is cut, and `next` says how to call for the rest.
 """
 
 _READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
-_Result = TypeVar("_Result")
+#: Results a call gives, and the most of them; the most sentences of an article; characters of an answer.
+_DEFAULT, _MOST, _MOST_SENTENCES, _BUDGETS = 10, 50, 10, (500, 200_000)
 
-Limit = Annotated[int, Field(ge=1, le=50, description="How many articles.")]
-FilterObject = Annotated[
-    dict[str, Any] | None,
-    Field(
-        description="What articles must be: year_from, year_to, date_from, date_to, authors, journals, mesh, "
-        "publication_types, languages, designs, min_n (participants), has_abstract, free_full_text, not_retracted, "
-        "pmids, not_pmids, strategy: a search in PubMed's query language, such as 'aspirin[tiab] AND neoplasms[mh]'."
-    ),
+#: Values of each kind that facets show.
+_VALUES = 15
+
+CitationFormat = Annotated[
+    Literal["citation", "ris", "bibtex", "csl", "nbib"], Field(description="Plain citations, or a format of files.")
 ]
 
 
@@ -67,96 +76,192 @@ class Tools:
 
     def __init__(self, index: Index) -> None:
         self.index = index
+        self.lists = ResultLists(index)
         self._limits = index.config.serve
         self._busy = 0
 
     async def search(
         self,
-        question: Annotated[str, Field(min_length=1, max_length=10_000, description="A question in plain English.")],
-        limit: Limit = 10,
-        mode: Annotated[Mode | None, Field(description="Rank by meaning, by words, or by both.")] = None,
+        question: QuestionText,
+        limit: Limit = None,
+        offset: Offset = None,
+        mode: ModeName = None,
         filters: FilterObject = None,
+        characters: Budget = None,
     ) -> dict[str, Any]:
-        """Find the articles that answer a question, best first, with the sentences that speak to it."""
+        """Find the articles that answer a question, best first, with the sentences that say what was found."""
 
-        def work() -> list[Hit]:
-            chosen = filters_from_dict(filters or {})
-            return self.index.search(question, limit, mode=mode, filters=chosen, evidence=2)
+        def work() -> dict[str, Any]:
+            options = SearchOptions(
+                limit=_within("limit", limit, _DEFAULT, 1, _MOST),
+                offset=_within("offset", offset, 0, 0, self._limits.results),
+                mode=mode,
+                filters=_filters(filters),
+                evidence=2,
+            )
+            (hits,) = self.index.engine.search([question], options)
+            return self._listed(hits, options.offset, characters)
 
-        return self._with_warning({"results": [_result(hit) for hit in await self._run(work)]})
+        return await self._run(work)
 
     async def strategy(
         self,
-        strategy: Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, description="The search, or its lines.")],
+        strategy: StrategyText,
         limit: Annotated[int, Field(ge=0, le=1000, description="How many PMIDs to return.")] = 100,
     ) -> dict[str, Any]:
         """Run a search in PubMed's query language: exact counts by line, search details, notes and PMIDs."""
-        result = await self._run(partial(self.index.strategy, strategy))
-        return self._with_warning(msgspec.to_builtins(StrategyAnswer.of(result, limit)))
 
-    async def ask(
-        self,
-        question: Annotated[str, Field(min_length=1, max_length=10_000, description="A question in plain English.")],
-        limit: Limit = 10,
-        filters: FilterObject = None,
-    ) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            answer = StrategyAnswer.of(self.index.strategy(strategy), limit)
+            return {**msgspec.to_builtins(answer), "results": self.lists.keep(answer.pmids)}
+
+        return await self._run(work)
+
+    async def ask(self, question: QuestionText, limit: Limit = None, filters: FilterObject = None) -> dict[str, Any]:
         """Quote what the best articles found; findings that agree are in one group, those of firm designs come first.
 
         No groups means that nothing near enough was found: say so, and do not answer from memory.
         """
 
-        def work() -> Findings:
-            return self.index.ask(question, limit, filters=filters_from_dict(filters or {}))
+        def work() -> dict[str, Any]:
+            found = self.index.ask(question, _within("limit", limit, _DEFAULT, 1, _MOST), filters=_filters(filters))
+            answer: dict[str, Any] = msgspec.to_builtins(found)
+            return {**answer, "results": self.lists.keep([one.pmid for group in found.groups for one in group])}
 
-        return self._with_warning(msgspec.to_builtins(await self._run(work)))
+        return await self._run(work)
 
     async def similar(
         self,
-        pmids: Annotated[
-            list[int], Field(min_length=1, max_length=100, description="Articles of which more is wanted.")
-        ],
-        limit: Limit = 10,
-        unlike: Annotated[list[int], Field(max_length=100, description="Articles to keep away from.")] = [],  # noqa: B006
+        ids: Ids,
+        limit: Limit = None,
+        unlike: OptionalIds = None,
         filters: FilterObject = None,
+        characters: Budget = None,
     ) -> dict[str, Any]:
-        """Find the articles most like some others, without these."""
+        """Find the articles most like some others, without these; `unlike` names articles to keep away from."""
 
-        def work() -> list[Hit]:
-            chosen: Filters = filters_from_dict(filters or {})
-            return self.index.similar(pmids, limit, unlike=unlike, filters=chosen)
+        def work() -> dict[str, Any]:
+            hits = self.index.similar(
+                self.lists.pmids(ids),
+                _within("limit", limit, _DEFAULT, 1, _MOST),
+                unlike=self.lists.pmids(unlike) if unlike else (),
+                filters=_filters(filters),
+            )
+            return self._listed(hits, 0, characters)
 
-        return self._with_warning({"results": [_result(hit) for hit in await self._run(work)]})
+        return await self._run(work)
 
-    async def get_article(self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")]) -> dict[str, Any]:
-        """Return an article: title, abstract, authors, journal, date, MeSH headings, how to cite it, warnings."""
-        article = await self._run(partial(self.index.get, pmid))
-        if article is None:
-            raise ToolError(f"PMID {pmid} is not in this index")
-        return {**msgspec.to_builtins(article_record(article)), **_to_cite(article)}
+    async def get_article(self, ids: Ids, characters: Budget = None) -> dict[str, Any]:
+        """Return articles whole: title, abstract, authors, journal, date, MeSH headings, how to cite it, warnings."""
 
-    def _with_warning(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return an answer with a warning if articles were left out because they are damaged."""
-        damaged = self.index.damaged
-        return {**answer, "warning": left_out(damaged)} if damaged else answer
+        def work() -> dict[str, Any]:
+            pmids = self.lists.pmids(ids)
+            there = [article for pmid in pmids if (article := self.index.get(pmid)) is not None]
+            missing = sorted(set(pmids) - {article.pmid for article in there})
+            if not there:
+                raise QueryError(f"PMID {missing[0]} is not in this index; call `search` to find what is")
+            shown = fitting([article_result(article) for article in there], _budget(characters))
+            rest = [str(article.pmid) for article in there[len(shown) :]]
+            return {
+                "articles": shown,
+                **({"not_in_this_index": missing} if missing else {}),
+                **({"next": f"get_article(ids={rest})"} if rest else {}),
+            }
+
+        return await self._run(work)
 
     async def cited_by(
-        self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = 10
+        self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = None
     ) -> dict[str, Any]:
         """Return what cites an article: how many works, and those of this index, the newest first."""
-        return _cited(await self._run(partial(self.index.cited_by, pmid, limit)))
+        most = _within("limit", limit, _DEFAULT, 1, _MOST)
+        return await self._run(lambda: cited_result(self.index.cited_by(pmid, most)))
 
     async def references(
-        self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = 50
+        self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = None
     ) -> dict[str, Any]:
         """Return what an article cites, in its order: the articles of this index, and identifiers of the others."""
-        return _cited(await self._run(partial(self.index.references, pmid, limit)))
+        most = _within("limit", limit, _MOST, 1, _MOST)
+        return await self._run(lambda: cited_result(self.index.references(pmid, most)))
 
-    async def _run(self, work: Callable[[], _Result]) -> _Result:
-        """Do some work in a thread; a refusal, or an error of this package, is reported to the model."""
+    async def evidence(self, question: QuestionText, ids: Ids, sentences: Sentences = None) -> dict[str, Any]:
+        """Quote the sentences of certain articles that speak to a question, each with its section and its place."""
 
-        def limited() -> _Result:
+        def work() -> dict[str, Any]:
+            pmids = self.lists.pmids(ids)
+            options = SearchOptions(
+                limit=len(pmids),
+                filters=Filters(pmids=frozenset(pmids)),
+                evidence=_within("sentences", sentences, 2, 1, _MOST_SENTENCES),
+                fold=False,
+                feedback=False,
+            )
+            (hits,) = self.index.engine.search([question], options)
+            return {"articles": [{**_quoted(hit), "warnings": hit_result(hit)["warnings"]} for hit in hits]}
+
+        return await self._run(work)
+
+    async def cite(self, ids: Ids, format: CitationFormat = "citation") -> dict[str, Any]:
+        """Return how to cite articles, as text or in a format of files (RIS, BibTeX, CSL JSON, MEDLINE)."""
+
+        def work() -> dict[str, Any]:
+            articles = self.index.get_many(self.lists.pmids(ids))
+            if format == "citation":
+                return {"citations": {str(one.pmid): article_result(one)["cite"] for one in articles}}
+            stream = io.StringIO()
+            write(articles, stream, format)
+            return {"text": stream.getvalue()}
+
+        return await self._run(work)
+
+    async def facets(
+        self, question: QuestionText, filters: FilterObject = None, mode: ModeName = None
+    ) -> dict[str, Any]:
+        """Count the first 1,000 results by year, journal, MeSH heading, publication type, language and design.
+
+        Shows how to narrow a search: every value works in `filters`.
+        """
+
+        def work() -> dict[str, Any]:
+            found = self.index.facets(question, mode=mode, filters=_filters(filters))
+            counts: dict[str, Any] = msgspec.to_builtins(found, str_keys=True)
+            return {
+                kind: dict(list(values.items())[:_VALUES]) if kind != "years" and isinstance(values, dict) else values
+                for kind, values in counts.items()
+            }
+
+        return await self._run(work)
+
+    async def mesh(
+        self, heading: Annotated[str, Field(min_length=1, max_length=200, description="A MeSH heading.")]
+    ) -> dict[str, Any]:
+        """Look up a MeSH heading: how many articles have it, its entry terms, its place in the tree, what is below it.
+
+        A name that is not a heading is answered with the nearest.
+        """
+        return await self._run(partial(mesh_result, self.index, heading))
+
+    def _listed(self, hits: Sequence[Hit], offset: int, characters: int | None) -> dict[str, Any]:
+        """Return hits as a list with a name, as many as fit, and how to call for more."""
+        shown = fitting([hit_result(hit) for hit in hits], _budget(characters))
+        answer: dict[str, Any] = {"results": self.lists.keep([hit.pmid for hit in hits]), "hits": shown}
+        if len(shown) < len(hits):
+            answer["next"] = (
+                f"{len(hits) - len(shown)} results are left out: call again with offset={offset + len(shown)}"
+            )
+        return answer
+
+    async def _run(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do some work in a thread; a refusal, or an error of this package, is reported to the model.
+
+        The answer has a warning if articles were left out because they are damaged.
+        """
+
+        def limited() -> dict[str, Any]:
             with time_limit(self._limits.seconds):
-                return work()
+                answer = work()
+            damaged = self.index.damaged
+            return {**answer, "warning": left_out(damaged)} if damaged else answer
 
         if self._busy >= self._limits.requests:
             raise ToolError("too many are asking at once: try again")
@@ -165,11 +270,36 @@ class Tools:
             with anyio.fail_after(self._limits.seconds):
                 return await anyio.to_thread.run_sync(limited, abandon_on_cancel=True)
         except TimeoutError as error:
-            raise ToolError(f"the answer took longer than {self._limits.seconds:g} s") from error
+            raise ToolError(
+                f"the answer took longer than {self._limits.seconds:g} s: call again with a smaller limit"
+            ) from error
         except SearchError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(f"{error}. Mend this and call again") from error
         finally:
             self._busy -= 1
+
+
+def _quoted(hit: Hit) -> dict[str, Any]:
+    sentences = [
+        {"section": part.section, "text": part.text, "start": part.start, "end": part.end} for part in hit.evidence
+    ]
+    return {"pmid": hit.pmid, "title": hit.article.title, "sentences": sentences}
+
+
+def _filters(filters: dict[str, Any] | None) -> Filters:
+    return filters_from_dict(without_empty(filters))
+
+
+def _within(name: str, value: int | None, default: int, least: int, most: int) -> int:
+    """Return a number. Raises QueryError that says what it may be."""
+    number = default if value is None else value
+    if not least <= number <= most:
+        raise QueryError(f"{name} must be {least} to {most:,}, not {number:,}")
+    return number
+
+
+def _budget(characters: int | None) -> int:
+    return _within("characters", characters, DEFAULT_BUDGET, *_BUDGETS)
 
 
 def make_server(index: Index) -> MCPServer[Any]:
@@ -184,10 +314,14 @@ def make_server(index: Index) -> MCPServer[Any]:
     )
     for tool, title in (
         (tools.search, "Search the medical literature"),
-        (tools.strategy, "Run a PubMed strategy"),
         (tools.ask, "Quote what was found"),
         (tools.similar, "Find similar articles"),
-        (tools.get_article, "Read an article"),
+        (tools.get_article, "Read articles"),
+        (tools.evidence, "Quote what articles say about a question"),
+        (tools.cite, "Cite articles"),
+        (tools.facets, "Count results by what they are"),
+        (tools.mesh, "Look up a MeSH heading"),
+        (tools.strategy, "Run a PubMed strategy"),
         (tools.cited_by, "What cites an article"),
         (tools.references, "What an article cites"),
     ):
@@ -219,33 +353,3 @@ def run_http(address: str | Path, config: Config, started: Callable[[str, str], 
         run(make, config.serve, started)
     finally:
         index.close()
-
-
-_SHOWN = ("rank", "pmid", "title", "journal", "year", "publication_types", "design", "sample_size", "url")
-
-
-def _result(hit: Hit) -> dict[str, Any]:
-    record = hit_record(hit)
-    return {
-        **{name: getattr(record, name) for name in _SHOWN},
-        "score": round(hit.score, 4),
-        "evidence": [f"{part.section}: {part.text}" for part in hit.evidence],
-        **_to_cite(hit.article),
-    }
-
-
-#: Works that are not in the index of which a model is told.
-_OTHERS = 100
-
-
-def _cited(found: Citations) -> dict[str, Any]:
-    shown = [
-        {"pmid": article.pmid, "title": article.title, "year": article.year, **_to_cite(article)}
-        for article in found.articles
-    ]
-    others = found.others[:_OTHERS]
-    return {"pmid": found.pmid, "count": found.count, "in_index": found.in_index, "articles": shown, "others": others}
-
-
-def _to_cite(article: Article) -> dict[str, Any]:
-    return {"retracted": article.is_retracted, "warnings": notice_labels(article), "cite": citation(article)}

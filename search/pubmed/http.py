@@ -78,11 +78,17 @@ class Patience(msgspec.Struct, frozen=True):
         self.sleep(pause)
 
 
-def make_client(timeout: float, *, headers: Mapping[str, str] | None = None, redirects: bool = False) -> httpx.Client:
-    """Return a client that names this program, and waits `timeout` seconds at most for each sign of life."""
+def make_client(
+    timeout: float, *, headers: Mapping[str, str] | None = None, redirects: bool = False, proxies: bool = True
+) -> httpx.Client:
+    """Return a client that names this program, and waits `timeout` seconds at most for each sign of life.
+
+    Without `proxies` those of the environment are passed by.
+    """
     return httpx.Client(
         timeout=httpx.Timeout(timeout, connect=min(timeout, _SILENCE)),
         follow_redirects=redirects,
+        trust_env=proxies,
         headers={"User-Agent": _USER_AGENT, **(headers or {})},
         verify=_certificates(),
     )

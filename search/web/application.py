@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from search.messages import left_out
 from search.retrieval.request import questions_of
@@ -36,6 +36,9 @@ _QUICKLY_READ, _QUICKLY_ANSWERED = 2_000, 16_000
 #: How long the check of the server's health waits for the index, and how long the server's end does.
 _HEALTH_SECONDS, _CLOSING_SECONDS = 1.0, 3.0
 
+#: How many answers a language model writes at a time, and how many seconds it may take for one.
+_ANSWERS, _ANSWER_SECONDS = 2, 600.0
+
 _Result = TypeVar("_Result")
 
 
@@ -48,6 +51,7 @@ class Application(Collector):
         self._encoding = ThreadPoolExecutor(1, "encode")
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
         self._slow = ThreadPoolExecutor(_SLOW, "slow")
+        self._writing = ThreadPoolExecutor(_ANSWERS, "answers")
         # Always available, whatever the others do: reading requests and answering `/health`.
         self._reading = ThreadPoolExecutor(1, "reading")
         self._health = ThreadPoolExecutor(1, "health")
@@ -58,7 +62,7 @@ class Application(Collector):
 
     def close(self) -> None:
         """Close the index; a thread whose request was abandoned ends at its time limit."""
-        for executor in (self._quick, self._slow, self._reading, self._health, self._encoding):
+        for executor in (self._quick, self._slow, self._writing, self._reading, self._health, self._encoding):
             executor.shutdown(wait=False, cancel_futures=True)
         # Closing waits for whoever reads at this moment.
         closing = threading.Thread(target=self.service.close, daemon=True)
@@ -96,7 +100,7 @@ class Application(Collector):
         damaged = self.service.index.damaged
         return {"warning": f'199 search "{left_out(damaged)}"'} if damaged else {}
 
-    async def _prepare_and_run(self, body: msgspec.Struct | None, work: Callable[[], bytes], slow: bool) -> bytes:
+    async def _prepare_and_run(self, body: msgspec.Struct | None, work: Callable[[], _Result], slow: bool) -> _Result:
         end = time.monotonic() + self.settings.seconds
         if body is not None:
             if sum(map(len, questions_of(body))) <= _QUICKLY_READ:
@@ -105,6 +109,46 @@ class Application(Collector):
                 texts = await self._in(self._reading, lambda: self.service.to_encode(body), end)
             await self.batcher.prepare(texts)
         return await self._in(self._slow if slow else self._quick, work, end)
+
+    async def stream(
+        self, request: Request, begin: Callable[[], Generator[bytes, None, None]], body: msgspec.Struct
+    ) -> StreamingResponse:
+        """Answer with server-sent events: `begin` gives them, in a thread; what it raises is answered as an error.
+
+        Raises HTTPException: 503 if too many requests are waiting, 504 if the sources are not found in time.
+        """
+        if self._busy >= self.settings.requests:
+            raise HTTPException(503, "too many requests at once: try again", {"retry-after": "1"})
+        request.scope["questions"] = questions_of(body)
+        self._busy += 1
+        try:
+            events = await asyncio.wait_for(self._prepare_and_run(body, begin, True), self.settings.seconds)
+        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
+            raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
+        finally:
+            self._busy -= 1
+        return StreamingResponse(self._events(events), media_type="text/event-stream")
+
+    async def _events(self, events: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+        end = time.monotonic() + _ANSWER_SECONDS
+        lock = threading.Lock()
+
+        def step() -> bytes:
+            with lock:
+                return next(events, b"")
+
+        def stop() -> None:
+            with lock:
+                events.close()
+
+        self._busy += 1
+        try:
+            while event := await self._in(self._writing, step, end):
+                yield event
+        finally:
+            self._busy -= 1
+            # If the reader has gone, the model stops at its next sentence.
+            self._slow.submit(stop)
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Do some quick work in a thread."""

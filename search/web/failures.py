@@ -21,7 +21,7 @@ from search.errors import (
     TimeLimitError,
 )
 
-__all__ = ["NOT_JSON", "ErrorAnswer", "add_failures", "failure"]
+__all__ = ["NOT_JSON", "ErrorAnswer", "add_failures", "error_answer", "failure"]
 
 #: The type of the validation error for a body that was not sent as JSON.
 NOT_JSON = "not_json"
@@ -72,9 +72,21 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
 def failure(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer that says what went wrong."""
-    code = _CODES.get(status, f"status_{status}")
-    body = msgspec.json.encode(ErrorAnswer(ErrorDetail(status, code, message))) + b"\n"
+    body = msgspec.json.encode(_answer(status, message)) + b"\n"
     return Response(body, status, dict(headers or {}), "application/json")
+
+
+def error_answer(error: SearchError) -> ErrorAnswer:
+    """Return what is answered for an error of this package."""
+    return _answer(_status(error), str(error))
+
+
+def _answer(status: int, message: str) -> ErrorAnswer:
+    return ErrorAnswer(ErrorDetail(status, _CODES.get(status, f"status_{status}"), message))
+
+
+def _status(error: SearchError) -> int:
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def add_failures(app: FastAPI) -> None:
@@ -82,7 +94,7 @@ def add_failures(app: FastAPI) -> None:
 
     @app.exception_handler(SearchError)
     async def refused(_: Request, error: SearchError) -> Response:
-        status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+        status = _status(error)
         return failure(status, str(error), {"retry-after": "5"} if status in (409, 503) else None)
 
     @app.exception_handler(HTTPException)

@@ -34,6 +34,7 @@ from search.retrieval.request import (
 from search.retrieval.saved_searches import SavedSearch
 from search.retrieval.strategy import StrategyAnswer
 from search.retrieval.suggestions import SuggestField, Suggestion
+from search.web.answer_events import answer_events
 from search.web.application import Application
 from search.web.guard import check_write
 from search.web.models import AsStruct
@@ -108,9 +109,22 @@ async def batch(request: Request, shared: Shared, body: Annotated[BatchRequest, 
     return await shared.answer(request, lambda: shared.service.batch(body), body, slow=True)
 
 
-@router.post("/api/ask", summary="Quote what was found", response_model=Annotated[Findings, AsStruct()])
-async def ask(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
-    """Quote what the best articles found about a question, as `search ask --format json` prints it."""
+@router.post(
+    "/api/ask",
+    summary="Quote what was found, or write an answer",
+    response_model=Annotated[Findings, AsStruct()],
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def ask(
+    request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()], stream: bool = False
+) -> Response:
+    """Quote what the best articles found about a question, as `search ask --no-llm --format json` prints it.
+
+    With `stream`, the language model of the configuration writes an answer instead, sent as server-sent events:
+    `sources`, a `sentence` each as it is written and checked, then `end`, or `error`.
+    """
+    if stream:
+        return await shared.stream(request, lambda: answer_events(shared.service.written_answer(body)), body)
     return await shared.answer(request, lambda: shared.service.ask(body), body, slow=True)
 
 

@@ -15,6 +15,8 @@ from search.article import Article
 from search.config import Config
 from search.errors import NotFoundError, QueryError
 from search.formats.export import FORMATS, write
+from search.llm.answer import WrittenAnswer
+from search.llm.language_models import describe_llm
 from search.presentation.hit import as_json, citations_record, hit_records, search_records, snowball_record
 from search.presentation.study_table import study_rows
 from search.retrieval.examples import example_questions
@@ -60,6 +62,13 @@ class Limits(msgspec.Struct, frozen=True):
     body: int
 
 
+class Llm(msgspec.Struct, frozen=True):
+    """The language model that answers are written by, and the host that questions are sent to (None: this machine)."""
+
+    model: str
+    sent_to: str | None
+
+
 class About(msgspec.Struct, frozen=True):
     """What a client must know of the server."""
 
@@ -68,6 +77,7 @@ class About(msgspec.Struct, frozen=True):
     write: bool
     token: bool
     formats: list[str]
+    llm: Llm | None
     limits: Limits
 
 
@@ -114,6 +124,11 @@ class Service:
         """Return the findings about a question as `search ask --format json` prints them."""
         limit = self._last(request.limit)
         return as_json(self.index.ask(request.question, limit, mode=request.mode, filters=request.filters))
+
+    def written_answer(self, request: SearchRequest) -> WrittenAnswer:
+        """Return the answer that the language model is going to write, with its sources."""
+        limit = None if request.limit is None else self._last(request.limit)
+        return self.index.ask(request.question, limit, mode=request.mode, filters=request.filters, llm=True)
 
     def table(self, request: SearchRequest) -> bytes:
         """Return the articles of a question as rows of a table, as `search table --format json` prints them."""
@@ -202,6 +217,7 @@ class Service:
                 write=may_write(serve),
                 token=not is_open(serve),
                 formats=list(FORMATS),
+                llm=None if self.config.language_model is None else Llm(*describe_llm(self.config.language_model)),
                 limits=Limits(serve.results, serve.requests, serve.seconds, serve.body),
             )
         )

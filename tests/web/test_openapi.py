@@ -55,6 +55,7 @@ def test_every_route_is_described(client):
         "/api/strategy",
         "/api/similar",
         "/api/ask",
+        "/api/table",
         "/api/facets",
         "/api/export",
         "/api/batch",
