@@ -174,15 +174,21 @@ class Tools:
         self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = None
     ) -> dict[str, Any]:
         """Return what cites an article: how many works, and those of this index, the newest first."""
-        most = _within("limit", limit, _DEFAULT, 1, _MOST)
-        return await self._run(lambda: cited_result(self.index.cited_by(pmid, most)))
+
+        def work() -> dict[str, Any]:
+            return cited_result(self.index.cited_by(pmid, _within("limit", limit, _DEFAULT, 1, _MOST)))
+
+        return await self._run(work)
 
     async def references(
         self, pmid: Annotated[int, Field(ge=1, description="The article's PMID.")], limit: Limit = None
     ) -> dict[str, Any]:
         """Return what an article cites, in its order: the articles of this index, and identifiers of the others."""
-        most = _within("limit", limit, _MOST, 1, _MOST)
-        return await self._run(lambda: cited_result(self.index.references(pmid, most)))
+
+        def work() -> dict[str, Any]:
+            return cited_result(self.index.references(pmid, _within("limit", limit, _MOST, 1, _MOST)))
+
+        return await self._run(work)
 
     async def evidence(self, question: QuestionText, ids: Ids, sentences: Sentences = None) -> dict[str, Any]:
         """Quote the sentences of certain articles that speak to a question, each with its section and its place."""
