@@ -31,8 +31,9 @@ _RULED_OUT = -1e4
 
 _TOKEN = re.compile(r"[a-z]+(?:['-][a-z]+)*|\d[\d.,]*|[%=<>±≤≥?;:(]")
 
-#: A label that stands in the text between two sentences: `METHODS: `, `Results. `.
-_PRINTED_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]+?)\s*(?::|\.|--?)\s*$")
+#: A label that stands in the text between two sentences: `METHODS: `, `Results. `, `<h3>Results</h3> `.
+_PRINTED_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]+?)\s*(?::|\.|--?|)\s*$")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>")
 
 
 class RoleModel(NamedTuple):
@@ -129,7 +130,8 @@ def allowed_roles(article: Article, spans: Iterable[tuple[int, int]]) -> Mask:
     for start, end in spans:
         while start >= ends[number]:
             number, printed = number + 1, None
-        label = _PRINTED_LABEL.search(text[before:start])
+        gap = text[before:start]
+        label = _PRINTED_LABEL.search(_TAG.sub(" ", gap)) if len(gap) > 1 else None
         if label is not None:
             printed = roles_of_label(label[1]) or printed
         here = printed if printed is not None and roles[number] == ALL_ROLES else roles[number]

@@ -55,6 +55,19 @@ _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[A-Za-z]|[ivx]{1,4})\)?")
 _LISTED = re.compile(r"[:;,]\s+\(?\d{1,2}$")
 _OPENING = "([{\"'“‘•"
 
+#: Tags of blocks and headings, as some sources leave them in the text, and any tag.
+_BLOCK_TAGS = re.compile(r"\s*(?:</?(?:\w+:)?(?:h\d|p|b|br|div|sec|title|bold|strong|abstract)\b[^<>]{0,60}>\s*)+")
+_TAGS_BEHIND = re.compile(rf"(?:{_BLOCK_TAGS.pattern})$")
+_ANY_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>")
+
+#: A label in a tag: `<h3>Results</h3>`, `<b>Results</b>:`.
+_TAGGED_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*[:.]?\s*</[^<>]{1,20}>\s*[:.]?\s*")
+#: A label of a section with nothing behind it but a space and a capital: `Conclusions In COPD ...`.
+_BARE_LABEL = re.compile(
+    r"(?i:abstract|background|introduction|rationale|objectives?|aims?|purpose|design|setting|results?|findings|"
+    r"(?:(?:patients|materials?) and )?methods?|conclusions?|interpretation|discussion|methods and results|"
+    r"background and (?:aims?|objectives?|purpose)|discussion and conclusions?) (?=[A-Z][A-Za-z]|A |\d)"
+)
 _LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*(:|\.|--?)\s*(?=\S)")
 _LABEL_WORDS = _words(
     """abstract aim aims analysis background case conclusion conclusions context data design diagnosis discussion
@@ -87,6 +100,8 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     spans = []
     for start, end in _pieces(text):
         start = _without_labels(text, start, end)
+        if text[start:end].rstrip().endswith(">"):
+            end = start + len(_TAGS_BEHIND.sub("", text[start:end]))
         while start < end and (text[start].isspace() or text[start] == "•"):
             start += 1
         while end > start and (text[end - 1].isspace() or text[end - 2 : end] == ".;"):
@@ -143,7 +158,7 @@ def _ends_with(before: str, bare: bool, after: str) -> bool:
 
 
 def _can_begin(after: str) -> bool:
-    head = after.lstrip(_OPENING + " ")
+    head = (_ANY_TAG.sub("", after) if "<" in after else after).lstrip(_OPENING + " ")
     return bool(head) and (
         head[0].isdigit() or (head[0].isalpha() and not head[0].islower()) or bool(_MIXED_CASE.match(head))
     )
@@ -168,13 +183,27 @@ def _inside_parenthesis(text: str, before: str, at: int) -> bool:
 
 
 def _without_labels(text: str, start: int, end: int) -> int:
-    """Return where a sentence begins behind labels that are part of the text: `METHODS: `, `Results. `."""
-    match = _LABEL.match(text, start, end)
-    while match is not None and (_is_label(match[1]) or (match[2] == ":" and _is_capital_label(match[1]))):
-        start = match.end()
+    """Return where a sentence begins behind tags, and labels that are part of the text: `METHODS: `, `Results. `."""
+    begun = -1
+    while start > begun:
+        begun = start
+        start = _behind(_BLOCK_TAGS, text, start, end)
+        tagged = _TAGGED_LABEL.match(text, start, end)
+        if tagged is not None and _is_label(tagged[1]):
+            start = tagged.end()
+            continue
         match = _LABEL.match(text, start, end)
+        if match is not None and (_is_label(match[1]) or (match[2] == ":" and _is_capital_label(match[1]))):
+            start = match.end()
+        elif text[start : start + 1].isupper():
+            start = _behind(_BARE_LABEL, text, start, end)
     # `RESULTS.` has been split off as a separate sentence.
     return end if _is_label(text[start:end].strip().rstrip(".:")) else start
+
+
+def _behind(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
+    match = pattern.match(text, start, end)
+    return match.end() if match is not None else start
 
 
 def _is_label(name: str) -> bool:

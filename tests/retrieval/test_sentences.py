@@ -134,3 +134,21 @@ def test_sections_shift_places_and_nothing_else(sections):
     article = Article(pmid=1, abstract=sections)
     shown = [article.abstract_text[start:end] for start, end in abstract_sentences(article)]
     assert shown == [sentence for section in sections for sentence in cut(section.text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        (
+            "<h3>BACKGROUND:</h3> Aspirin is old. <h3>METHODS</h3> We gave it. <h3>INTERPRETATION:</h3> It helps.</p>",
+            ["Aspirin is old.", "We gave it.", "It helps."],
+        ),
+        ("<p>Background and Aims: Liver. <b>Results</b>: It fell.</p>", ["Liver.", "It fell."]),
+        ("Abstract Background COPD is bad. Conclusions In COPD it helps.", ["COPD is bad.", "In COPD it helps."]),
+        ("Objective A trial was done. Results 12% fell.", ["A trial was done.", "12% fell."]),
+        ("Methods B and C differ. Results of trials differ. <i>E. coli</i> grew.", None),
+    ],
+)
+def test_tags_and_labels_without_a_stop_are_cut_off(text, sentences):
+    whole = ["Methods B and C differ.", "Results of trials differ.", "<i>E. coli</i> grew."]
+    assert [text[start:end] for start, end in sentence_spans(text)] == (sentences or whole)
