@@ -120,20 +120,23 @@ def _one_of(words: Iterable[str], more: str = "", figures: str = "") -> str:
     return rf"[\d{letters}](?:(?<=\d)(?:{figures})|{in_words})" if figures else rf"[{letters}]{in_words}"
 
 
+_NOT_SEVERAL = r"(?! (?:[\w-]+ ){0,4}(?:trials|studies)\b)"
 #: What a title says, in the order in which it is believed; the words may be parts of words here.
 _TITLES = (
     _sign("protocol", "protocol rationale", r"\bprotocol (?:for|of)\b|study protocol|rationale and (?:study )?design"),
-    _sign("meta-analysis", "meta", r"meta-?analys"),
+    _sign("meta-analysis", "meta", r"meta[- ]?analys"),
     _sign("systematic review", "systematic", r"systematic(?: literature)? review|systematic overview"),
     _sign(
         "guideline",
         "guideline practice consensus",
         r"\bguidelines?\b.*(?:for|on|from)\b|practice (?:guideline|parameter)|consensus statement",
     ),
+    _sign("review", "review overview", r"\b(?:review|overview) of (?:[\w-]+ ){0,6}trials\b"),
     _sign(
         "randomized trial",
         "random placebo",
-        r"\b(?<!mendelian )randomi[sz]ed\b|\brandomly\b|\bplacebo-controlled\b",
+        # Several trials are what others did.
+        rf"\b(?<!mendelian )randomi[sz]ed\b{_NOT_SEVERAL}|\brandomly\b|\bplacebo-controlled\b{_NOT_SEVERAL}",
     ),
     _sign("case-control", "control", r"case[- ]control"),
     _sign("cross-sectional", "sectional", r"cross-?sectional"),
@@ -160,6 +163,8 @@ _STUDIED = r"\b.{0,20}\b(?:cohort|study|analysis|review of|follow-up)"
 _OBSERVED = "prospective retrospective historical population-based longitudinal observational birth"
 _TRIED = r"\b.{0,25}\b(?:trial|study)"
 _ABOUT = r"\b.{0,40}\b(?:review|summar|discuss|overview|highlight|focus|provid)"
+#: Not a review of records, which is a study.
+_ITSELF = r"\b(?! (?:of|included|was) (?:the |all |our |\d)?(?:\w+ )?(?:records|charts|cases|patients|\d))"
 _BRIEFLY = tuple(f"{be}{briefly}" for be in ("is", "are", "will be") for briefly in ("", " briefly"))
 _ANIMALS = (
     "rat rats mice mouse rabbit rabbits pig pigs piglets dog dogs monkey monkeys zebrafish hamster hamsters sheep"
@@ -184,6 +189,20 @@ _TEXTS = (
         "systematic review",
         "searched researched",
         r"\b(?:medline|pubmed|embase)\b.{0,120}\bsearched|searched\b.{0,120}\b(?:medline|pubmed|embase)",
+    ),
+    # A review may describe trials at length: what it says of itself goes first.
+    *(
+        _sign("review", word, _after(("this", "the present", "our", "in this"), word) + _ITSELF)
+        for word in ("review", "overview", "chapter")
+    ),
+    *(
+        _sign("review", word, _after(("this", "the present", "our"), word) + r" (?:will )?(?:briefly )?reviews?\b")
+        for word in ("article", "paper")
+    ),
+    _sign(
+        "review",
+        "reviewed",
+        r"\b(?:literature|evidence|trials|pharmacology|pharmacokinetics)\b[^.]{0,60} (?:is|are) reviewed\b",
     ),
     _sign(
         "randomized trial",
