@@ -175,6 +175,6 @@ def _swap_in(folder: Path, target: Path) -> None:
 
 def _not_writable(path: Path, error: OSError) -> ModelError:
     return ModelError(
-        f"cannot write the model cache at {path}: {error.strerror or error}. "
+        f"cannot write the cache at {path}: {error.strerror or error}. "
         "Free some space or set SEARCH_CACHE to a folder that can be written."
     )

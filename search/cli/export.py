@@ -134,7 +134,8 @@ def _write(articles: Iterable[Article], style: str, output: Path | None, cited: 
         with temporary.open("w", encoding="utf-8", newline="") as stream:
             count = write(articles, stream, style, byte_order_mark=mark, style=cited)
         temporary.replace(output)
-    except OSError as error:
+    except (OSError, ExportError) as error:
+        raise ExportError(f"{output}: {error.strerror if isinstance(error, OSError) else error}") from error
+    finally:
         temporary.unlink(missing_ok=True)
-        raise ExportError(f"{output}: {error.strerror}") from error
     return count

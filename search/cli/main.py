@@ -6,14 +6,18 @@ import difflib
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 import click
+from click.shell_completion import shell_complete
 
 from search import __version__
 from search.cli.examples import EXAMPLES
 from search.errors import SearchError
 
 __all__ = ["cli", "main"]
+
+_COMPLETION = "_SEARCH_COMPLETE"
 
 #: The commands by what they are for, and where each of them is.
 _GROUPS = {
@@ -122,8 +126,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line: 0 done, 1 an error, 2 wrong usage, 130 interrupted; an error is one line on stderr."""
+    if instruction := os.environ.get(_COMPLETION):
+        sys.exit(shell_complete(cli, {}, "search", _COMPLETION, instruction))
     try:
-        code = cli(prog_name="search", standalone_mode=False)
+        code = _run()
         sys.stdout.flush()
     except SearchError as error:
         code = _fail(str(error), 1)
@@ -132,10 +138,34 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         code = _fail("interrupted; what was committed is kept: give the same command again to resume", 130)
     except BrokenPipeError:
-        # The reader of a pipe has seen enough. Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe has seen enough.
+        _drop_output()
         code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    except OSError as error:
+        where = os.fsdecode(error.filename) if error.filename is not None else "cannot write the output"
+        code = _fail(f"{where}: {error.strerror or error}", 1)
+        _drop_output()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and return its exit code; click itself would end the process when a pipe is closed."""
+    try:
+        with cli.make_context("search", sys.argv[1:]) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as stopped:
+        return stopped.exit_code
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, BrokenPipeError):
+            # rich ends the process too.
+            raise stopped.__context__ from None
+        return stopped.code if isinstance(stopped.code, int) else 0
+    return 0
+
+
+def _drop_output() -> None:
+    """Forget what could not be printed: Python would complain again when it closes standard output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show(error: click.ClickException) -> int:
@@ -149,5 +179,6 @@ def _show(error: click.ClickException) -> int:
 def _fail(message: str, code: int) -> int:
     from search.cli.screen import plain
 
-    click.echo(f"error: {plain(message)}", err=True)
+    with suppress(OSError):
+        click.echo(f"error: {plain(message)}", err=True)
     return code

@@ -93,7 +93,7 @@ def write(
             f"the output takes {error.encoding}, which lacks {error.object[error.start]!r}: use UTF-8"
         ) from error
     except OSError as error:
-        raise ExportError(f"cannot write the output after {count} articles: {error}") from error
+        raise ExportError(f"cannot write the output after {count:,} articles: {error.strerror or error}") from error
     return count
 
 
