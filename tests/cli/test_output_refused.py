@@ -1,4 +1,4 @@
-"""A full disk behind standard output is one line and exit code 1 for every command; a reader that has enough is no error."""
+"""A full disk behind standard output is one line and exit code 1; a reader that has seen enough is no error."""
 
 import os
 import sys
