@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from search.cli.options import common, json_option, model_named, open_index, settings
+from search.errors import SearchError
 
 if TYPE_CHECKING:
     from search.api import Index
@@ -119,7 +119,7 @@ def delete(pmids: tuple[int, ...], folder: str | None, config_file: Path | None,
 def open_or_create(config_file: Path | None, folder: str | None, model: str | None) -> Iterator[Index]:
     """Open the index, or create it; a new index that stays empty is removed again."""
     from search.api import Index
-    from search.storage.backend import name_of
+    from search.storage.backend import name_of, remove_if_empty
 
     config, address = settings(config_file, folder)
     if Index.exists(address, config=config):
@@ -127,18 +127,19 @@ def open_or_create(config_file: Path | None, folder: str | None, model: str | No
             yield index
         return
     click.echo(f"making a new index in {name_of(address)}", err=True)
-    removable = "://" not in address and not Path(address).exists()
-    with Index.create(address, model=model_named(model), config=config) as index:
-        for note in index.manifest.model_notes:
-            click.echo(f"note: {note}", err=True)
-        try:
+    new_folder = "://" not in address and not Path(address).exists()
+    try:
+        with Index.create(address, model=model_named(model), config=config) as index:
+            for note in index.manifest.model_notes:
+                click.echo(f"note: {note}", err=True)
             yield index
-        finally:
-            state = index.status() if removable else None
-            if state is not None and not (state.articles or state.deleted or state.files or state.nlm):
-                index.close()
-                shutil.rmtree(address)
+    finally:
+        # What went wrong before is what is reported.
+        with suppress(SearchError, OSError):
+            if Index.exists(address, config=config) and remove_if_empty(address, config):
                 click.echo(f"nothing was added, so {name_of(address)} was not kept", err=True)
+                if new_folder:
+                    Path(address).rmdir()
 
 
 def print_report(report: IngestReport) -> None:

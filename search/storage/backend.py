@@ -39,6 +39,7 @@ __all__ = [
     "name_of",
     "open_reader",
     "open_writer",
+    "remove_if_empty",
     "repair",
     "verify",
 ]
@@ -222,6 +223,10 @@ class Writer(Protocol):
         """Rebuild everything that can be rebuilt from the records, and return what cannot."""
         ...
 
+    def remove_if_empty(self) -> bool:
+        """Remove the index if it holds no article and remembers no deletion; return whether it was removed."""
+        ...
+
     def close(self, *, wait: bool = True) -> None:
         """Close files and connections, and let others write; `wait` for what runs in the background."""
         ...
@@ -267,6 +272,18 @@ def create(address: Address, manifest: Manifest, config: Config | None = None) -
     from search.storage.folder.folder_writer import create_folder
 
     create_folder(_folder(address), manifest)
+
+
+def remove_if_empty(address: Address, config: Config | None = None) -> bool:
+    """Remove an index into which nothing came, and return whether it was removed.
+
+    What was read, but held no usable record, is forgotten with it.
+    """
+    writer = open_writer(address, config)
+    try:
+        return not writer.ledger.files() and writer.remove_if_empty()
+    finally:
+        writer.close()
 
 
 def verify(address: Address, config: Config | None = None) -> Iterator[str]:

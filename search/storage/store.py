@@ -140,6 +140,10 @@ class Store(ABC):
         """Return the PMIDs of all articles, ascending."""
         return self._numbers("SELECT pmid FROM articles ORDER BY pmid")
 
+    def is_empty(self) -> bool:
+        """Whether there are no articles, and no deletions are remembered."""
+        return not any(self.one(f"SELECT count(*) FROM {table}") for table in ("articles", "tombstones"))
+
     def terms(self, numbers: Iterable[int]) -> dict[int, Term]:
         """Return terms by their ids."""
         rows = self._of(numbers, "SELECT id, kind, name, ui, parent_name, parent_ui FROM terms WHERE id")

@@ -536,7 +536,16 @@ def test_nothing_is_left_where_nothing_was_added(run):
         assert code == 1 and source in err and not Path("new").exists()
     Path("bad.jsonl").write_text(lines({"title": "none"}))
     code, _, err = run("add", "bad.jsonl", "--index", "new")
-    assert code == 1 and "1 rejected" in err
+    assert code == 1 and "1 rejected" in err and "nothing was added" in err and not Path("new").exists()
+    Path("there").mkdir()
+    run("add", "bad.jsonl", "--index", "there")
+    assert list(Path("there").iterdir()) == []
+    Path("good.jsonl").write_text(lines(record(1)))
+    assert run("add", "bad.jsonl", "good.jsonl", "--index", "new")[0] == 0
+    run("delete", 1, "--index", "new")
+    # What was emptied on purpose stays, and so does what was there before.
+    assert run("add", "bad.jsonl", "--index", "new", "--reread")[0] == 1
+    assert json.loads(run("status", "--index", "new", "--format", "json")[1])["deleted"] == 1
 
 
 def test_a_pipe_that_is_closed_early_is_no_error_of_an_export(built_demo, tmp_path):

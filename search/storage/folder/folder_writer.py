@@ -139,6 +139,15 @@ class IndexWriter:
             raise
         return store
 
+    def remove_if_empty(self) -> bool:
+        """Remove what an index consists of if it holds no article and no deletion; return whether it was removed."""
+        if not self.store.is_empty():
+            return False
+        self.store.close()
+        for entry in self.folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        return True
+
     def close(self, *, wait: bool = True) -> None:
         """Close the store and give the lock back.
 

@@ -161,6 +161,10 @@ class PgIndexWriter:
         self.merge(rebuild=True)
         return left
 
+    def remove_if_empty(self) -> bool:
+        """Drop the tables if they hold no article and no deletion; return whether they were dropped."""
+        return self.store.drop_if_empty()
+
     def close(self, *, wait: bool = True) -> None:
         """Close the connection; with `wait`, once a replica that is read from has what was written."""
         self.store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -30,6 +31,8 @@ from search.storage.store import WritableStore
 __all__ = ["PgStoreWriter"]
 
 _Result = TypeVar("_Result")
+
+_TABLE = re.compile(r"CREATE TABLE (\w+)")
 
 #: How long a transaction waits for that of another writer, in milliseconds.
 _LOCK_TIMEOUT = 120_000
@@ -105,6 +108,22 @@ class PgStoreWriter(PgStoreReader, WritableStore):
             }
             for key, value in settings.items():
                 execute("INSERT INTO settings VALUES (%s, %s)", [key, value])
+
+    def drop_if_empty(self) -> bool:
+        """Drop the tables if they hold no article and no deletion, and the schema if nothing else is in it."""
+        with refusals(self.address.name), self._connection.transaction():
+            # Whoever writes waits for this row.
+            self._connection.execute("SELECT change FROM counter FOR UPDATE")
+            if not self.is_empty():
+                return False
+            for name in _TABLE.findall(postgres_schema()):
+                self._connection.execute(f"DROP TABLE {name}")
+            row = self._connection.execute(
+                "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+            ).fetchone()
+            if row == (0,):
+                self._connection.execute(f'DROP SCHEMA "{self.address.schema}" RESTRICT')
+        return True
 
     def put_manifest(self, manifest: Manifest) -> None:
         """Record what the index is; within a transaction."""

@@ -14,6 +14,7 @@ from search.config import Config
 from search.errors import ConfigError, IndexFolderError
 from search.integrations.txtai import Ingest, Search, Similar
 from search.retrieval.filters import MeshTerm
+from search.storage.postgres.address import parse_address
 from search.web.app import make_app
 from search.web.service import Service
 
@@ -190,3 +191,35 @@ def test_the_page_and_the_rest_api_serve_it_too(built_demo, copied):
     hits = [[hit["pmid"] for hit in (found if isinstance(found, list) else found["hits"])] for found in answers[::2]]
     assert hits[0] == hits[1] and len(hits[0]) == 3
     assert answers[1] == answers[3]
+
+
+def test_nothing_is_left_in_a_database_where_nothing_was_added(postgres_server, monkeypatch, capsys, tmp_path):
+    import psycopg
+
+    address = new_address(postgres_server)
+
+    def add(text):
+        (tmp_path / "some.jsonl").write_text(text)
+        monkeypatch.setattr(
+            sys, "argv", ["search", "add", str(tmp_path / "some.jsonl"), "--index", address, "--no-encode"]
+        )
+        with pytest.raises(SystemExit) as stopped:
+            command_line.main()
+        return stopped.value.code, capsys.readouterr().err
+
+    code, err = add('{"title": "no PMID"}\n')
+    assert code == 1 and "1 rejected" in err and "nothing was added" in err
+    assert not Index.exists(address)
+    schema = parse_address(address).schema
+    with psycopg.connect(parse_address(address).conninfo) as connection:
+        known = "SELECT count(*) FROM pg_namespace WHERE nspname = %s"
+        assert connection.execute(known, [schema]).fetchone() == (0,)
+        connection.execute(f'CREATE SCHEMA "{schema}"')
+        connection.execute(f'CREATE TABLE "{schema}".mine (id int)')
+    assert add('{"title": "no PMID"}\n')[0] == 1
+    with psycopg.connect(parse_address(address).conninfo) as connection:
+        left = "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'"
+        assert connection.execute(left, [schema]).fetchall() == [("mine",)]
+    assert add('{"pmid": 1, "title": "one"}\n')[0] == 0
+    with Index.open(address) as index:
+        assert index.status().articles == 1
