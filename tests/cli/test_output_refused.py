@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from search.cli import main as command_line
-from search.cli.main import _COMMANDS
 
 DEMO = ["--index", "demo"]
 PRINTING = [
@@ -80,13 +79,6 @@ def test_a_pipe_whose_reader_is_gone_is_no_error(run, arguments):
     reading, writing = os.pipe()
     os.close(reading)
     assert run(arguments, writing) == (0, "")
-
-
-def test_these_are_the_commands_that_print():
-    # The others print nothing but what they did, on standard error, or answer until they are stopped.
-    silent = {"add", "sync", "encode", "import-vectors", "delete", "merge", "verify", "repair", "copy", "open"}
-    known = {arguments[0] for arguments in PRINTING} | silent | {"serve", "mcp", "train", "evaluate", "mesh"}
-    assert set(_COMMANDS) <= known
 
 
 def test_a_file_that_cannot_be_written_is_named_and_not_left_half_written(run, place):

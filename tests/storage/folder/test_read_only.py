@@ -1,8 +1,11 @@
 """An index is read by whoever may read its files, and from a medium that cannot be written; nothing is hidden there."""
 
 import os
+import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -145,6 +148,29 @@ def test_a_read_only_medium_never_shows_less_than_was_committed(shared, encoder,
         assert "articles.db-wal holds commits that cannot be read without articles.db-shm" in said
     else:
         assert said == repr(EXPECTED)
+
+
+@only_root
+def test_a_mount_that_is_read_only_is_searched_and_verified(shared, tmp_path):
+    """The mount is seen by the shell that makes it, and by what it starts, and by nobody else."""
+    place = shlex.quote(str(shared))
+    alone = f"mount --bind {place} {place} && mount -o remount,ro,bind {place}"
+    if subprocess.run(["unshare", "--mount", "sh", "-c", alone], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    search = f"{shlex.quote(sys.executable)} -m search"
+    script = (
+        f"{alone} && ! touch {place}/x && {search} verify --index {place} && "
+        f"{search} query word7 --mode lexical -n 1 --format csv --index {place} && "
+        f"{search} query zebra --mode lexical -n 1 --format csv --index {place} && "
+        f"{search} status --format json --index {place}; {search} delete 7 --index {place}; echo rc $?"
+    )
+    for remove in ((), ("-shm", "-wal")):
+        for ending in remove:
+            (shared / f"articles.db{ending}").unlink()
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+        assert "word7 text" in done.stdout and "zebra text" in done.stdout and '"articles": 40' in done.stdout, done
+        assert "no problems found" in done.stderr and "Traceback" not in done.stderr
+        assert done.stdout.endswith("rc 1\n") and "ead-only file system" in done.stderr
 
 
 def test_who_may_write_needs_no_shm(shared, encoder):
