@@ -157,6 +157,11 @@ class Engine:
         vectors.update(self.on_demand.encode(view, encodable) if encodable else {})
         return {**stage.estimated(there - vectors.keys()), **vectors}
 
+    def is_encoded(self) -> bool:
+        """Whether every article has a vector, so that no search has to encode any."""
+        with self._reader.view() as view:
+            return not view.store.has_stale()
+
     def keep_new(self) -> None:
         """Store the vectors that were made at questions; to be called when no view is held."""
         hashes, vectors = self.on_demand.take_new()
@@ -280,7 +285,7 @@ class Engine:
                 mode=self._mode(options),
                 allowed=allowed,
                 feedback=self._feedback(options),
-                on_demand=self.on_demand,
+                on_demand=self.on_demand.limited(options.encode_on_demand),
             )
             rankings += ranker.rank(texts, vectors)
         answers = hits_of(view, rankings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import TypeAlias
 
 import numpy as np
@@ -35,6 +36,14 @@ class OnDemand:
         self._lock = threading.Lock()
         self._made: LRUCache[int, tuple[bytes, Vectors]] = LRUCache(_KEPT)
         self._new: set[int] = set()
+
+    def limited(self, budget: int | None) -> OnDemand:
+        """Return this with a budget that is no larger; None leaves it as it is. What either encodes, both keep."""
+        if budget is None or budget >= self.budget:
+            return self
+        limited = copy(self)
+        limited.budget = budget
+        return limited
 
     def known(self, view: View, pmids: Iterable[int]) -> dict[int, Vectors]:
         """Return the vectors that are kept here of some articles, if they are of the texts as they are now."""

@@ -61,6 +61,10 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     evidence: Annotated[int, Meta(ge=0, le=10, description="How many evidence sentences each hit comes with.")] = 0
     fold: bool = True
     feedback: bool | None = None
+    encode_on_demand: (
+        Annotated[int, Meta(ge=0, description="How many articles without a vector may be encoded for the question.")]
+        | None
+    ) = None
 
     def __post_init__(self) -> None:
         if self.mode is not None and self.mode not in MODES:
@@ -152,12 +156,16 @@ class SimilarRequest(_Filtered, frozen=True):
 
 
 class ArticlesRequest(_Filtered, frozen=True):
-    """Some articles: those that answer a question, or those like others (`pmids`, `texts`)."""
+    """Some articles: those that answer a question, or those like others (`pmids`, `texts`).
+
+    With `relevant`, only those whose scores are at least half of the best ones.
+    """
 
     question: QuestionText | None = None
     pmids: Pmids = ()
     texts: Texts = ()
     unlike: Pmids = ()
+    relevant: bool = False
 
 
 class FacetsRequest(ArticlesRequest, frozen=True):

@@ -233,9 +233,9 @@ async def snowball(request: Request, shared: Shared, body: Annotated[SnowballReq
 
 
 @router.get("/api/about", summary="What the server may do, and its limits", response_model=Annotated[About, AsStruct()])
-async def about(shared: Shared) -> Response:
+async def about(request: Request, shared: Shared) -> Response:
     """Return the version, whether searches may be kept, the formats of files, and the limits."""
-    return Response(shared.service.about(), media_type="application/json")
+    return await shared.answer(request, shared.service.about)
 
 
 @router.get("/api/status", summary="The state of the index", response_model=Annotated[Status, AsStruct()])

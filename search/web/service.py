@@ -23,6 +23,7 @@ from search.retrieval.examples import example_questions
 from search.retrieval.facets import facets_of, facets_of_alternatives
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit
+from search.retrieval.relevance import least_relevant, relevant, unnarrowed
 from search.retrieval.request import (
     ArticlesRequest,
     BatchRequest,
@@ -45,6 +46,10 @@ from search.web.batching import KeepingEncoder
 from search.web.guard import is_open, may_write
 
 __all__ = ["About", "Health", "Service"]
+
+
+#: A map of fewer articles shows no topics: there it takes the next ones too.
+_FEWEST_ON_A_MAP = 40
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -70,12 +75,13 @@ class Llm(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a client must know of the server."""
+    """What a client must know of the server; `encoded`: no search has to encode articles."""
 
     version: str
     mode: Mode
     write: bool
     token: bool
+    encoded: bool
     formats: list[str]
     llm: Llm | None
     limits: Limits
@@ -156,7 +162,8 @@ class Service:
         limit = self._last(request.depth)
 
         def hits_for(filters: Filters) -> list[Hit]:
-            return self._hits(msgspec.structs.replace(request, filters=filters), limit)
+            asked = msgspec.structs.replace(request, filters=filters)
+            return self._relevant(asked, self._hits(asked, limit))
 
         if request.alternatives:
             counts = facets_of_alternatives(hits_for, request.filters)
@@ -166,7 +173,8 @@ class Service:
 
     def landscape(self, request: MapRequest) -> bytes:
         """Return a map of the first results of a search, or of similar articles."""
-        topic_map = self.index.landscape(self._hits(request, self._last(request.limit), fold=True))
+        hits = self._hits(request, self._last(request.limit), fold=True)
+        topic_map = self.index.landscape(self._relevant(request, hits, _FEWEST_ON_A_MAP))
         return as_json(msgspec.to_builtins(topic_map), indent=0)
 
     def article(self, pmid: int) -> bytes:
@@ -216,6 +224,7 @@ class Service:
                 mode=self.config.mode,
                 write=may_write(serve),
                 token=not is_open(serve),
+                encoded=self.index.engine.is_encoded(),
                 formats=list(FORMATS),
                 llm=None if self.config.language_model is None else Llm(*describe_llm(self.config.language_model)),
                 limits=Limits(serve.results, serve.requests, serve.seconds, serve.body),
@@ -293,9 +302,24 @@ class Service:
             request.pmids, limit, unlike=request.unlike, texts=request.texts, filters=request.filters
         )
 
+    def _relevant(self, request: ArticlesRequest, hits: list[Hit], fewest: int = 0) -> list[Hit]:
+        """Return the relevant ones of the hits of a request that wants these alone, or the first `fewest`."""
+        if not request.relevant:
+            return hits
+        unfiltered = msgspec.structs.replace(request, filters=unnarrowed(request.filters))
+        found = relevant(hits, least_relevant(self._hits(unfiltered, 5)))
+        return found if len(found) >= fewest else hits[:fewest]
+
     def _hits(self, request: ArticlesRequest, limit: int, *, fold: bool = False) -> list[Hit]:
         if request.question is None:
             return self._similar(request, limit)
         if request.pmids or request.texts or request.unlike:
             raise QueryError("give a question, or pmids and texts, not both")
-        return self.index.search(request.question, limit, mode=request.mode, filters=request.filters, fold=fold)
+        options = SearchOptions(limit=limit, mode=request.mode, filters=request.filters, fold=fold)
+        if request.relevant:
+            # With feedback the same article has another score under each filter. For a count nothing is encoded.
+            options = msgspec.structs.replace(options, feedback=False, encode_on_demand=0)
+        (hits,) = self.index.engine.search([request.question], options)
+        if not hits:
+            self.index.engine.check_values(request.filters)
+        return hits

@@ -144,7 +144,8 @@ def test_years_from_the_keyboard(open_page, server):
 
 def test_facets_filter_and_their_counts_are_the_servers(open_page, server):
     page = ask(open_page())
-    counts = httpx.post(f"{server}/api/facets", json={"question": ASPIRIN}, timeout=60).json()
+    body = {"question": ASPIRIN, "relevant": True}
+    counts = httpx.post(f"{server}/api/facets", json=body, timeout=60).json()
     name, count = next(iter(counts["publication_types"].items()))
     option = page.locator("label.option", has_text=name).first
     expect(option.locator(".count")).to_have_text(str(count))
@@ -275,7 +276,9 @@ def test_the_map(open_page, server):
     page = ask(open_page(scheme="dark", size={"width": 1600, "height": 1000}))
     page.get_by_role("button", name="Map", exact=True).click()
     page.wait_for_url(re.compile("side=map"))
-    expected = httpx.post(f"{server}/api/map", json={"question": ASPIRIN, "limit": 300}, timeout=60).json()
+    expected = httpx.post(
+        f"{server}/api/map", json={"question": ASPIRIN, "limit": 300, "relevant": True}, timeout=60
+    ).json()
     expect(page.locator("circle.dot")).to_have_count(len(expected["points"]))
     expect(page.locator(".legend li")).to_have_count(len(expected["topics"]))
     settled(page)
@@ -472,9 +475,10 @@ def test_filters_stay_where_they_are_and_count_what_choosing_them_gives(open_pag
     page.wait_for_url(lambda url: url.count("type=") == 2)
     settled(page)
     filters = {"publication_types": both}
-    count = len(asked(server, question=ASPIRIN, limit=1000, fold=False, filters=filters))
-    expect(page.locator("#summary")).to_have_text(f"Results 1 to 20 of {count}")
-    counts = httpx.post(f"{server}/api/facets", json={"question": ASPIRIN}, timeout=60).json()["publication_types"]
+    body = {"question": ASPIRIN, "relevant": True}
+    count = httpx.post(f"{server}/api/facets", json={**body, "filters": filters}, timeout=60).json()["articles"]
+    expect(page.locator("#summary")).to_contain_text(f", {count} relevant")
+    counts = httpx.post(f"{server}/api/facets", json=body, timeout=60).json()["publication_types"]
     assert other.locator(".count").inner_text() == str(counts[both[1]])
 
 
@@ -685,6 +689,39 @@ def test_an_abstract_that_was_opened_is_open_after_back(open_page):
     page.go_back()
     settled(page)
     expect(page.locator(f"#r{second} .details")).to_be_visible()
+
+
+def test_an_index_that_is_not_encoded_shows_a_first_look(open_page, tmp_path):
+    from search import Index
+
+    with Index.create(tmp_path / "index", model="builtin") as index:
+        index.add(ROOT / "search" / "sample", encode=False)
+    held, holds = [], [True]
+
+    def hold(route):
+        if holds and "encode_on_demand" not in route.request.post_data_json:
+            held.append(route)
+        else:
+            route.continue_()
+
+    with running_server(tmp_path / "index", cwd=tmp_path) as (address, _):
+        page = open_page(base=address)
+        page.route("**/api/search", hold)
+        page.get_by_role("searchbox").fill(ASPIRIN)
+        page.keyboard.press("Enter")
+        expect(page.locator("#first-look")).to_contain_text("A first look")
+        expect(page.locator("#results > li")).to_have_count(20)
+        first = shown(page)
+        body = {"question": ASPIRIN, "limit": 20}
+        assert first == asked(address, **body, encode_on_demand=0)
+        page.evaluate("scrollTo(0, 600)")
+        holds.clear()
+        held[0].continue_()
+        # Whoever reads the first list chooses when it goes.
+        page.get_by_role("button", name="The ranked list is there").click()
+        expect(page.locator("#first-look")).to_be_empty()
+        settled(page)
+        assert shown(page) == asked(address, **body) != first
 
 
 def test_the_page_is_small():

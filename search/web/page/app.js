@@ -25,7 +25,7 @@ let state = read(location.search);
 let running = new AbortController();
 let counted = { question: null, counts: null };
 let shown = { hits: [], offset: 0, total: null, isMore: false };
-let about = { mode: "semantic", write: false, limits: { results: COUNTED } };
+let about = { mode: "semantic", write: false, encoded: true, limits: { results: COUNTED } };
 const titles = selection.selectedTitles();
 
 /** Change a part of the state, note it in the address, and show it. */
@@ -70,10 +70,12 @@ async function show(next) {
   if (!isAsking(state)) return showStart(about.write);
   document.body.setAttribute("aria-busy", "true");
   document.body.classList.add("waiting");
-  $("problem").replaceChildren();
+  for (const id of ["problem", "first-look"]) $(id).replaceChildren();
+  shown = { hits: [], offset: 0, total: null, isMore: false };
   try {
     const later = await showHits(signal);
-    await Promise.all([later(), beside("facets-note", showCounts(signal)), beside("side", showSide(signal))]);
+    const ranked = later();
+    await Promise.all([ranked, beside("facets-note", showCounts(signal)), beside("side", showSide(signal, ranked))]);
   } catch (error) {
     if (error.name !== "AbortError") tellProblem(error);
   } finally {
@@ -131,28 +133,58 @@ function drawControls() {
 
 const opened = () => new Set(history.state?.opened ?? []);
 
-/** Ask for the hits and draw them; return what finds the sentences, which need not be waited for. */
+/**
+ * Ask for the hits and draw them; return what follows, which need not be waited for: sentences, and before them the
+ * ranked list, where articles had to be encoded for it and the list is a first look.
+ */
 async function showHits(signal) {
   const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
   const path = state.like.length ? "api/similar" : "api/search";
-  const [hits] = await Promise.all([post(path, asked, signal), nameLikes(signal)]);
+  const isFirstLook = !about.encoded && state.q && !state.like.length && mode() !== "lexical";
+  const [hits] = await Promise.all([post(path, isFirstLook ? { ...asked, encode_on_demand: 0 } : asked, signal), nameLikes(signal)]);
+  let items = draw(hits, asked.offset);
+  history_.note(state, topicOf(state));
+  return async () => {
+    if (isFirstLook && hits.length) {
+      $("first-look").replaceChildren("A first look. Reading the best articles to rank them …");
+      items = await rank(await post(path, asked, signal), items, asked.offset);
+    }
+    if (state.q && items.length) await findEvidence(asked, items, signal, mode());
+  };
+}
+
+/** Draw the ranked list, unless someone reads the first one: they choose when. */
+function rank(hits, items, offset) {
+  const isSame = items.every((item, place) => item.hit.pmid === hits[place]?.pmid);
+  const isRead = scrollY > 60 || document.activeElement?.closest("#results") || document.querySelector(".result.open");
+  if (isSame || !isRead) {
+    $("first-look").replaceChildren();
+    return draw(hits, offset);
+  }
+  return new Promise((resolve) => $("first-look").replaceChildren(h("button", { type: "button", class: "primary", onclick: () => {
+    $("first-look").replaceChildren();
+    scrollTo({ top: 0, behavior: "instant" });
+    resolve(draw(hits, offset));
+  } }, "The ranked list is there: show it")));
+}
+
+function draw(hits, offset) {
   for (const hit of hits) titles.set(hit.pmid, hit.title);
   const items = drawHits(hits, { ...acts, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
     state.view, opened());
   // The list is there; sentences, counts and what stands at the side follow.
   document.body.classList.remove("waiting");
-  shown = { hits, offset: asked.offset, total: null, isMore: false };
+  shown = { ...shown, hits, offset };
   drawSummary();
   drawPages(hits.length, state.page, Math.floor(about.limits.results / PAGE_SIZE), (page) => {
     change({ page });
     $("results").focus({ preventScroll: true });
   });
-  history_.note(state, topicOf(state));
-  return async () => { if (state.q && hits.length) await findEvidence(asked, items, signal, mode()); };
+  return items;
 }
 
 function drawSummary() {
-  const text = summary(shown.hits, shown.offset, shown.total, shown.isMore);
+  const text = summary(shown.hits, shown.offset, shown.total, shown.isMore, Boolean(state.q || state.like.length));
   if ($("summary").textContent !== text) $("summary").replaceChildren(text);
 }
 
@@ -176,24 +208,26 @@ async function showCounts(signal) {
   const question = questionOf(state);
   // Until the new counts are there, those of the same question stay, so that nothing jumps away from the pointer.
   drawFacets(question, counted.question === question ? counted.counts : null, state, change);
-  const counts = await post("api/facets", { ...wanted(), depth, alternatives: true }, signal);
+  const counts = await post("api/facets", { ...wanted(), depth, alternatives: true, relevant: true }, signal);
   counted = { question, counts };
   drawFacets(question, counts, state, change);
   drawYears($("years"), counts.years, state.from, state.to, (from, to) => change({ from, to }));
   const isMore = counts.articles >= depth;
-  $("facets-note").replaceChildren(isMore ? `Counts are of the first ${number(depth)} results.` : "");
+  $("facets-note").replaceChildren(isMore ? `Counts are of the first ${number(depth)} results.` : state.q || state.like.length ? "Counts are of the relevant results." : "");
   shown = { ...shown, total: counts.articles, isMore };
   drawSummary();
 }
 
-async function showSide(signal) {
+async function showSide(signal, ranked) {
   const chosen = side();
   if (chosen === "none") return $("side").replaceChildren();
   if (chosen === "answers" && (!state.q || state.like.length)) return $("side").replaceChildren();
   $("side").setAttribute("aria-label", chosen === "map" ? "Map of the results" : "What was found");
   $("side").replaceChildren(h("p", { class: "muted" }, chosen === "map" ? "Drawing the map …" : "Reading the best articles …"));
+  // Where articles have to be encoded, the list comes before what stands beside it.
+  if (!about.encoded) await ranked;
   if (chosen === "answers") return drawAnswers($("side"), await post("api/ask", wanted(), signal));
-  const map = await post("api/map", { ...wanted(), limit: Math.min(MAPPED, about.limits.results) }, signal);
+  const map = await post("api/map", { ...wanted(), limit: Math.min(MAPPED, about.limits.results), relevant: true }, signal);
   drawMap($("side"), map, {
     similar: (point) => { titles.set(point.pmid, point.title); similarTo([point.pmid]); },
     show: async (point) => {

@@ -59,12 +59,18 @@ function show(item, hit) {
   }
 }
 
-/** "Results 1 to 20 of 340"; `total` is null where it is not known (yet), `isMore` where there are more than that. */
-export function summary(hits, offset, total = null, isMore = false) {
+/**
+ * "Results 1 to 20 of 340"; `total` is null where it is not known (yet), `isMore` where there are more than that. Where
+ * results are ranked, the total is of those that are relevant: others follow.
+ */
+export function summary(hits, offset, total = null, isMore = false, isRanked = false) {
   if (!hits.length) {
     return offset ? "There are no more results." : "Nothing passes these filters. Take one away, or ask in other words.";
   }
-  if (total === 1 || (hits.length === 1 && !offset && total === null)) return "1 result";
+  if (hits.length === 1 && !offset) return "1 result";
+  if (isRanked && total !== null) {
+    return `Results ${number(offset + 1)} to ${number(offset + hits.length)}, ${isMore ? "more than " : ""}${number(total)} relevant`;
+  }
   const of = total !== null && total >= offset + hits.length ? ` of ${isMore ? "more than " : ""}${number(total)}` : "";
   return `Results ${number(offset + 1)} to ${number(offset + hits.length)}${of}`;
 }
