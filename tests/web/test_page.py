@@ -70,7 +70,7 @@ def settled(page):
 
 
 def ask(page, question=ASPIRIN):
-    page.get_by_role("searchbox").fill(question)
+    page.get_by_role("combobox", name="Your question").fill(question)
     page.keyboard.press("Enter")
     return settled(page)
 
@@ -237,7 +237,7 @@ def test_keys(open_page):
     page = open_page()
     page.locator("#facts:not(:empty)").wait_for()
     page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Your question")).to_be_focused()
     page.keyboard.type("aspirin and bowel cancer")
     page.keyboard.press("Enter")
     settled(page)
@@ -367,7 +367,7 @@ def test_sections_that_a_source_joined_are_shown_apart(open_page):
 
 def test_a_question_that_cannot_be_answered(open_page):
     page = open_page(expected=("status of 400",))
-    page.get_by_role("searchbox").fill("statins 2015:soon[dp]")
+    page.get_by_role("combobox", name="Your question").fill("statins 2015:soon[dp]")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").first).to_contain_text("soon")
     pointed = page.locator(".problem pre").inner_text().split("\n")
@@ -396,7 +396,7 @@ def test_a_server_that_is_gone(open_page, built_demo, tmp_path):
         settled(page)
         process.terminate()
         process.wait(30)
-        page.get_by_role("searchbox").fill("sleep")
+        page.get_by_role("combobox", name="Your question").fill("sleep")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert").first).to_contain_text("The server does not answer")
         shot(page, "gone-wide-light")
@@ -515,7 +515,7 @@ def test_results_are_there_before_their_sentences_which_move_nothing(open_page):
             route.continue_()
 
     page.route("**/api/search", hold)
-    page.get_by_role("searchbox").fill(ASPIRIN)
+    page.get_by_role("combobox", name="Your question").fill(ASPIRIN)
     page.keyboard.press("Enter")
     expect(page.locator("#results > li")).to_have_count(20)
     expect(page.locator("body")).not_to_have_class(re.compile("waiting"))
@@ -707,7 +707,7 @@ def test_an_index_that_is_not_encoded_shows_a_first_look(open_page, tmp_path):
     with running_server(tmp_path / "index", cwd=tmp_path) as (address, _):
         page = open_page(base=address)
         page.route("**/api/search", hold)
-        page.get_by_role("searchbox").fill(ASPIRIN)
+        page.get_by_role("combobox", name="Your question").fill(ASPIRIN)
         page.keyboard.press("Enter")
         expect(page.locator("#first-look")).to_contain_text("A first look")
         expect(page.locator("#results > li")).to_have_count(20)
@@ -727,3 +727,26 @@ def test_an_index_that_is_not_encoded_shows_a_first_look(open_page, tmp_path):
 def test_the_page_is_small():
     files = [path for path in (ROOT / "search" / "web" / "page").iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 150_000
+
+
+def test_what_is_typed_is_completed(open_page, server):
+    page = open_page()
+    page.get_by_role("combobox", name="Your question").press_sequentially("colorectal n")
+    option = page.get_by_role("option").first
+    expect(option).to_contain_text("Colorectal Neoplasms")
+    page.keyboard.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("q=Colorectal"))
+    settled(page)
+    expect(page.locator("#suggestions")).to_be_hidden()
+
+
+def test_a_value_is_found_within_a_filter(open_page):
+    page = ask(open_page())
+    page.locator("#facet-mesh ~ button").click()
+    page.get_by_label("Find in MeSH heading").press_sequentially("malari")
+    page.locator("label.option", has_text="Malaria").first.click()
+    page.wait_for_url(re.compile("mesh=Malaria"))
+    settled(page)
+    expect(page.get_by_role("button", name=re.compile("Remove: Malaria"))).to_be_visible()

@@ -14,6 +14,7 @@ import * as selection from "./selection.js";
 import { showStart } from "./start.js";
 import { PAGE_SIZE, empty, filters, isAsking, read, write } from "./state.js";
 import { setUpStrategy } from "./strategy.js";
+import { setUpSuggestions } from "./suggest.js";
 import { setUpTheme } from "./theme.js";
 import { askForToken } from "./token.js";
 import { drawYears } from "./years.js";
@@ -281,6 +282,11 @@ function setUp() {
     change({ q, like: [] });
     $("question").blur();
   });
+  const closeSuggestions = setUpSuggestions($("question"), (part) => {
+    change(part.search ? read(part.search) : { ...empty(), ...part });
+    $("question").blur();
+  });
+  $("ask").addEventListener("submit", closeSuggestions);
   // Links within the page are followed by it.
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");

@@ -2,13 +2,13 @@
 
 import { Failure, address, get, onTokenNeeded, post } from "./api.js";
 import { cite, setUpCiting } from "./cite.js";
-import { $, h } from "./dom.js";
+import { $, h, number, plural } from "./dom.js";
 import { authorLinks, badges, links, noticeFacts, source, titleLink } from "./results.js";
 import * as selection from "./selection.js";
 import { setUpTheme } from "./theme.js";
 import { askForToken } from "./token.js";
 
-const SIMILAR = 10, AUTHORS = 12;
+const SIMILAR = 10, AUTHORS = 12, CITED = 50;
 const pmid = Number(/\/article\/(\d+)/.exec(location.pathname)?.[1]);
 
 async function show() {
@@ -71,10 +71,25 @@ function record(article, hit) {
   return h("dl", { class: "record" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+/** Show what the article cites and what cites it, as far as the index knows. */
+async function showCitations() {
+  const parts = await Promise.all([["cited-by", "Cited by"], ["references", "References"]].map(async ([path, title]) => {
+    const found = await get(`api/articles/${pmid}/${path}?limit=${CITED}`);
+    if (!found.count) return "";
+    const others = found.count - found.in_index;
+    return h("details", { open: path === "cited-by" }, h("summary", {}, h("h2", {}, `${title} ${number(found.count)}`)),
+      h("ol", { class: "similar" }, found.articles.map(entry)),
+      others ? h("p", { class: "note" }, `${plural(others, "work")} ${others === 1 ? "is" : "are"} not in this index.`) : null);
+  }));
+  $("citations").replaceChildren(...parts);
+  $("citations").hidden = parts.every((part) => part === "");
+}
+
+const entry = (hit) => h("li", {}, badges(hit) ?? "", h("p", { class: "map-title" }, titleLink(hit)), h("p", { class: "source" }, source(hit)));
+
 async function showSimilar() {
   const hits = await post("api/similar", { pmids: [pmid], limit: SIMILAR });
-  $("similar").replaceChildren(h("h2", {}, "Similar articles"), h("ol", { class: "similar" }, hits.map((hit) => h("li", {},
-    badges(hit), h("p", { class: "map-title" }, titleLink(hit)), h("p", { class: "source" }, source(hit))))));
+  $("similar").replaceChildren(h("h2", {}, "Similar articles"), h("ol", { class: "similar" }, hits.map(entry)));
 }
 
 function setUp() {
@@ -91,7 +106,7 @@ function setUp() {
 setUp();
 try {
   await show();
-  await showSimilar();
+  await Promise.all([showSimilar(), showCitations()]);
 } catch (error) {
   const text = error instanceof Failure ? error.message : `Something went wrong in this page: ${error.message}`;
   $("problem").replaceChildren(h("div", { class: "problem" }, h("p", {}, `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`)));

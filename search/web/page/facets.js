@@ -1,5 +1,6 @@
 // The counts beside the results, each of which is a filter, and the chips that say what is set.
 
+import { get } from "./api.js";
 import { $, h, number } from "./dom.js";
 import { quickFilters } from "./state.js";
 
@@ -11,6 +12,8 @@ const KINDS = [
   ["journals", "journals", "Journal"],
   ["languages", "languages", "Language"],
 ];
+// The fields of completions by kind: these have values beyond those that are counted.
+const SUGGESTED = { types: "type", mesh: "mesh", journals: "journal", languages: "language" };
 const SWITCHES = [["abstract", "With an abstract"], ["free", "With free full text"], ["current", "Not retracted"]];
 
 // NLM's codes are those of ISO 639-2/B, which browsers do not all know.
@@ -57,7 +60,9 @@ function facet(field, title, counts, state, change) {
   const set = (value, on) => change({ [field]: on ? [...chosen, value] : chosen.filter((other) => other !== value) });
   const drawAgain = (focus) => {
     $(id).parentElement.replaceWith(facet(field, title, counts, state, change));
-    document.querySelector(`[data-key="${focus}"]`)?.focus();
+    const box = document.querySelector(`[data-key="${focus}"]`);
+    box?.focus();
+    box?.setSelectionRange?.(box.value.length, box.value.length);
   };
   const more = known.length > shown.length || isOpen
     ? h("button", { type: "button", class: "link small", "data-key": `${field}-more`, "aria-expanded": String(isOpen), onclick: () => {
@@ -66,15 +71,23 @@ function facet(field, title, counts, state, change) {
         drawAgain(open.has(field) ? `${field}-seek` : `${field}-more`);
       } }, isOpen ? "Fewer" : `${known.length - shown.length} more`) : null;
   const seeker = isOpen ? h("input", { type: "search", class: "seek", "data-key": `${field}-seek`, value: sought[field] ?? "",
-    placeholder: "Find in this list", "aria-label": `Find in ${title}`, oninput: (event) => {
+    placeholder: field in SUGGESTED ? "Find any" : "Find in this list", "aria-label": `Find in ${title}`, oninput: (event) => {
       sought[field] = event.target.value;
       drawAgain(`${field}-seek`);
-      const field_ = document.querySelector(`[data-key="${field}-seek"]`);
-      field_.setSelectionRange(field_.value.length, field_.value.length);
+      findMore(field, event.target.value, () => document.activeElement?.dataset.key === `${field}-seek` && drawAgain(`${field}-seek`));
     } }) : null;
   return h("section", { class: "facet", "aria-labelledby": id }, h("h3", { id }, title), seeker,
     h("div", { class: "facet-values" }, shown.map((value) => option(`${field} ${value}`, spoken(field, value),
       counts[value] ?? 0, chosen.includes(value), (on) => set(value, on)))), more);
+}
+
+/** Look through all values of the index for those that begin as typed; they join those of the results. */
+async function findMore(field, typed, draw) {
+  if (!(field in SUGGESTED) || typed.trim().length < 2) return;
+  const found = await get(`api/suggest?${new URLSearchParams({ field: SUGGESTED[field], prefix: typed, limit: 8 })}`).catch(() => []);
+  const added = found.map(({ value }) => value).filter((value) => !order[field].includes(value));
+  order[field].push(...added);
+  if (added.length) draw();
 }
 
 function option(key, text, count, on, change) {

@@ -5,15 +5,21 @@ import { h, number } from "./dom.js";
 
 const NOTICES = {
   RetractionIn: ["Retracted", "danger"],
+  RetractedSince: ["Retracted since it was found", "danger"],
   RetractedandRepublishedIn: ["Retracted and republished", "danger"],
   PartialRetractionIn: ["Partially retracted", "warning"],
   ExpressionOfConcernIn: ["Expression of concern", "warning"],
   CorrectedandRepublishedIn: ["Corrected and republished", "warning"],
+  CitesRetracted: ["Cites retracted work", "warning"],
   ErratumIn: ["Erratum", "plain"],
   UpdateIn: ["Updated", "plain"],
+  RetractionOf: ["Retraction notice", "warning"],
+  PartialRetractionOf: ["Retraction notice", "warning"],
+  ExpressionOfConcernFor: ["Notice of concern", "warning"],
+  ErratumFor: ["Erratum notice", "plain"],
 };
 
-// Articles that are notices about other articles.
+// Articles that are notices, where nothing says of which article.
 const NOTICE_TYPES = { "Retraction of Publication": "Retraction notice", "Retraction Notice": "Retraction notice",
   "Published Erratum": "Erratum notice", "Expression of Concern": "Notice of concern" };
 
@@ -126,7 +132,7 @@ export function abstractOf(hit) {
 /** What kinds of notice there are about an article, and where they stand: [name, text, PMID]. */
 export function noticeFacts(hit) {
   return hit.notices.map((notice) => [NOTICES[notice.kind]?.[0] ?? notice.kind,
-    [notice.citation, notice.pmid && " PMID ", notice.pmid && h("a", { href: address(`article/${notice.pmid}`) }, notice.pmid)].filter(Boolean)]);
+    [notice.about === "another" ? "about " : "", notice.citation, notice.note && ` ${notice.note}`, notice.pmid && " PMID ", notice.pmid && h("a", { href: address(`article/${notice.pmid}`) }, notice.pmid)].filter(Boolean)]);
 }
 
 /** Return the text with the evidence sentences in it marked, and the words of the question. */
@@ -163,7 +169,10 @@ export function badges(hit) {
   const noticed = hit.notices.map((notice) => notice.kind);
   if (hit.retracted && !noticed.some((kind) => NOTICES[kind]?.[1] === "danger")) found.push(["Retracted", "danger"]);
   for (const kind of new Set(noticed)) found.push(NOTICES[kind] ?? [kind, "plain"]);
-  for (const type of hit.publication_types) if (NOTICE_TYPES[type]) found.push([NOTICE_TYPES[type], "warning"]);
+  for (const type of hit.publication_types) {
+    const name = NOTICE_TYPES[type];
+    if (name && !found.some(([other]) => other === name)) found.push([name, "warning"]);
+  }
   if (hit.sample) found.push(["Not a real study", "plain"]);
   const kind = hit.design ?? TELLING_TYPES.find((type) => hit.publication_types.includes(type));
   if (kind) found.push([sectionName(kind), "type"]);
