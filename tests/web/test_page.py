@@ -65,7 +65,7 @@ def open_page(browser, server):
 
 def settled(page):
     """Wait until everything that was asked for is there."""
-    page.locator("body:not([aria-busy]) #years > *").wait_for(state="attached")
+    page.locator("body:not([aria-busy]) #years > .year-fields").wait_for(state="attached")
     return page
 
 
