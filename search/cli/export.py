@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,6 @@ from search.cli.options import common, open_index
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from search.api import Index
     from search.article import Article
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
@@ -59,6 +58,13 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
 @click.option("--query", "question", help="Export the results of a search.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
 @mode_option
+@click.option(
+    "--evidence",
+    type=click.IntRange(0, 10),
+    default=0,
+    metavar="N",
+    help="With --query and --format markdown: quote N sentences of each that say what was found.",
+)
 @click.option("--all", "everything", is_flag=True, help="Export the whole index, or all that --strategy selects.")
 @filter_options
 def export(
@@ -74,6 +80,7 @@ def export(
     question: str | None,
     limit: int,
     mode: Mode | None,
+    evidence: int,
     everything: bool,
     filters: Filters,
 ) -> None:
@@ -94,12 +101,12 @@ def export(
         raise click.UsageError("--all goes with --query only where --strategy says which articles are all")
     if style == "txtai" and output is None:
         raise click.UsageError("--format txtai needs --output FOLDER")
-    if (hybrid or graph) and style != "txtai":
-        raise click.UsageError("--hybrid and --graph go with --format txtai")
+    _check_format_options(style, question, hybrid or graph, evidence)
     with open_index(config_file, folder) as index, ExitStack() as stack:
         if selected and everything:
             limit = max(1, index.strategy(filters.strategy or "").count)
-        articles = _articles(index, chosen, question, limit, mode, filters, fold=not everything)
+        options: dict[str, Any] = {"mode": mode, "filters": filters, "fold": not everything, "evidence": evidence}
+        articles, quotes = _articles(index, chosen, question, limit, options)
         if isinstance(articles, Generator):
             # Closed before the index is, also where the reader of a pipe has seen enough.
             stack.enter_context(closing(articles))
@@ -107,20 +114,36 @@ def export(
             chosen_articles = None if everything and not selected else articles
             count = index.export_txtai(output, chosen_articles, hybrid=hybrid, graph=graph)
         else:
-            count = _write(articles, style, output, cited, mark)
+            count = _write(articles, style, output, cited, mark, quotes)
     click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)
 
 
+def _check_format_options(style: str, question: str | None, of_txtai: bool, evidence: int) -> None:
+    if of_txtai and style != "txtai":
+        raise click.UsageError("--hybrid and --graph go with --format txtai")
+    if evidence and (style != "markdown" or not question):
+        raise click.UsageError("--evidence goes with --query and --format markdown")
+
+
 def _articles(
-    index: Index, pmids: list[int], question: str | None, limit: int, mode: Mode | None, filters: Filters, *, fold: bool
-) -> Iterable[Article]:
-    if question is not None:
-        hits = index.search(question, limit, mode=mode, filters=filters, fold=fold)
-        return [hit.article for hit in hits]
-    return index.get_many(pmids) if pmids else index.articles()
+    index: Index, pmids: list[int], question: str | None, limit: int, options: dict[str, Any]
+) -> tuple[Iterable[Article], dict[int, list[str]]]:
+    """Return what is exported, and the evidence of each article by PMID."""
+    if question is None:
+        return index.get_many(pmids) if pmids else index.articles(), {}
+    hits = index.search(question, limit, **options)
+    quotes = {hit.pmid: [f"{part.section}: {part.text}" for part in hit.evidence] for hit in hits}
+    return [hit.article for hit in hits], quotes
 
 
-def _write(articles: Iterable[Article], style: str, output: Path | None, cited: str, mark: bool | None) -> int:
+def _write(
+    articles: Iterable[Article],
+    style: str,
+    output: Path | None,
+    cited: str,
+    mark: bool | None,
+    quotes: dict[int, list[str]],
+) -> int:
     from search.errors import ExportError
     from search.formats.export import write
 
@@ -128,11 +151,11 @@ def _write(articles: Iterable[Article], style: str, output: Path | None, cited: 
         mark = output is not None and output.suffix.lower() == ".csv"
     mark = mark and style == "csv"
     if output is None:
-        return write(articles, sys.stdout, style, byte_order_mark=mark, style=cited)
+        return write(articles, sys.stdout, style, byte_order_mark=mark, style=cited, quotes=quotes)
     temporary = output.with_name(f"{output.name}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as stream:
-            count = write(articles, stream, style, byte_order_mark=mark, style=cited)
+            count = write(articles, stream, style, byte_order_mark=mark, style=cited, quotes=quotes)
         temporary.replace(output)
     except (OSError, ExportError) as error:
         raise ExportError(f"{output}: {error.strerror if isinstance(error, OSError) else error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
 import msgspec
@@ -69,11 +69,13 @@ def write(
     abstracts: bool = True,
     byte_order_mark: bool = False,
     style: str = "nlm",
+    quotes: Mapping[int, Sequence[str]] | None = None,
 ) -> int:
     """Write the articles to the stream, one at a time as they come, and return how many there were.
 
     The stream must take UTF-8. `abstracts=False` leaves the abstracts out. `byte_order_mark=True` begins the file with
     U+FEFF, from which Excel recognises UTF-8. `style` is the style of citations: nlm, vancouver, ama or apa.
+    `quotes` are sentences by PMID that stand out in Markdown.
     Raises ExportError if there is no such format or style or the stream refuses; BrokenPipeError passes, for a reader
     that has had enough does not make the export fail.
     """
@@ -83,7 +85,8 @@ def write(
         stream.write("\ufeff" * byte_order_mark + chosen.header)
         for count, article in enumerate(articles, 1):
             shown = article if abstracts else msgspec.structs.replace(article, abstract=(), other_abstracts=())
-            extra = (count,) if chosen.numbered else (style,) if chosen.styled else ()
+            quoted = (quotes or {}).get(article.pmid, ())
+            extra = (count, quoted) if chosen.numbered else (style,) if chosen.styled else ()
             stream.write(chosen.separator * (count > 1) + chosen.render(shown, *extra))
         stream.write(chosen.footer)
     except BrokenPipeError:

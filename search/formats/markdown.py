@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from search.article import AbstractSection, Article
@@ -17,14 +18,18 @@ _PUNCTUATION = re.compile(r"[\\`*_\[\]<>~$&|]")
 _BLOCK_START = re.compile(r"([-+#=]|\d+[.)])")
 
 
-def render(article: Article, number: int = 1) -> str:
-    """Return the article as one item of a numbered list: notices, title, authors, journal, identifiers, abstract."""
+def render(article: Article, number: int = 1, quotes: Sequence[str] = ()) -> str:
+    """Return the article as one item of a numbered list: notices, title, authors, journal, identifiers, abstract.
+
+    `quotes` are sentences that stand out above the abstract.
+    """
     title = escape(article.title or (article.book.title if article.book is not None else "")) or "No title"
     head = [*(_notice(notice) for notice in notices_of(article)), f"[{title}]({article.url})"]
     facts = [escape(author_names(article)), _source(article), _identifiers(article)]
     marker = f"{number}. "
     lines = [" ".join(head), *(fact for fact in facts if fact)]
-    paragraphs = ["\\\n".join(lines), *(_section(section) for section in article.abstract if section.text)]
+    quoted = (f"> {_paragraph(quote)}" for quote in quotes)
+    paragraphs = ["\\\n".join(lines), *quoted, *(_section(section) for section in article.abstract if section.text)]
     # What belongs to an item of a list is indented as far as its first line.
     return marker + textwrap.indent("\n\n".join(paragraphs), " " * len(marker)).lstrip() + "\n\n"
 
@@ -35,10 +40,15 @@ def escape(text: str | None) -> str:
 
 
 def _section(section: AbstractSection) -> str:
-    """Return a section as a paragraph that cannot be taken for a list, a heading or a rule."""
-    escaped = escape(section.text)
+    """Return a section as a paragraph."""
     if section.label:
-        return f"**{escape(section.label)}:** {escaped}"
+        return f"**{escape(section.label)}:** {escape(section.text)}"
+    return _paragraph(section.text)
+
+
+def _paragraph(text: str) -> str:
+    """Return a text as a paragraph that cannot be taken for a list, a heading or a rule."""
+    escaped = escape(text)
     match = _BLOCK_START.match(escaped)
     return f"{escaped[: match.end() - 1]}\\{escaped[match.end() - 1 :]}" if match else escaped
 

@@ -197,7 +197,7 @@ class ContextRequest(_Filtered, frozen=True):
 class ExportRequest(_Filtered, frozen=True):
     """Articles to write as a file, by PMID or as the results of a question: as `search export`.
 
-    `style` is that of the format `citation`.
+    `style` is that of the format `citation`; `evidence` sentences of each result are quoted in Markdown.
     """
 
     format: ExportFormat = "ris"
@@ -205,6 +205,7 @@ class ExportRequest(_Filtered, frozen=True):
     pmids: Pmids = ()
     question: QuestionText | None = None
     limit: Count = 100
+    evidence: Annotated[int, Meta(ge=0, le=10)] = 0
 
 
 class SavedRequest(_Filtered, frozen=True):

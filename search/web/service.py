@@ -244,15 +244,21 @@ class Service:
         if bool(request.pmids) == (request.question is not None):
             raise QueryError("give pmids or a question, not both")
         articles: Iterable[Article]
+        quotes: dict[int, list[str]] = {}
         if request.question is not None:
             hits = self.index.search(
-                request.question, self._last(request.limit), mode=request.mode, filters=request.filters
+                request.question,
+                self._last(request.limit),
+                mode=request.mode,
+                filters=request.filters,
+                evidence=request.evidence if request.format == "markdown" else 0,
             )
             articles = [hit.article for hit in hits]
+            quotes = {hit.pmid: [f"{part.section}: {part.text}" for part in hit.evidence] for hit in hits}
         else:
             articles = self.index.get_many(request.pmids)
         stream = io.StringIO()
-        write(articles, stream, request.format, style=request.style)
+        write(articles, stream, request.format, style=request.style, quotes=quotes)
         return stream.getvalue().encode("utf-8", "replace")
 
     # Saved searches --------------------------------------------------------------------------------------------------

@@ -33,6 +33,20 @@ def test_an_answer_is_printed_with_its_sources_and_its_faults(run, built_demo, m
     assert data["question"] == quoted["question"] == ASPIRIN
 
 
+def test_markdown_quotes_the_evidence_of_a_search(run, built_demo):
+    from search import Index
+
+    with Index.open(built_demo) as index:
+        (hit,) = index.search(ASPIRIN, 1, evidence=2)
+    _, out, _ = run(
+        *("export", "--query", ASPIRIN, "-n", 1, "--format", "markdown", "--evidence", 2, "--index", built_demo)
+    )
+    quoted = [line.strip() for line in out.splitlines() if line.strip().startswith("> ")]
+    assert quoted == [f"> {part.section}: {part.text}" for part in hit.evidence] and len(quoted) == 2
+    code, _, error = run("export", 990000010, "--format", "markdown", "--evidence", 1, "--index", built_demo)
+    assert code == 2 and "--evidence goes with --query and --format markdown" in error
+
+
 def test_a_model_that_is_not_there_is_an_error_with_a_message(run, built_demo):
     code, _, error = run("ask", ASPIRIN, "--llm", "--index", built_demo)
     assert code == 1 and "no language model is set up" in error

@@ -49,6 +49,11 @@ def printed(monkeypatch, capsys, tmp_path, built_demo):
         ("facets", {"question": BLOOD, "depth": 50}, ["facets", BLOOD, "--depth", 50]),
         ("export", {"pmids": [990000067, 990000010], "format": "ris"}, ["export", 990000067, 990000010]),
         ("export", {"question": ASPIRIN, "limit": 5, "format": "csv"}, ["export", "--query", ASPIRIN, "-n", 5]),
+        (
+            "export",
+            {"question": ASPIRIN, "limit": 2, "format": "markdown", "evidence": 2},
+            ["export", "--query", ASPIRIN, "-n", 2, "--evidence", 2],
+        ),
     ],
 )
 def test_answers_are_those_of_the_command_line_byte_for_byte(client, printed, path, body, command):
