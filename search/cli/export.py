@@ -17,6 +17,7 @@ from search.cli.options import common, open_index
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from search.api import Index
     from search.article import Article
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode
