@@ -30,9 +30,8 @@ _FEWEST_WORDS = 4
 #: What a role adds to a sentence's nearness, in the order of `ROLES`: background, aim, methods, results, conclusions.
 _FINDING = np.array([-0.11, -0.22, -0.04, 0.11, 0.22])
 _DETAIL = np.array([-0.11, -0.22, 0.04, 0.07, 0.04])
-#: A sentence that holds the detail asked for, and one that says nothing of what was found: it announces what is
-#: reviewed, or calls for more research.
-_HAS_DETAIL, _SAYS_NOTHING = 0.25, -0.2
+#: What the detail that a question asks for adds.
+_HAS_DETAIL = 0.25
 
 #: The share of a question's words that a sentence has stands for its nearness until that is known.
 _OVERLAP = 0.6
@@ -91,14 +90,16 @@ _DETAILS = tuple(
     )
 )
 
+#: A sentence that announces what is reviewed, or calls for more research.
 _EMPTY = re.compile(
     r"\b(?:further|future|more|additional|larger|prospective)\b.*"
     r"\b(?:research|stud(?:y|ies)|trials?|investigations?|work)\b.*"
     r"\b(?:need|requir|warrant|necessary|should|recommend)|"
     r"\b(?:remains?|yet) to be\b|"
+    r"\bneeds? to be (?:\w+ )?(?:assessed|determined|established|confirmed|evaluated|clarified|investigated|studied)\b|"
     r"\b(?:this|the|our) (?:present )?(?:review|article|report|paper|chapter|overview|study|editorial)\b"
     r"(?: will)?(?: briefly| also)? (?:review|summari|discuss|describ|examin|explor|address|highlight|outline|focus|"
-    r"present|provides? an? (?:overview|summary|review))|"
+    r"present|overview|provides? an? (?:overview|summary|review))|"
     r"\bwe (?:will |also |briefly )*(?:review|discuss|summari[sz]e|describe)\b|"
     r"\b(?:are|is|will be) (?:also |briefly )*"
     r"(?:reviewed|discussed|described|presented|summari[sz]ed|outlined|assessed)\b",
@@ -189,7 +190,7 @@ def _candidates(articles: Sequence[Article], question: str) -> list[list[_Candid
                 *span,
                 role=ROLES[int(row.argmax())],
                 details=count,
-                worth=float(term) + _HAS_DETAIL * count + _SAYS_NOTHING * bool(_EMPTY.search(sentence)),
+                worth=float(term) + _HAS_DETAIL * count,
                 nearness=_OVERLAP * len(question_words.intersection(words(sentence))) / max(1, len(question_words)),
             )
             for sentence, span, row, term, count in zip(sentences, found, probabilities, terms, held, strict=True)
@@ -200,9 +201,14 @@ def _candidates(articles: Sequence[Article], question: str) -> list[list[_Candid
 
 
 def _may_answer(candidate: _Candidate) -> bool:
-    """Whether a sentence can say what was found: an aim does not, nor does what others were said to believe."""
+    """Whether a sentence can say what was found.
+
+    An aim does not, nor what others were said to believe, nor what announces a review or asks for more research.
+    """
     if candidate.details:
         return True
+    if _EMPTY.search(candidate.text):
+        return False
     return candidate.role != "aim" and not (candidate.role == "background" and _HEARSAY.search(candidate.text))
 
 

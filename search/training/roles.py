@@ -49,6 +49,8 @@ _LABEL = re.compile(
     rf"(?P<b>(?:{_WORD.upper()})(?:{_JOINT.upper()}(?:{_WORD.upper()}))*)(?=[\s:])[\s:]+|"
     rf"(?P<c>(?:Abstract )?(?:{_WORD.title()})(?:{_JOINT}(?i:{_WORD}))*)[. ]\s*(?=[A-Z0-9]))"
 )
+#: Tags of headings and paragraphs.
+_TAG = re.compile(r"</?(?:\w+:)?(?:h\d|p|b|bold|strong|title|sec|div|br)\b[^<>]{0,60}>")
 #: A section of more sentences of aim, or of background, is one whose end was not seen.
 _MOST = {"aim": 5, "background": 9}
 
@@ -117,7 +119,11 @@ def _sections_of_article(article: Article) -> _Sections:
 
 
 def _labelled_text(text: str) -> _Sections:
-    """Return the sections of a text with labels in it; none unless it begins with one and has three roles at least."""
+    """Return the sections of a text with labels in it; none unless it begins with one and has three roles at least.
+
+    A tag around a label is left out.
+    """
+    text = _TAG.sub(" ", text).strip() if "<" in text else text
     labels = [
         (match.start(), match.end(), roles)
         for match in _LABEL.finditer(text)
