@@ -19,6 +19,7 @@ from search.files import today, utc_now
 from search.models.static_vectors import StaticVectors
 from search.storage.citation_graph import Kind, put_edges, record_edges
 from search.storage.conditions import Condition, Conditions
+from search.storage.manifest import Manifest
 from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
 from search.storage.rows import (
     ArticleRow,
@@ -82,6 +83,14 @@ class Store(ABC):
     @abstractmethod
     def static_vectors(self, pmids: Iterable[int]) -> tuple[Pmids, Vectors]:
         """Return the static vectors of these PMIDs: (n,) int64 and (n, dimension) float32, unit rows or zeros."""
+
+    @abstractmethod
+    def without_static(self) -> list[int]:
+        """Return the PMIDs of the articles that have no static vector, or one that is not of the right length."""
+
+    @abstractmethod
+    def manifest(self) -> Manifest:
+        """Return what the index is."""
 
     @abstractmethod
     def vector_batches(self) -> Iterator[tuple[Pmids, Vectors]]:
@@ -447,7 +456,7 @@ class WritableStore(Store):
         """Remove what belongs to no article, and tombstones of articles that are there."""
 
         def work(_: int) -> None:
-            for table in ("documents", "vectors"):
+            for table in ("documents", "vectors", "static_vectors"):
                 self.executemany(f"DELETE FROM {table} WHERE pmid NOT IN (SELECT pmid FROM articles)", [()])
             self.executemany("DELETE FROM tombstones WHERE pmid IN (SELECT pmid FROM articles)", [()])
 

@@ -63,12 +63,14 @@ def check_articles(store: Store) -> Iterator[Problem]:
             batch = []
     yield from _check_batch(store, batch, cited, unread)
     yield from _check_citations(store, cited, unread)
-    for table in ("documents", "vectors"):
+    yield from _check_static(store)
+    for table in ("documents", "vectors", "static_vectors"):
         count = store.one(
             f"SELECT count(*) FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM articles AS a WHERE a.pmid = t.pmid)"
         )
         if count:
-            yield Problem(f"{count:,} {table} belong to no article; `search repair` removes them")
+            name = table.replace("_", " ")
+            yield Problem(f"{count:,} {name} belong to no article; `search repair` removes them")
     count = store.one("SELECT count(*) FROM tombstones AS t JOIN articles AS a ON a.pmid = t.pmid")
     if count:
         yield Problem(f"{count:,} articles are there and deleted; `search repair` keeps the articles")
@@ -120,6 +122,14 @@ def _check_citations(store: Store, cited: Tally, unread: set[int]) -> Iterator[P
     if not is_right:
         what = "remove them with `search citations remove`, then add their file again"
         yield Problem(f"the citations of the open citation collection are damaged: {what}")
+
+
+def _check_static(store: Store) -> Iterator[Problem]:
+    """Yield which articles have no static vector of the right length, where the index has static vectors."""
+    if not store.manifest().static:
+        return
+    for pmid in store.without_static():
+        yield row_problem(pmid, "its static vector is missing or damaged")
 
 
 def _check_batch(store: Store, batch: list[StoredRow], cited: Tally, unread: set[int]) -> Iterator[Problem]:

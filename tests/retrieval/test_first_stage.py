@@ -177,3 +177,22 @@ def test_static_vectors_follow_articles(place):
 def test_negative_budget_is_refused():
     with pytest.raises(ConfigError, match="encode_on_demand"):
         config_from_dict({"encode_on_demand": -1})
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM static_vectors WHERE pmid IN (3, 5)", "stray"])
+def test_static_vectors_that_are_missing_or_strays_are_found_and_repaired(new_index, place, damage):
+    fill(place)
+    writer = backend.open_writer(place)
+    with_all = dict(zip(*[part.tolist() for part in writer.store.static_vectors(range(1, 40))], strict=True))
+    statement = "UPDATE static_vectors SET pmid = 4000000 WHERE pmid = 5" if damage == "stray" else damage
+    writer.store.transact(lambda _: writer.store.executemany(statement, [()]))
+    writer.close()
+    problems = list(backend.verify(place))
+    assert any("PMID 5: its static vector is missing or damaged; `search repair`" in text for text in problems)
+    assert any("1 static vectors belong to no article" in text for text in problems) == (damage == "stray")
+    assert backend.repair(place) == []
+    assert list(backend.verify(place)) == []
+    writer = backend.open_writer(place)
+    assert dict(zip(*[part.tolist() for part in writer.store.static_vectors(range(1, 40))], strict=True)) == with_all
+    assert len(writer.store.static_vectors([4000000])[0]) == 0
+    writer.close()

@@ -10,7 +10,6 @@ import numpy as np
 
 from search.errors import SearchError
 from search.files import digest
-from search.models.static_vectors import static_dimension
 from search.storage.folder.folder_manifest import (
     DATABASE,
     KINDS,
@@ -47,7 +46,6 @@ def verify(folder: Path) -> Iterator[str]:
         with store.snapshot():
             for problem in check_database(store):
                 yield problem.text
-            yield from _static(manifest, store)
             for kind in KINDS:
                 yield from _faiss(folder, manifest, store, kind)
             yield from _tantivy(folder, manifest, store)
@@ -141,19 +139,6 @@ def _faiss(folder: Path, manifest: FolderManifest, store: StoreReader, kind: Kin
     covered = sum(store.count_vectors_since(part.since, part.change, kind) for part in manifest.segments(kind))
     if covered != store.count_vectors_since(0, manifest.covered(kind), kind):
         yield f"{folder}: some vectors of {DATABASE} are in no segment; `search repair` rebuilds them"
-
-
-def _static(manifest: FolderManifest, store: StoreReader) -> Iterator[str]:
-    """See that every article has its static vector, if the index has any."""
-    if not manifest.static:
-        return
-    missing = store.one(
-        "SELECT count(*) FROM articles AS a WHERE NOT EXISTS (SELECT 1 FROM static_vectors AS s WHERE s.pmid = a.pmid)"
-    )
-    size = static_dimension(manifest.dimension)
-    missing += store.one("SELECT count(*) FROM static_vectors WHERE length(vector) != ?", [size])
-    if missing:
-        yield f"{store.path}: {missing:,} articles have no static vector; delete and add them again"
 
 
 def _tantivy(folder: Path, manifest: FolderManifest, store: StoreReader) -> Iterator[str]:

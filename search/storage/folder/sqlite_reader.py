@@ -138,6 +138,15 @@ class StoreReader(Store):
         """Return the static vectors of these PMIDs: (n,) int64 and (n, dimension) float32, unit rows or zeros."""
         return self._static_matrix(list(self._of(pmids, "SELECT pmid, vector FROM static_vectors WHERE pmid")))
 
+    def without_static(self) -> list[int]:
+        """Return the PMIDs of the articles that have no static vector, or one that is not of the right length."""
+        rows = self.rows(
+            "SELECT a.pmid FROM articles AS a LEFT JOIN static_vectors AS s ON s.pmid = a.pmid "
+            "WHERE s.pmid IS NULL OR length(s.vector) != ? ORDER BY a.pmid",
+            [static_dimension(self.dimension)],
+        )
+        return [pmid for (pmid,) in rows]
+
     def vector_batches(
         self, size: int = 16_384, *, kind: Kind = "vectors", since: int = 0, upto: int | None = None
     ) -> Iterator[tuple[Pmids, Vectors]]:

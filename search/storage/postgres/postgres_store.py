@@ -86,6 +86,15 @@ class PgStoreReader(Store):
         codes = unpack_vectors([row[1] for row in rows], "float16", static_dimension(self.dimension))
         return stored, normalize(codes)
 
+    def without_static(self) -> list[int]:
+        """Return the PMIDs of the articles that have no static vector, or one that is not of the right length."""
+        # The column's type has the length.
+        rows = self.query(
+            "SELECT a.pmid FROM articles AS a LEFT JOIN static_vectors AS s ON s.pmid = a.pmid "
+            "WHERE s.pmid IS NULL ORDER BY a.pmid"
+        )
+        return [pmid for (pmid,) in rows]
+
     def vector_batches(self, size: int = 4_096) -> Iterator[tuple[Pmids, Vectors]]:
         """Yield all vectors in order of PMID, `size` at a time."""
         after = 0
