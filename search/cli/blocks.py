@@ -98,7 +98,7 @@ def _source(hit: Hit) -> Text:
         Text(f"cited by {hit.cited_by:,}" if hit.cited_by else ""),
         Text(f"{hit.links:,} links" if hit.links else ""),
         # A question of filters alone has no words to be near to.
-        Text(f"score {hit.score:.3f}" if hit.score else "", style="dim"),
+        Text(f"score {hit.score:.3f}{' (estimated)' if hit.estimated else ''}" if hit.score else "", style="dim"),
     ]
     return Text(" \u00b7 ").join(part for part in parts if part.plain)
 

@@ -94,6 +94,7 @@ def hit_result(hit: Hit) -> dict[str, Any]:
         "rank": hit.rank,
         **{name: getattr(record, name) for name in _SHOWN},
         "score": round(hit.score, 4),
+        **({"estimated": True} if hit.estimated else {}),
         "evidence": [f"{part.section}: {part.text}" for part in hit.evidence],
         **_to_cite(hit.article),
     }

@@ -79,10 +79,14 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An article as it is shown; `rank` (from 1) and `score` (to six decimals) are there if a search found it."""
+    """An article as it is shown; `rank` (from 1) and `score` (to six decimals) are there if a search found it.
+
+    `estimated` is there, and true, if the article is not encoded yet, so that its score is an estimate.
+    """
 
     rank: int | UnsetType = UNSET
     score: float | UnsetType = UNSET
+    estimated: bool | UnsetType = UNSET
     pmid: int
     title: str
     abstract: str
@@ -203,6 +207,7 @@ def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
         article_record(hit.article),
         rank=hit.rank,
         score=round(hit.score, 6),
+        estimated=hit.estimated or UNSET,
         evidence=evidence or UNSET,
         duplicates=list(hit.duplicates) or UNSET,
         cited_by=UNSET if hit.cited_by is None else hit.cited_by,

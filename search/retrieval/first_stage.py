@@ -114,8 +114,11 @@ class FirstStage:
         if not missing:
             return
         self._encoded += len(missing)
+        # What a time limit left out keeps its estimate, behind all that has its exact score.
+        candidates.head.difference_update(missing)
         for pmid, vector in self._on_demand.encode(self._view, missing).items():
             candidates.cosines[pmid] = float(vector @ query.vector)
+            candidates.head.add(pmid)
             del candidates.estimates[pmid]
 
     def _estimates(self, query: Query, cosines: dict[int, float], missing: set[int]) -> dict[int, float]:

@@ -1,19 +1,26 @@
 """The first stage and encoding at the question: an index answers before its articles are encoded."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers import article
+from msgspec import UNSET
 
+from search import time_limit as limits
 from search.article import TEXT_RULE, embedding_text
 from search.config import Config, config_from_dict
 from search.errors import ConfigError
 from search.models.static_vectors import builtin_static
+from search.presentation.hit import hit_record
+from search.retrieval import on_demand
 from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters
 from search.retrieval.request import SearchOptions
 from search.storage import backend
 from search.storage.manifest import Manifest
 from search.storage.rows import prepare
+from search.time_limit import time_limit
 
 TOPICS = ["aspirin for colorectal cancer", "salt and high blood pressure", "sleep of shift workers", "wheat genetics"]
 ARTICLES = [
@@ -130,6 +137,40 @@ def test_budget_of_nought_ranks_by_estimates_and_says_so(place):
     hits, _ = answer(reader, model, "salt intake and blood pressure", config=Config(encode_on_demand=0), limit=10)
     assert model.encoded == [] and all(hit.estimated and hit.cosine is None for hit in hits)
     assert all(20 <= hit.pmid < 40 for hit in hits[:5]) and hits[0].added_words
+    reader.close()
+
+
+def test_a_time_limit_ends_encoding_early_and_the_answer_says_so(place, monkeypatch):
+    fill(place)
+    clock = [1000.0]
+    # Of these modules alone: connections to a database have a clock too.
+    for module in (on_demand, limits):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    class Slow(Model):
+        def __call__(self, texts, kind="document"):
+            clock[0] += 1.0 if kind == "document" else 0.0
+            return super().__call__(texts, kind)
+
+    reader, model = backend.open_reader(place), Slow()
+    with time_limit(5):
+        hits, _ = answer(reader, model, "aspirin", limit=60)
+    exact = [hit for hit in hits if not hit.estimated]
+    # Two steps of 16 in the first half of five seconds, one in half of the three that are left.
+    assert len(model.encoded) == 48 == len(exact)
+    assert hits[:48] == exact
+    assert [hit.score for hit in exact] == sorted((hit.score for hit in exact), reverse=True)
+    assert [hit_record(hit).estimated for hit in (hits[0], hits[-1])] == [UNSET, True]
+    reader.close()
+
+
+def test_no_time_is_spent_on_waiting_for_what_another_question_encodes(place):
+    fill(place)
+    reader = backend.open_reader(place)
+    engine = Engine(reader, model := Model())
+    with engine.on_demand._lock, time_limit(0.2):
+        hits = engine.search(["aspirin"], SearchOptions(limit=5))[0]
+    assert model.encoded == [] and len(hits) == 5 and all(hit.estimated for hit in hits)
     reader.close()
 
 
