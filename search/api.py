@@ -20,12 +20,12 @@ from search.errors import IndexCorruptError, IndexFolderError, IndexMismatchErro
 from search.messages import left_out
 from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
-from search.retrieval.filters import FiltersLike, as_filters
+from search.retrieval.filters import Filters, FiltersLike, as_filters
 from search.retrieval.hit import Hit
 from search.retrieval.integrity import newly_retracted, retracted_among, with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
-from search.retrieval.request import Mode, SearchOptions, check_question
+from search.retrieval.request import Mode, Question, SearchOptions, check_question
 from search.retrieval.saved_searches import (
     Run,
     RunDifference,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from search.retrieval.landscape import Landscape
     from search.retrieval.on_demand import Hashes
     from search.retrieval.suggestions import SuggestField, Suggestion
+    from search.review.check import Report
     from search.storage.backend import Writer
     from search.storage.rows import Vectors
 
@@ -717,6 +718,89 @@ class Index:
         >>> index.close()
         """
         return difference(self.saved_search(name), first, second)
+
+    def saved_report(self, name: str, files: Sequence[str | Path] = ()) -> str:
+        """Return what a review says of a saved search, in Markdown: methods, strategy, PRISMA numbers and items.
+
+        `files` are references of other databases (RIS, BibTeX, CSV, ...), whose numbers and duplicates, among them and
+        with what the search found, are part of the flow. Raises NotFoundError if there is no search of that name,
+        SourceError if a file cannot be read.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.saved_report("aspirin").splitlines()[0]
+        '# Report of the search aspirin'
+        >>> index.close()
+        """
+        from search.formats.reference_lists import of_article
+        from search.review.dedupe import dedupe_files
+        from search.review.report import search_report
+
+        saved = self.saved_search(name)
+        others = None
+        if files:
+            own = [of_article(article) for article in self.present(saved.found)]
+            others = dedupe_files(files, own=own)
+        return search_report(saved, self.name, others)
+
+    def present(self, pmids: Iterable[int]) -> list[Article]:
+        """Return those of the articles that are in the index, in order of PMID.
+
+        >>> index = Index.open("indexes/demo")
+        >>> [article.pmid for article in index.present([990000011, 5])]
+        [990000011]
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            found = with_notices(view.store, view.store.get_many(pmids))
+        return [found[pmid] for pmid in sorted(found)]
+
+    def saved_feed(self, name: str, address: str = "") -> str:
+        """Return the Atom feed of a saved search: what its runs found, and what was retracted since, the newest first.
+
+        Nothing is searched; `new_results` is what makes a run. `address` is where the feed will be. Raises
+        NotFoundError if there is no search of that name.
+
+        >>> index = Index.open("indexes/demo")
+        >>> hits = index.save_search("aspirin", "aspirin and bowel cancer", limit=3)
+        >>> index.saved_feed("aspirin").count("<entry>")
+        3
+        >>> index.close()
+        """
+        from search.presentation.feed import atom_feed
+
+        def articles_of(pmids: Iterable[int]) -> dict[int, Article]:
+            return {article.pmid: article for article in self.present(pmids)}
+
+        return atom_feed(self.saved_search(name), articles_of, address or f"urn:search:{name}")
+
+    def check(self, path: str | Path) -> Report:
+        r"""Check the references of a file: which are retracted, corrected, duplicated or not what PubMed has.
+
+        The file is RIS, BibTeX, MEDLINE text, CSL JSON, CSV or a list of PMIDs and DOIs. Raises SourceError if it
+        cannot be read.
+
+        >>> from pathlib import Path
+        >>> written = Path("pmids.txt").write_text("990000067\n990000010\n")
+        >>> index = Index.open("indexes/demo")
+        >>> index.check("pmids.txt").counts
+        {'retracted': 1}
+        >>> index.close()
+        """
+        from search.review.check import Lookup, check_file
+
+        def by_title(title: str) -> list[int]:
+            options = SearchOptions(limit=5, mode="lexical", fold=False, feedback=False)
+            return [hit.pmid for hit in self.engine.answer([Question(title, Filters())], options)[0]]
+
+        def articles(pmids: Iterable[int]) -> dict[int, Article]:
+            return {article.pmid: article for article in self.present(pmids)}
+
+        def retracted(works: Iterable[int | str]) -> set[int | str]:
+            with self._reader.view() as view:
+                return retracted_among(view.store, works)
+
+        return check_file(path, Lookup(self.engine.identified, articles, by_title, retracted))
 
     def nearest(self, vectors: Vectors, limit: int | None = None) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.

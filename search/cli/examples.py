@@ -41,6 +41,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "open": ("search open 29768149", "search open 29768149 --full-text"),
     "saved": ("search saved", "search saved aspirin --json"),
     "new": ("search new aspirin", "search new aspirin --format csv"),
+    "report": ("search report aspirin", "search report aspirin --with embase.ris --with scopus.csv"),
+    "check": ("search check references.bib", "search check references.ris --strict --json"),
+    "dedupe": ("search dedupe embase.ris scopus.csv -o to-screen.ris", "search dedupe *.ris --json"),
     "export": (
         'search export --query "statins and stroke" -n 200 --format ris -o statins.ris',
         "search export --pmids pmids.txt --format bibtex",

@@ -37,6 +37,9 @@ _GROUPS = {
     "Keep": {
         "saved": "search.cli.saved:saved",
         "new": "search.cli.saved:new",
+        "report": "search.cli.saved:report",
+        "check": "search.cli.review:check",
+        "dedupe": "search.cli.review:dedupe",
         "export": "search.cli.export:export",
     },
     "Load": {

@@ -16,7 +16,7 @@ import msgspec
 from search.article import Article
 from search.normalize import journal_keys, normalise_doi
 
-__all__ = ["Group", "fold", "normalised_title"]
+__all__ = ["Group", "fold", "is_generic_title", "normalised_title"]
 
 #: Publication types of records that are about another article.
 _NOTICE_TYPES = frozenset(
@@ -110,7 +110,7 @@ def _keys(article: Article) -> Iterator[tuple[str, str]]:
     if doi:
         yield "same DOI", doi
     title = normalised_title(article.title)
-    if article.year is not None and not _is_generic(title):
+    if article.year is not None and not is_generic_title(title):
         yield "same title and year", f"{article.year} {title}"
 
 
@@ -152,8 +152,9 @@ def _first_author(article: Article) -> str:
     return normalised_title(first.last_name or first.collective_name or "")
 
 
-def _is_generic(title: str) -> bool:
-    words = title.split()
+def is_generic_title(title: str) -> bool:
+    """Whether a title is one that many articles may have: few words, or none that tells what it is about."""
+    words = normalised_title(title).split()
     return len(words) < _FEWEST_WORDS or all(word in _GENERIC_WORDS or word.isdigit() for word in words)
 
 

@@ -21,12 +21,14 @@ __all__ = [
     "ArticlesRequest",
     "BatchRequest",
     "ContextRequest",
+    "DedupeRequest",
     "ExportFormat",
     "ExportRequest",
     "FacetsRequest",
     "MapRequest",
     "Mode",
     "Question",
+    "ReferencesRequest",
     "RenameRequest",
     "SavedRequest",
     "SearchOptions",
@@ -230,6 +232,18 @@ class SnowballRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     rounds: Annotated[int, Meta(ge=1, le=5)] = 1
     limit: Count | None = None
     seen: Pmids = ()
+
+
+class ReferencesRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """References as text: RIS, BibTeX, MEDLINE text, CSL JSON, CSV, or PMIDs and DOIs, one a line."""
+
+    references: Annotated[str, Meta(min_length=1)]
+
+
+class DedupeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """References of several databases, each as text under the name of its database: as `search dedupe`."""
+
+    sources: Annotated[dict[str, str], Meta(min_length=1, max_length=50)]
 
 
 class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

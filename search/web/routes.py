@@ -19,6 +19,7 @@ from search.retrieval.findings import Findings
 from search.retrieval.landscape import Landscape
 from search.retrieval.request import (
     BatchRequest,
+    DedupeRequest,
     ExportRequest,
     FacetsRequest,
     MapRequest,
@@ -31,9 +32,11 @@ from search.retrieval.request import (
     StrategyRequest,
     read_request,
 )
-from search.retrieval.saved_searches import SavedSearch
+from search.retrieval.saved_searches import RunDifference, SavedSearch
 from search.retrieval.strategy import StrategyAnswer
 from search.retrieval.suggestions import SuggestField, Suggestion
+from search.review.check import Report
+from search.review.dedupe import Deduplication
 from search.web.answer_events import answer_events
 from search.web.application import Application
 from search.web.guard import check_write
@@ -57,6 +60,9 @@ Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"content": {format.media_type: {"schema": {"type": "string"}} for format in FORMATS.values()}}
 }
+
+
+_FEED: dict[int | str, dict[str, Any]] = {200: {"content": {"application/atom+xml": {"schema": {"type": "string"}}}}}
 
 
 def _shared(request: Request) -> Application:
@@ -232,6 +238,18 @@ async def snowball(request: Request, shared: Shared, body: Annotated[SnowballReq
     return await shared.answer(request, lambda: shared.service.snowball(body), slow=True)
 
 
+@router.post("/api/check", summary="Check references", response_model=Annotated[Report, AsStruct()])
+async def check(request: Request, shared: Shared, body: Annotated[ReferencesRequest, AsStruct(), Body()]) -> Response:
+    """Return which references are retracted, corrected, duplicated or not what PubMed has, as `search check` prints."""
+    return await shared.answer(request, lambda: shared.service.check(body), slow=True)
+
+
+@router.post("/api/dedupe", summary="Find duplicates", response_model=Annotated[Deduplication, AsStruct()])
+async def dedupe(request: Request, shared: Shared, body: Annotated[DedupeRequest, AsStruct(), Body()]) -> Response:
+    """Return the duplicates among references of several databases, as `search dedupe --format json` prints them."""
+    return await shared.answer(request, lambda: shared.service.dedupe(body), slow=True)
+
+
 @router.get("/api/about", summary="What the server may do, and its limits", response_model=Annotated[About, AsStruct()])
 async def about(request: Request, shared: Shared) -> Response:
     """Return the version, whether searches may be kept, the formats of files, and the limits."""
@@ -265,6 +283,35 @@ async def saved_one(request: Request, shared: Shared, name: Name) -> Response:
 async def saved_methods(request: Request, shared: Shared, name: Name) -> Response:
     """Return what a methods section says of a saved search, as `search saved NAME` prints it."""
     return await shared.answer(request, lambda: shared.service.methods(name), media_type="text/plain")
+
+
+@router.get("/api/saved/{name}/report", summary="The report of a saved search", response_class=PlainTextResponse)
+async def saved_report(request: Request, shared: Shared, name: Name) -> Response:
+    """Return methods, strategy with counts, PRISMA numbers and PRISMA-S items, as `search report NAME` prints them."""
+    return await shared.answer(request, lambda: shared.service.report(name), slow=True, media_type="text/markdown")
+
+
+@router.get(
+    "/api/saved/{name}/difference",
+    summary="What sets two runs apart",
+    response_model=Annotated[RunDifference, AsStruct()],
+)
+async def saved_difference(
+    request: Request,
+    shared: Shared,
+    name: Name,
+    first: Annotated[int, Query(ge=1)],
+    second: Annotated[int, Query(ge=1)],
+) -> Response:
+    """Return what sets two runs of a saved search apart, by their numbers from 1, as `search saved --diff` prints it."""
+    return await shared.answer(request, lambda: shared.service.difference(name, first, second))
+
+
+@router.get("/feeds/{name}.atom", summary="The feed of a saved search", response_class=Response, responses=_FEED)
+async def feed(request: Request, shared: Shared, name: Name) -> Response:
+    """Return the Atom feed of a saved search: what its runs found, and what was retracted since."""
+    address = str(request.url.replace(query=""))
+    return await shared.answer(request, lambda: shared.service.feed(name, address), media_type="application/atom+xml")
 
 
 @router.put("/api/saved/{name}", summary="Keep a search", response_model=HITS, dependencies=[Depends(_check_writer)])

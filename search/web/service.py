@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -27,10 +29,12 @@ from search.retrieval.relevance import least_relevant, relevant, unnarrowed
 from search.retrieval.request import (
     ArticlesRequest,
     BatchRequest,
+    DedupeRequest,
     ExportRequest,
     FacetsRequest,
     MapRequest,
     Mode,
+    ReferencesRequest,
     SavedRequest,
     SearchOptions,
     SearchRequest,
@@ -42,6 +46,7 @@ from search.retrieval.request import (
 from search.retrieval.saved_searches import methods
 from search.retrieval.strategy import StrategyAnswer
 from search.retrieval.suggestions import SuggestField
+from search.review.dedupe import dedupe_files
 from search.web.batching import KeepingEncoder
 from search.web.guard import is_open, may_write
 
@@ -211,6 +216,20 @@ class Service:
         found = self.index.snowball(start, limit, rounds=request.rounds, seen=request.seen)
         return as_json(snowball_record(found))
 
+    def check(self, request: ReferencesRequest) -> bytes:
+        """Return what is to be said of some references, as `search check --format json` prints it."""
+        with _as_files({"references": request.references}) as (path,):
+            report = self.index.check(path)
+        return as_json(report).replace(msgspec.json.encode(str(path))[1:-1], b"references")
+
+    def dedupe(self, request: DedupeRequest) -> bytes:
+        """Return the duplicates among the references of several databases, as `search dedupe --format json` does."""
+        with _as_files(request.sources) as paths:
+            found = as_json(dedupe_files(paths))
+        for path, name in zip(paths, request.sources, strict=True):
+            found = found.replace(msgspec.json.encode(str(path))[1:-1], msgspec.json.encode(name)[1:-1])
+        return found
+
     def status(self) -> bytes:
         """Return the state of the index as `search status --format json` prints it."""
         return as_json(self.index.status())
@@ -272,6 +291,18 @@ class Service:
         """Return what a methods section says of a saved search, as `search saved NAME` prints it."""
         return f"{methods(self.index.saved_search(name))}\n".encode()
 
+    def feed(self, name: str, address: str) -> bytes:
+        """Return the Atom feed of a saved search."""
+        return self.index.saved_feed(name, address).encode("utf-8", "replace")
+
+    def report(self, name: str) -> bytes:
+        """Return the report of a saved search, as `search report NAME` prints it."""
+        return self.index.saved_report(name).encode()
+
+    def difference(self, name: str, first: int, second: int) -> bytes:
+        """Return what sets two runs of a saved search apart, as `search saved NAME --diff --format json` prints it."""
+        return as_json(self.index.saved_difference(name, first, second))
+
     def save(self, name: str, request: SavedRequest) -> bytes:
         """Keep a search under a name, and return its hits."""
         limit = self._last(request.limit)
@@ -329,3 +360,13 @@ class Service:
         if not hits:
             self.index.engine.check_values(request.filters)
         return hits
+
+
+@contextmanager
+def _as_files(texts: Mapping[str, str]) -> Iterator[list[Path]]:
+    """Give files that hold some texts, for as long as it takes to read them."""
+    with tempfile.TemporaryDirectory(prefix="search-references-") as folder:
+        paths = [Path(folder) / f"{number}.txt" for number in range(len(texts))]
+        for path, text in zip(paths, texts.values(), strict=True):
+            path.write_text(text, "utf-8", "replace")
+        yield paths

@@ -1,0 +1,1 @@
+"""What a systematic review asks of a program beside searching: checked references, duplicates, reports."""
