@@ -174,7 +174,15 @@ def _name(text: str) -> str:
     if re.fullmatch(r"[A-Z][A-Z.-]{0,3}", last) and not re.fullmatch(r"[A-Z]\.?", given[0]):
         # `Smith JA`, as PubMed has it.
         return f"{' '.join(given)}, {last}"
-    return f"{last}, {' '.join(given)}"
+    first = next((place for place, part in enumerate(given) if part.lower() == part and part in _PARTICLES), len(given))
+    return f"{' '.join([*given[first:], last])}, {' '.join(given[:first])}".rstrip(", ")
+
+
+#: What family names begin with.
+_PARTICLES = frozenset(
+    {"al", "bin", "da", "das", "de", "del", "della", "den", "der", "di", "dos", "du", "el", "la", "le", "ten", "ter"}
+    | {"van", "von", "zu", "zum", "zur"}
+)
 
 
 def _year(text: str | None) -> int | None:

@@ -23,15 +23,15 @@ def atom_feed(saved: SavedSearch, articles_of: Callable[[Iterable[int]], dict[in
     Nothing is searched: the same runs give the same bytes. `address` is where the feed is.
     """
     seen: set[int] = set()
-    found: list[tuple[Run, int, bool]] = []
+    of_runs: list[list[tuple[Run, int, bool]]] = []
     for run in saved.runs:
-        found += [(run, pmid, False) for pmid in run.pmids if pmid not in seen]
-        found += [(run, pmid, True) for pmid in run.newly_retracted]
+        entries = [(run, pmid, True) for pmid in run.newly_retracted]
+        of_runs.append([*entries, *((run, pmid, False) for pmid in run.pmids if pmid not in seen)])
         seen.update(run.pmids)
-    shown = sorted(enumerate(found), key=lambda item: (item[1][0].time, -item[0]), reverse=True)[:_ENTRIES]
-    articles = articles_of({pmid for _, (_, pmid, _) in shown})
-    entries = [
-        _entry(saved, run, articles[pmid], is_retracted) for _, (run, pmid, is_retracted) in shown if pmid in articles
+    shown = [entry for entries in reversed(of_runs) for entry in entries][:_ENTRIES]
+    articles = articles_of({pmid for _, pmid, _ in shown})
+    written = [
+        _entry(saved, run, articles[pmid], is_retracted) for run, pmid, is_retracted in shown if pmid in articles
     ]
     updated = saved.runs[-1].time if saved.runs else "1970-01-01T00:00:00Z"
     title = f"{saved.name}: {saved.question or saved.filters.strategy or ''}"
@@ -39,7 +39,7 @@ def atom_feed(saved: SavedSearch, articles_of: Callable[[Iterable[int]], dict[in
         '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
         f"<id>{escape(address)}</id>\n<title>{_text(title)}</title>\n<updated>{escape(updated)}</updated>\n"
         f'<link rel="self" href={quoteattr(address)}/>\n<author><name>PubMed semantic search</name></author>\n'
-        f"{''.join(entries)}</feed>\n"
+        f"{''.join(written)}</feed>\n"
     )
 
 

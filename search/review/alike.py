@@ -18,10 +18,8 @@ _UNLIKE = 0.5
 
 #: Titles of fewer words in common, of all of both, are not compared letter by letter.
 _FEWEST_SHARED = 0.45
-#: What the words that only the longer of two titles has begin with where it is a part of a series.
-_PARTS = frozenset(
-    {"part", "chapter", "section", "volume", "paper", "study", "report", "in", "i", "ii", "iii", "iv", "v", "vi"}
-)
+#: Words by which the rest of a title says that it is of a part of a series.
+_SERIES = frozenset({"part", "chapter", "section", "volume", "paper", "study", "report", "i", "ii", "iii", "iv", "v"})
 
 _ROMAN = re.compile(r"\b(?:i{1,3}|iv|vi{0,3}|ix|x)\b")
 _TAGS = re.compile(r"^\s*\[(.*)\]\.?\s*$", re.DOTALL)
@@ -66,7 +64,8 @@ def _is_cut(short: str, long: str) -> bool:
     words = long[len(short) :].split()
     if len(short) < 25 or len(short.split()) < 4 or not long.startswith(f"{short} "):
         return False
-    return len(words) >= 2 and words[0] not in _PARTS and not words[0].isdigit()
+    is_part = not _SERIES.isdisjoint(words) or words[:1] == ["in"] or any(map(str.isdigit, words))
+    return len(words) >= 2 and not is_part
 
 
 @lru_cache(maxsize=100_000)

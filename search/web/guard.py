@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import logging
 import time
@@ -157,7 +158,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isascii() and length.isdigit() and int(length) > self.settings.body:
             return failure(413, self._too_large)
-        return None if is_open(self.settings) else token_refusal(headers, self.settings)
+        refusal = _feed_refusal if scope["path"].startswith("/feeds/") else token_refusal
+        return None if is_open(self.settings) else refusal(headers, self.settings)
 
     def _note(self, scope: Scope, answer: dict[str, Any], seconds: float) -> None:
         # The name of a route, not the requested path: that may contain anything.
@@ -174,6 +176,22 @@ class Guard:
             answer["bytes"],
             f" {questions!r}" if questions else "",
         )
+
+
+def _feed_refusal(headers: Headers, settings: ServeConfig) -> Response | None:
+    """Return the answer to a request for a feed without a token; readers of feeds send one as a password."""
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "basic":
+        try:
+            password = base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            password = ""
+        if is_known(password, settings.tokens):
+            return None
+    refused = token_refusal(headers, settings)
+    if refused is not None:
+        refused.headers["www-authenticate"] = 'Basic realm="search", Bearer'
+    return refused
 
 
 def token_refusal(headers: Headers, settings: ServeConfig) -> Response | None:
@@ -202,4 +220,4 @@ def _host_name(host: str) -> str:
 
 
 def _is_api(path: str) -> bool:
-    return path.startswith("/api/") or path in ("/mcp", "/metrics", "/openapi.json")
+    return path.startswith(("/api/", "/feeds/")) or path in ("/mcp", "/metrics", "/openapi.json")

@@ -24,6 +24,7 @@ from search.retrieval.request import (
     FacetsRequest,
     MapRequest,
     Mode,
+    ReferencesRequest,
     RenameRequest,
     SavedRequest,
     SearchRequest,
@@ -303,7 +304,7 @@ async def saved_difference(
     first: Annotated[int, Query(ge=1)],
     second: Annotated[int, Query(ge=1)],
 ) -> Response:
-    """Return what sets two runs of a saved search apart, by their numbers from 1, as `search saved --diff` prints it."""
+    """Return what sets two runs of a saved search apart, by their numbers from 1, as `search saved --diff` does."""
     return await shared.answer(request, lambda: shared.service.difference(name, first, second))
 
 

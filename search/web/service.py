@@ -15,7 +15,7 @@ from search import __version__
 from search.api import Index
 from search.article import Article
 from search.config import Config
-from search.errors import NotFoundError, QueryError
+from search.errors import NotFoundError, QueryError, SourceError
 from search.formats.export import FORMATS, write
 from search.llm.answer import WrittenAnswer
 from search.llm.language_models import describe_llm
@@ -364,9 +364,18 @@ class Service:
 
 @contextmanager
 def _as_files(texts: Mapping[str, str]) -> Iterator[list[Path]]:
-    """Give files that hold some texts, for as long as it takes to read them."""
+    """Give files that hold some texts, for as long as it takes to read them.
+
+    Raises QueryError, with the name of the text, where SourceError is raised meanwhile.
+    """
     with tempfile.TemporaryDirectory(prefix="search-references-") as folder:
         paths = [Path(folder) / f"{number}.txt" for number in range(len(texts))]
         for path, text in zip(paths, texts.values(), strict=True):
             path.write_text(text, "utf-8", "replace")
-        yield paths
+        try:
+            yield paths
+        except SourceError as error:
+            told = str(error)
+            for path, name in zip(paths, texts, strict=True):
+                told = told.replace(str(path), name)
+            raise QueryError(told) from error
