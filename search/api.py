@@ -732,6 +732,7 @@ class Index:
         '# Report of the search aspirin'
         >>> index.close()
         """
+        from search import __version__
         from search.formats.reference_lists import of_article
         from search.review.dedupe import dedupe_files
         from search.review.report import search_report
@@ -741,7 +742,7 @@ class Index:
         if files:
             own = [of_article(article) for article in self.present(saved.found)]
             others = dedupe_files(files, own=own)
-        return search_report(saved, self.name, others)
+        return search_report(saved, self.name, __version__, others)
 
     def present(self, pmids: Iterable[int]) -> list[Article]:
         """Return those of the articles that are in the index, in order of PMID.

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from search import __version__
 from search.retrieval.saved_searches import Run, SavedSearch
 from search.review.dedupe import Deduplication
 
 __all__ = ["search_report"]
 
 
-def search_report(saved: SavedSearch, index_name: str, others: Deduplication | None = None) -> str:
+def search_report(saved: SavedSearch, index_name: str, version: str, others: Deduplication | None = None) -> str:
     """Return the report of a saved search in Markdown, which reads as plain text too.
 
-    `others` are the references of other databases with what was left out of them as duplicates; their numbers are part
+    `version` is that of the program, `others` are the references of other databases with what was left out of them as duplicates; their numbers are part
     of the flow then. Only what the program knows is said: what is left to the authors is in square brackets.
     """
     if not saved.runs:
@@ -23,7 +22,7 @@ def search_report(saved: SavedSearch, index_name: str, others: Deduplication | N
     parts = [
         f"# Report of the search {saved.name}",
         "## Methods",
-        _paragraph(saved, first, last),
+        _paragraph(saved, first, last, version),
         "## Strategy",
         _strategy(saved, last),
         "## Numbers for the PRISMA flow diagram",
@@ -36,7 +35,7 @@ def search_report(saved: SavedSearch, index_name: str, others: Deduplication | N
     return "\n\n".join(parts) + "\n"
 
 
-def _paragraph(saved: SavedSearch, first: Run, last: Run) -> str:
+def _paragraph(saved: SavedSearch, first: Run, last: Run, version: str) -> str:
     again = (
         f" It was run again {len(saved.runs) - 1:,} times, the last time on {_day(last)} on {last.articles:,} records."
         if len(saved.runs) > 1
@@ -52,7 +51,7 @@ def _paragraph(saved: SavedSearch, first: Run, last: Run) -> str:
         else "They were"
     )
     return (
-        f"PubMed records were searched with PubMed semantic search {__version__} on {_day(first)}. The index held "
+        f"PubMed records were searched with PubMed semantic search {version} on {_day(first)}. The index held "
         f"{first.articles:,} records. {selected} ranked {how} for {question}; the first {saved.limit:,} were taken."
         f"{' The question was expanded with words of its first answers.' if saved.feedback else ''} Texts were encoded "
         f"with the model {last.model} ({last.fingerprint[:12]}), of title and abstract ({last.text_rule}).{again}"
