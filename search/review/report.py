@@ -13,8 +13,9 @@ __all__ = ["search_report"]
 def search_report(saved: SavedSearch, index_name: str, version: str, others: Deduplication | None = None) -> str:
     """Return the report of a saved search in Markdown, which reads as plain text too.
 
-    `version` is that of the program, `others` are the references of other databases with what was left out of them as duplicates; their numbers are part
-    of the flow then. Only what the program knows is said: what is left to the authors is in square brackets.
+    `version` is that of the program, `others` are the references of other databases with what was left out of them as
+    duplicates; their numbers are part of the flow then. Only what the program knows is said: what is left to the
+    authors is in square brackets.
     """
     if not saved.runs:
         return f"# Report of the search {saved.name}\n\nIt was never run.\n"
