@@ -130,6 +130,8 @@ class Index:
         self.config = config
         self._reader = backend.open_reader(address, config)
         self._encoder: Encoder | None = None
+        #: Whether a few questions will be asked and no more: the first is answered sooner, further ones take longer.
+        self.brief = False
         self.engine = Engine(self._reader, self._encode, config, self._keep_vectors)
         if self.manifest.copy_of is not None:
             self.close()
@@ -247,7 +249,7 @@ class Index:
         Raises ModelError if it is not there, IndexMismatchError if its weights are no longer the same.
         """
         if self._encoder is None:
-            encoder = _load_encoder(self.manifest.used_model, self.config)
+            encoder = _load_encoder(self.manifest.used_model, self.config, brief=self.brief)
             if encoder.fingerprint != self.manifest.fingerprint:
                 raise IndexMismatchError(
                     f"{self.name} was made with {self.manifest.model} ({self.manifest.fingerprint[:12]}) and the "
@@ -1363,10 +1365,10 @@ def _options(
     )
 
 
-def _load_encoder(model: str | ModelConfig, config: Config) -> Encoder:
+def _load_encoder(model: str | ModelConfig, config: Config, *, brief: bool = False) -> Encoder:
     from search.models import load_encoder
 
-    return load_encoder(model, precision=config.model_precision)
+    return load_encoder(model, precision=config.model_precision, brief=brief)
 
 
 def _sort_out(

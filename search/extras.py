@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from importlib.metadata import PackageNotFoundError, requires
 
 from search.errors import ConfigError
 
@@ -18,6 +17,8 @@ def install_command(extra: str) -> str:
     >>> install_command("mcp")
     "pip install 'mcp>=2.0'"
     """
+    from importlib.metadata import PackageNotFoundError, requires  # takes 20 ms
+
     try:
         requirements = requires(_DISTRIBUTION) or []
     except PackageNotFoundError:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, get_args
 
 from search.article import Article
 from search.characters import spaced
+from search.patterns import lazy_pattern
 
 __all__ = ["DESIGNS", "Design", "design_of", "registry_numbers", "sample_size"]
 
@@ -93,7 +94,7 @@ class _Sign(NamedTuple):
 
 
 def _sign(design: Design, words: str, *patterns: str) -> _Sign:
-    return _Sign(design, frozenset(words.split()), re.compile("|".join(patterns)))
+    return _Sign(design, frozenset(words.split()), lazy_pattern("|".join(patterns)))
 
 
 def _whole(word: str, rest: str = r"\b") -> str:
@@ -335,25 +336,27 @@ _TENS = dict(
 _NUMBER_WORDS = (*_TENS, *sorted(_UNITS, key=len, reverse=True), "hundred", "thousand")
 _WORD = "|".join(_NUMBER_WORDS)
 _FIGURES = r"(?<![\d.,]\d)\d{0,2}(?:[, ]\d{3})+(?![\d.])|(?<![\d.,/-]\d)\d*(?![\d.,]*\d|\s?%|-)"
-_IN_FIGURES = re.compile(rf"\d(?:{_FIGURES})")
-_NUMBER = re.compile(_one_of(_NUMBER_WORDS, rf"(?:(?:-| and | )(?:{_WORD}))*\b", _FIGURES))
+_IN_FIGURES = lazy_pattern(rf"\d(?:{_FIGURES})")
+_NUMBER = lazy_pattern(_one_of(_NUMBER_WORDS, rf"(?:(?:-| and | )(?:{_WORD}))*\b", _FIGURES))
 _OF_PEOPLE = """
 patient patients participant participants subject subjects men women children adults infants neonates volunteers
 individuals people persons adolescents cases eyes respondents students nurses physicians veterans residents pregnancies
 outpatients inpatients males females boys girls users survivors families donors recipients rats mice rabbits pigs dogs
 animals
 """
-_PEOPLE = {word: re.compile(_whole(word)) for word in _OF_PEOPLE.split()}
+_PEOPLE = {word: lazy_pattern(_whole(word)) for word in _OF_PEOPLE.split()}
 #: How far before the word for those who took part their number may be, and how far around it what they did.
 _BEFORE, _AROUND = 60, 40
-_N_EQUALS = re.compile(r"=(?:(?<=\b[nN]=)|(?<=\b[nN] =)) ?(\d{1,3}(?:,\d{3})+|\d+)\b")
+_N_EQUALS = lazy_pattern(r"=(?:(?<=\b[nN]=)|(?<=\b[nN] =)) ?(\d{1,3}(?:,\d{3})+|\d+)\b")
 _MOST = 100_000_000
-_WHOLE = re.compile(r"random|enrol|includ|recruit|total|participat|took part|were (?:studied|assigned|analy|evaluated)")
-_PART = re.compile(
+_WHOLE = lazy_pattern(
+    r"random|enrol|includ|recruit|total|participat|took part|were (?:studied|assigned|analy|evaluated)"
+)
+_PART = lazy_pattern(
     r"\b(?:of (?:the|these|whom|which)|per|control|withdr|dropped|died|developed|complet|respond|had|reported|"
     r"experienced|excluded)"
 )
-_OTHER = re.compile(
+_OTHER = lazy_pattern(
     r"[.;]|\b(?:years?|months?|weeks?|days?|hours?|mg|cent(?:er|re)s?|hospitals?|trials?|studies|percent|and|of|to|or)\b"
 )
 
@@ -427,8 +430,8 @@ def _read(text: str) -> tuple[str, frozenset[str]]:
 
 #: Without one of these there is no registry number.
 _REGISTRIES = ("CT", "DRKS", "UMIN", "CRD", "NTR")
-_EUDRACT = re.compile(r"-\d{6}-")
-_REGISTERED = re.compile(
+_EUDRACT = lazy_pattern(r"-\d{6}-")
+_REGISTERED = lazy_pattern(
     r"\b(?:NCT ?0\d{7}|ISRCTN ?\d{8}|ACTRN ?\d{14}|"
     r"ChiCTR[-A-Z]*\d{8,10}|DRKS ?\d{8}|UMIN ?\d{9}|"
     r"CTRI/\d{4}/\d{2,3}/\d{6}|IRCT ?\d{8,}(?:N\d+)?|PACTR ?\d{15}|"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from search.config import Config, ModelConfig, config_from_dict, find_config, load_config
 from search.errors import IndexFolderError
 
 if TYPE_CHECKING:
     from search.api import Index
+    from search.config import Config, ModelConfig
 
 __all__ = [
     "FORMATS",
@@ -93,6 +93,8 @@ def model_named(text: str | None) -> str | ModelConfig | None:
         return text
     import yaml
 
+    from search.config import config_from_dict
+
     try:
         mapping = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -102,6 +104,8 @@ def model_named(text: str | None) -> str | ModelConfig | None:
 
 def settings(config_file: Path | None, folder: str | None) -> tuple[Config, str]:
     """Return the config and the address of the index to use: `--index`, else `$SEARCH_INDEX`, else the config's."""
+    from search.config import load_config
+
     config = load_config(config_file)
     return config, folder or os.environ.get("SEARCH_INDEX") or config.index
 
@@ -112,6 +116,8 @@ def source_of_index(config_file: Path | None, folder: str | None) -> str:
         return "--index"
     if os.environ.get("SEARCH_INDEX"):
         return "$SEARCH_INDEX"
+    from search.config import find_config
+
     file = config_file or find_config()
     return f"`index` in {file.absolute()}" if file else "the default; there is no config.yml"
 
@@ -127,6 +133,7 @@ def open_index(config_file: Path | None, folder: str | None) -> Index:
             f"there is no index at {Path(address).absolute()} (from {where}); `search add FILE` makes one"
         )
     index = Index.open(address, config=config)
+    index.brief = True
     context = click.get_current_context(silent=True)
     if context is not None:
         context.call_on_close(lambda: _say_what_was_left_out(index))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from search.cli.options import common, settings
-from search.config import Config
 from search.errors import ConfigError
 from search.extras import install_command
+
+if TYPE_CHECKING:
+    from search.config import Config
 
 __all__ = ["mcp", "serve", "token"]
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
 from search.files import write_cached
 
@@ -26,6 +25,8 @@ def blob_folder(model: Path) -> Iterator[Path | None]:
     recorded beside them, and a blob that is not as recorded is deleted before it can be read. That holds of a blob
     another process is still writing too, so one at a time is let in.
     """
+    from filelock import FileLock
+
     lock = FileLock(model / _LOCK)
     try:
         if not model.is_dir():

@@ -12,10 +12,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from filelock import FileLock
 
 from search.errors import ModelError
 from search.extras import install_command
@@ -26,6 +25,9 @@ from search.models.layout import Layout, cannot_load
 from search.models.runtime import openvino
 from search.models.spec import GRAPH, TOKENIZER, TRACE_FAILED, CompiledSpec, compiled_folder, read_spec, write_spec
 from search.models.tokenizer_files import TokenizerFiles, truncation_side
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 __all__ = ["compiled_encoder", "compiled_reranker"]
 
@@ -65,6 +67,8 @@ def _cached(target: Path, compile_now: Callable[[], None]) -> CompiledSpec:
 
 
 def _lock(target: Path) -> FileLock:
+    from filelock import FileLock
+
     folder = cache_folder() / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +113,21 @@ def _build(layout: Layout, target: Path, build: Callable[[Layout], Any]) -> None
     with new_folder(target) as work:
         (work / TOKENIZER).write_text(tokenizer, encoding="utf-8")
         openvino().save_model(graph, str(work / GRAPH), compress_to_fp16=False)
+        spec.weights = _named_constants(work / GRAPH)
         write_spec(work, spec)
+
+
+def _named_constants(graph: Path) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Return the offset and the shape of each float32 constant of a saved graph, by its name."""
+    from xml.etree import ElementTree
+
+    constants = {}
+    for layer in ElementTree.parse(graph).iter("layer"):
+        data = layer.find("data")
+        if layer.get("type") == "Const" and data is not None and data.get("element_type") == "f32":
+            shape = tuple(int(size) for size in data.get("shape", "").split(",") if size.strip())
+            constants[layer.get("name", "")] = int(data.get("offset", 0)), shape
+    return constants
 
 
 def _trace(task: str, layout: Layout, target: Path) -> None:

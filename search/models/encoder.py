@@ -56,7 +56,8 @@ class Encoder:
     `model` is a preset (`builtin`, `pubmedbert`, ...; `search models` lists them), a folder that sentence-transformers
     or transformers saved, a name on the Hugging Face hub, or a ModelConfig, which also says how the model is used. The
     first use on a machine compiles the model, which takes some seconds. Raises ModelError if the model is not there,
-    cannot be loaded, or is not an embedding model.
+    cannot be loaded, or is not an embedding model. `brief` is for a process that encodes a few questions and ends: they
+    do not wait for OpenVINO to be ready, where the model is a BERT.
 
     >>> encoder = Encoder("builtin")
     >>> encoder.encode(["aspirin and colorectal cancer"]).shape
@@ -64,7 +65,12 @@ class Encoder:
     """
 
     def __init__(
-        self, model: str | Path | ModelConfig = BUILTIN, *, precision: str = "auto", backend: str = "auto"
+        self,
+        model: str | Path | ModelConfig = BUILTIN,
+        *,
+        precision: str = "auto",
+        backend: str = "auto",
+        brief: bool = False,
     ) -> None:
         folders = resolve_model(model)
         precision = folders.choices.precision or precision
@@ -72,6 +78,7 @@ class Encoder:
         _check_option("backend", backend, _BACKENDS)
         self._precision = precision
         self._backend_choice = backend
+        self._brief = brief
         self.name = folders.name
         self.revision = folders.revision
         #: Whether a document may be given as a pair, (title, abstract), and is then read as one.
@@ -169,11 +176,13 @@ class Encoder:
         if self._backend_choice == "auto" and cuda_is_available():
             return TorchBackend(layout)
         from search.models.compile import compiled_encoder
+        from search.models.numpy_model import numpy_bert
         from search.models.openvino_model import OpenVinoBackend
 
         compiled, spec = compiled_encoder(layout, self._fingerprints[kind], self._precision)
         if spec.torch_reason is None:
-            return OpenVinoBackend(compiled, spec, self._precision)
+            few = numpy_bert(layout, compiled, spec) if self._brief else None
+            return OpenVinoBackend(compiled, spec, self._precision, few=few)
         if self._backend_choice == "openvino":
             raise ModelError(
                 f"the model {self.name} does not run on OpenVINO ({spec.torch_reason}). Use the backend torch or auto."
@@ -195,10 +204,14 @@ def _layout(folder: Path, choices: ModelConfig) -> Layout:
 
 
 def load_encoder(
-    model: str | Path | ModelConfig = BUILTIN, *, precision: str = "auto", backend: str = "auto"
+    model: str | Path | ModelConfig = BUILTIN,
+    *,
+    precision: str = "auto",
+    backend: str = "auto",
+    brief: bool = False,
 ) -> Encoder:
     """Return the encoder of a model, loaded and ready; see Encoder for what can be named and what is raised."""
-    encoder = Encoder(model, precision=precision, backend=backend)
+    encoder = Encoder(model, precision=precision, backend=backend, brief=brief)
     _ = encoder.dimension
     return encoder
 

@@ -32,6 +32,7 @@ class Ops:
     def __init__(self, weights: Mapping[str, _Array]) -> None:
         self._op = openvino().opset13
         self._weights = {_modern_name(name): tensor for name, tensor in weights.items()}
+        self._names = {id(tensor): name for name, tensor in self._weights.items()}
         self._inputs = {name: self._op.parameter([-1, -1], np.int64, name) for name in ("input_ids", "attention_mask")}
         self.ids: Node = self._inputs["input_ids"]
         self.mask: Node = self._op.convert(self._inputs["attention_mask"], "f32")
@@ -134,7 +135,10 @@ class Ops:
         return self._op.slice(x, *bounds)
 
     def _constant(self, array: _Array) -> Node:
-        return self._op.constant(np.ascontiguousarray(array, np.float32), shared_memory=False)
+        constant = self._op.constant(np.ascontiguousarray(array, np.float32), shared_memory=False)
+        if name := self._names.get(id(array)):
+            constant.set_friendly_name(name)
+        return constant
 
 
 def _modern_name(name: str) -> str:

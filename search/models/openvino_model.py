@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.models.blobs import blob_folder
+from search.models.numpy_model import MOST_TOKENS, NumpyBert
 from search.models.precision import Choice, measure, recall, remember
 from search.models.runtime import openvino
 from search.models.spec import GRAPH, TOKENIZER, CompiledSpec
@@ -32,6 +33,8 @@ _WORTH_MEASURING = 256
 _MEASURED = 32
 #: Smaller jobs are those of people who ask, in a process that runs for long: they are padded so that few shapes occur.
 _LARGE_JOB = 256
+#: More questions than these are not few, however short they are.
+_FEW_TEXTS = 32
 
 
 class OpenVinoModel:
@@ -72,6 +75,11 @@ class OpenVinoModel:
                     self._decide(tokens)
                 output[start : start + len(tokens)] = self._infer(tokens, self.precision, mixed=mixed)
         return output
+
+    def tokenized(self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]]) -> list[Tokens]:
+        """Return the tokens of `count` texts; see `run`."""
+        with self._lock:
+            return tokenize(self._tokenizer, 0, count)
 
     def _tokenized(
         self, count: int, tokenize: Callable[[TextTokenizer, int, int], list[Tokens]]
@@ -149,12 +157,21 @@ class OpenVinoModel:
 
 
 class OpenVinoBackend:
-    """A compiled embedding model."""
+    """A compiled embedding model; `few`, where there is one, encodes questions as long as they are few."""
 
     name = "openvino"
 
-    def __init__(self, folder: Path, spec: CompiledSpec, precision: str, *, keep_ready: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spec: CompiledSpec,
+        precision: str,
+        *,
+        keep_ready: bool = True,
+        few: NumpyBert | None = None,
+    ) -> None:
         self._model = OpenVinoModel(folder, spec, precision, keep_ready=keep_ready)
+        self._few = few
         self.dimension = spec.dimension
         self.max_length = spec.max_length["document"]
 
@@ -171,6 +188,10 @@ class OpenVinoBackend:
         def tokenize(tokenizer: TextTokenizer, start: int, stop: int) -> list[Tokens]:
             return tokenizer.encode([_prompted(prompt, text) for text in texts[start:stop]], max_length)
 
+        if self._few is not None and kind == "query" and len(texts) <= _FEW_TEXTS:
+            tokens = self._model.tokenized(len(texts), tokenize)
+            if sum(map(len, tokens)) <= MOST_TOKENS:
+                return self._few.embed(tokens)
         # A question gives the same answer alone and among the questions of others.
         return self._model.run(len(texts), tokenize, mixed=kind != "query")
 

@@ -9,7 +9,17 @@ import msgspec
 
 from search.files import cache_folder, digest
 
-__all__ = ["GRAPH", "SPEC", "TOKENIZER", "TRACE_FAILED", "CompiledSpec", "compiled_folder", "read_spec", "write_spec"]
+__all__ = [
+    "GRAPH",
+    "SPEC",
+    "TOKENIZER",
+    "TRACE_FAILED",
+    "WEIGHTS",
+    "CompiledSpec",
+    "compiled_folder",
+    "read_spec",
+    "write_spec",
+]
 
 GRAPH = "model.xml"
 WEIGHTS = "model.bin"
@@ -20,7 +30,7 @@ SPEC = "spec.json"
 TRACE_FAILED = 3
 
 #: Raised when a change here makes the folders written before it useless.
-_FORMAT = 2
+_FORMAT = 3
 
 
 class _File(msgspec.Struct):
@@ -37,6 +47,7 @@ class CompiledSpec(msgspec.Struct, kw_only=True):
     `max_length` and `prompts` are by kind of text (`query`, `document`; `pair` for a cross-encoder). `cosine` is the
     lowest to float32 that was seen when an int8 form was made. A graph that is not `padded` takes texts of one length
     at a time. Where `torch_reason` says why the model did not convert, there is no graph and torch runs the model.
+    `weights` has, by name, the offset in bytes and the shape of each float32 tensor in the file of weights.
     """
 
     dimension: int
@@ -49,6 +60,7 @@ class CompiledSpec(msgspec.Struct, kw_only=True):
     truncation_side: str = "right"
     cosine: float | None = None
     torch_reason: str | None = None
+    weights: dict[str, tuple[int, tuple[int, ...]]] = {}
     files: dict[str, _File] = {}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.article import Article
+from search.patterns import lazy_pattern
 from search.retrieval.roles import role_probabilities
 from search.retrieval.section_labels import ROLES, Role
 from search.retrieval.sentences import abstract_sentences
@@ -64,7 +65,7 @@ _PEOPLE = (
 _SPAN = r"\d[\d.]*[ -]?(?:to \d+ )?(?:days?|weeks?|months?|years?|hours?|h|min)\b"
 #: What a question asks for, and how a sentence looks that holds it.
 _DETAILS = tuple(
-    (re.compile(asked, re.IGNORECASE), re.compile(held, re.IGNORECASE))
+    (lazy_pattern(asked, re.IGNORECASE), lazy_pattern(held, re.IGNORECASE))
     for asked, held in (
         (rf"how many (?:\w+ ){{0,3}}{_PEOPLE}|sample size", rf"{_NUMBER}(?: [\w-]+){{0,4}} {_PEOPLE}|\bn ?= ?\d"),
         (
@@ -91,7 +92,7 @@ _DETAILS = tuple(
 )
 
 #: A sentence that announces what is reviewed, or calls for more research.
-_EMPTY = re.compile(
+_EMPTY = lazy_pattern(
     r"\b(?:further|future|more|additional|larger|prospective)\b.*"
     r"\b(?:research|stud(?:y|ies)|trials?|investigations?|work)\b.*"
     r"\b(?:need|requir|warrant|necessary|should|recommend)|"
@@ -107,7 +108,7 @@ _EMPTY = re.compile(
 )
 
 #: Background that tells what others believe: the paper may find the opposite.
-_HEARSAY = re.compile(
+_HEARSAY = lazy_pattern(
     r"suggest|propos|hypothes|speculat|believed|thought to|assumed|controvers|unclear|unknown|uncertain|concern|debate|"
     r"question|conflicting|\bmay\b|\bmight\b",
     re.IGNORECASE,

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 
 from search.article import Article
+from search.patterns import lazy_pattern
 
 __all__ = ["abstract_sentences", "sentence_spans", "sentences_of"]
 
-_STOP = re.compile(r"[.!?]+[\"'”’)\]]*(?:;?\s+|(?=[A-Z•]))")
+_STOP = lazy_pattern(r"[.!?]+[\"'”’)\]]*(?:;?\s+|(?=[A-Z•]))")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -30,7 +31,7 @@ _MAYBE = _words(
     """al etc sp spp ssp subsp var cv inc ltd co corp dept univ ed jan feb mar apr jun jul aug sep sept oct nov dec
     temp conc exp wt av avg max"""
 )
-_DOTTED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
+_DOTTED = lazy_pattern(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _UNITS = _words("h hr hrs min sec s d wk wks mo yr yrs mg kg g ml l cm mm nm")
 
 #: After these a single capital is a name, not an initial: `vitamin D. Patients`, `group A. Both`.
@@ -49,26 +50,27 @@ _STARTERS = _words(
 )
 
 # Lower case at the head of a sentence: mRNA, p53, pH, miR-21, iPSCs, α-synuclein, and b) of a list; not "patients".
-_MIXED_CASE = re.compile(r"(?!(?:min|sec|hr?|kg|mg|ml|cm|mm|[smgld])-?\d)[a-z]{1,3}-?[A-Z0-9]|[α-ω]|[a-z]\)\s")
-_NUMBER_TO_COME = re.compile(r"(?:[<>=≤≥±~]\s*\d{1,3}|(?:^|\D)0)$")
-_ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[A-Za-z]|[ivx]{1,4})\)?")
-_LISTED = re.compile(r"[:;,]\s+\(?\d{1,2}$")
+_MIXED_CASE = lazy_pattern(r"(?!(?:min|sec|hr?|kg|mg|ml|cm|mm|[smgld])-?\d)[a-z]{1,3}-?[A-Z0-9]|[α-ω]|[a-z]\)\s")
+_NUMBER_TO_COME = lazy_pattern(r"(?:[<>=≤≥±~]\s*\d{1,3}|(?:^|\D)0)$")
+_ENUMERATOR = lazy_pattern(r"\(?(?:\d{1,2}|[A-Za-z]|[ivx]{1,4})\)?")
+_LISTED = lazy_pattern(r"[:;,]\s+\(?\d{1,2}$")
 _OPENING = "([{\"'“‘•"
 
 #: Tags of blocks and headings, as some sources leave them in the text, and any tag.
-_BLOCK_TAGS = re.compile(r"\s*(?:</?(?:\w+:)?(?:h\d|p|b|br|div|sec|title|bold|strong|abstract)\b[^<>]{0,60}>\s*)+")
-_TAGS_BEHIND = re.compile(rf"(?:{_BLOCK_TAGS.pattern})$")
-_ANY_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>")
+_BLOCK_TEXT = r"\s*(?:</?(?:\w+:)?(?:h\d|p|b|br|div|sec|title|bold|strong|abstract)\b[^<>]{0,60}>\s*)+"
+_BLOCK_TAGS = lazy_pattern(_BLOCK_TEXT)
+_TAGS_BEHIND = lazy_pattern(rf"(?:{_BLOCK_TEXT})$")
+_ANY_TAG = lazy_pattern(r"</?[a-zA-Z][^<>]{0,60}>")
 
 #: A label in a tag: `<h3>Results</h3>`, `<b>Results</b>:`.
-_TAGGED_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*[:.]?\s*</[^<>]{1,20}>\s*[:.]?\s*")
+_TAGGED_LABEL = lazy_pattern(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*[:.]?\s*</[^<>]{1,20}>\s*[:.]?\s*")
 #: A label of a section with nothing behind it but a space and a capital: `Conclusions In COPD ...`.
-_BARE_LABEL = re.compile(
+_BARE_LABEL = lazy_pattern(
     r"(?i:abstract|background|introduction|rationale|objectives?|aims?|purpose|design|setting|results?|findings|"
     r"(?:(?:patients|materials?) and )?methods?|conclusions?|interpretation|discussion|methods and results|"
     r"background and (?:aims?|objectives?|purpose)|discussion and conclusions?) (?=[A-Z][A-Za-z]|A |\d)"
 )
-_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*(:|\.|--?)\s*(?=\S)")
+_LABEL = lazy_pattern(r"([A-Za-z][A-Za-z ,/&()'-]{2,60}?)\s*(:|\.|--?)\s*(?=\S)")
 _LABEL_WORDS = _words(
     """abstract aim aims analysis background case conclusion conclusions context data design diagnosis discussion
     evaluation evidence experimental findings funding goal hypothesis importance implications interpretation

@@ -20,6 +20,7 @@ from search.models.static_vectors import StaticVectors
 from search.storage.citation_graph import Kind, put_edges, record_edges
 from search.storage.conditions import Condition, Conditions
 from search.storage.manifest import Manifest
+from search.storage.members import distinct
 from search.storage.plan import LEFT_PART, Held, Plan, PlanOutdatedError, make_plan
 from search.storage.rows import (
     ArticleRow,
@@ -201,7 +202,7 @@ class Store(ABC):
         """Return the PMIDs, ascending, of the articles that meet a condition."""
         # Sorted here: to give them in order SQLite may choose to look at all articles.
         sql = condition.pmids or f"SELECT a.pmid FROM articles AS a WHERE {condition.sql}"
-        return np.unique(self._numbers(sql, condition.parameters))
+        return distinct(self._numbers(sql, condition.parameters))
 
     # What is known, for planning --------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the server does with a request: it asks the index, and gives the bytes that the command line would print."""
+"""What the server does with a request: it asks the index, and answers as the command line would print it."""
 
 from __future__ import annotations
 

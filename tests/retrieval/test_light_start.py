@@ -46,18 +46,32 @@ with contextlib.closing(Service({index!r}, Config(mode="hybrid"))) as service:
 """
 
 
-def imported(body: str, folder: Path) -> list[str]:
-    program = PROGRAM.format(body=body, heavy=HEAVY)
+#: What costs a question most of the time of its process.
+SLOW = ("openvino", "httpx", "importlib.metadata", "numpy.ma", "filelock")
+
+
+def imported(body: str, folder: Path, heavy: tuple[str, ...] = HEAVY) -> list[str]:
+    program = PROGRAM.format(body=body, heavy=heavy)
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    heavy: list[str] = json.loads(done.stderr.splitlines()[-1])
-    return heavy
+    found: list[str] = json.loads(done.stderr.splitlines()[-1])
+    return found
 
 
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
 def test_a_query_imports_nothing_heavy(demo, tmp_path, mode):
     arguments = ["query", "does aspirin prevent cancer?", "--index", str(demo), "--mode", mode, "--evidence", "1"]
     assert imported(COMMAND.format(arguments=arguments), tmp_path) == []
+
+
+def test_a_question_to_an_encoded_index_imports_nothing_slow(demo, tmp_path):
+    arguments = ["query", "does aspirin prevent cancer?", "--index", str(demo)]
+    assert imported(COMMAND.format(arguments=arguments), tmp_path, SLOW) == []
+
+
+def test_help_imports_nothing_that_a_command_needs(tmp_path):
+    body = COMMAND.format(arguments=["--help"])
+    assert imported(body, tmp_path, (*SLOW, "numpy", "msgspec", "rich", "search.config")) == []
 
 
 def test_adding_and_exporting_import_nothing_heavy(demo, tmp_path):

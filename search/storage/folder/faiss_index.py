@@ -15,7 +15,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from search.errors import IndexCorruptError
-from search.storage.members import are_among
+from search.storage.members import are_among, distinct
 from search.storage.rows import Pmids, Vectors
 
 __all__ = ["EXACT_UP_TO", "TIES", "VectorIndex", "build", "choose"]
@@ -30,8 +30,9 @@ _BITS_FROM = 256
 _TRAINING_PER_CELL = 50
 _TRAINING_ROUNDS = 10
 
-#: How the names of those kinds end that Faiss cannot map into memory.
+#: How the names of those kinds end that Faiss cannot map into memory, and the kind whose codes it maps as one array.
 _READ_INTO_MEMORY = "fs"
+_MAPPED_WHOLE = "IDMap,SQfp16"
 
 #: One cell in so many is looked into, and never fewer than these.
 _SHARE_PROBED = 32
@@ -85,6 +86,9 @@ class VectorIndex:
         """
         faiss = _faiss()
         flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY
+        if kind == _MAPPED_WHOLE:
+            index = _checked(path, lambda: faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), holding)
+            return cls(lambda: index, exact=True)
         try:
             # It is opened now: a writer may remove it at any time.
             file = faiss.FileIOReader(str(path))
@@ -121,7 +125,7 @@ class VectorIndex:
         if not len(pmids):
             return pmids
         held = [np.empty(0, np.int64), *(some[are_among(some, pmids)] for some in self._id_lists())]
-        return np.unique(np.concatenate(held))
+        return distinct(*held)
 
     def _id_lists(self) -> Iterator[Pmids]:
         faiss = _faiss()

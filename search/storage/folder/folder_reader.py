@@ -31,6 +31,7 @@ from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.tantivy_index import LexicalIndex, UnmergedLexical, tokens_of_unmerged, unmerged_tokens
 from search.storage.folder.tantivy_tokens import TantivyTokens
 from search.storage.folder.vector_search import UnmergedVectors, VectorSearch
+from search.storage.members import are_among, distinct
 from search.storage.rows import Pmids, Vectors
 from search.storage.store import ranked
 
@@ -155,10 +156,10 @@ class View:
 
     def bm25_scores(self, terms: Terms, pmids: Pmids) -> dict[int, float]:
         """Return the BM25 of some articles for some terms; articles with none of the terms are left out."""
-        scored = np.unique(pmids)
+        scored = distinct(pmids)
         scores = self.waiting.words(self.store).scores(terms, scored)
         if self.lexical is not None:
-            merged = np.setdiff1d(scored, self.waiting.changed_words(self.store))
+            merged = scored[~are_among(scored, self.waiting.changed_words(self.store))]
             scores.update(self.lexical.scores(terms, merged))
         return scores
 

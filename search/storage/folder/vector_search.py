@@ -14,6 +14,7 @@ from search.storage.folder.folder_manifest import Kind
 from search.storage.folder.segments import Segment
 from search.storage.folder.selection import Selection
 from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.members import distinct
 from search.storage.rows import Pmids, Vectors
 
 __all__ = ["UnmergedVectors", "VectorSearch"]
@@ -70,7 +71,7 @@ class UnmergedVectors:
     def outdated_in(self, segment: Segment, store: StoreReader) -> Pmids:
         """Return the PMIDs, ascending, whose vectors in a segment are no longer true."""
         if segment.part.file not in self._outdated_in:
-            self._outdated_in[segment.part.file] = np.union1d(segment.outdated, self.changed(store))
+            self._outdated_in[segment.part.file] = distinct(segment.outdated, self.changed(store))
         return self._outdated_in[segment.part.file]
 
 
@@ -127,7 +128,7 @@ class VectorSearch:
 
 def _only(pmids: Pmids, allowed: Selection, store: StoreReader) -> Pmids:
     """Return the PMIDs with -1 in place of those that do not pass a filter."""
-    passing = allowed.passing(np.unique(pmids[pmids >= 0]), store)
+    passing = allowed.passing(distinct(pmids[pmids >= 0]), store)
     only: Pmids = np.where(np.isin(pmids, passing), pmids, -1)
     return only
 
