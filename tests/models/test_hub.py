@@ -1,7 +1,6 @@
 """Models of the Hugging Face hub, fetched by its own client from a hub on this machine."""
 
 import importlib
-import itertools
 import os
 import shutil
 import subprocess
@@ -25,9 +24,8 @@ from .small_models import sentence_folder, transformer_folder
 
 NAME = "neuml/pubmedbert-base-embeddings"
 
-#: The three ways of the model card to use the model; the first is txtai's, which loads it by transformers.
+#: Two ways in which another program fills the cache of the hub: all files of the model, or those of the transformer.
 USAGES = {
-    "txtai": "import txtai; txtai.Embeddings(path=NAME, content=True, gpu=False).index(['a text'])",
     "sentence-transformers": "from sentence_transformers import SentenceTransformer as S; S(NAME, device='cpu')",
     "transformers": "import transformers as t; [c.from_pretrained(NAME) for c in (t.AutoTokenizer, t.AutoModel)]",
 }
@@ -67,7 +65,7 @@ def hub(client_settings, repository, monkeypatch, tmp_path):
 
 
 def use_as(usage: str) -> None:
-    """Use the model as its card says, in a process of its own."""
+    """Use the model by another program, in a process of its own."""
     program = f"import warnings; warnings.simplefilter('ignore'); NAME = {NAME!r}; {USAGES[usage]}"
     environment = {**os.environ, "HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
@@ -78,21 +76,28 @@ def article(pmid: int, title: str) -> Article:
     return Article(pmid=pmid, title=title, abstract=(AbstractSection("An abstract."),))
 
 
-ORDERS = [
-    pytest.param(order, id=" then ".join(order), marks=() if "txtai" not in order else pytest.mark.slow)
-    for order in itertools.permutations(USAGES, 2)
-]
+def test_the_three_usages_of_the_card_in_every_order_leave_an_index_usable(hub, tmp_path):
+    transformer = transformer_folder(tmp_path / "transformer", "bert")
+    hub.models[NAME] = sentence_folder(tmp_path / "mean", transformer, max_length=512)
+    program = Path(__file__).with_name("card_usages.py")
+    environment = {**os.environ, "HF_HUB_DISABLE_XET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(program), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    orders, *cosines = done.stdout.split()
+    assert orders == "24"
+    lowest = dict(each.split("=") for each in cosines)
+    assert len(lowest) == 3 and min(map(float, lowest.values())) > 0.99999
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_the_usages_of_the_card_leave_an_index_usable(hub, tmp_path, repository, order):
+def test_an_index_of_a_model_with_another_pooling_stays_usable(hub, tmp_path, repository):
     expected = Encoder(repository).encode(TEXTS)
-    use_as(order[0])
+    use_as("transformers")
     with Index.create(tmp_path / "index", model="pubmedbert") as index:
         index.add([article(1, "Aspirin and cancer"), article(2, "Asthma in children")])
         before = index.search("aspirin")
         assert abs(index.encoder.encode(TEXTS) - expected).max() < 1e-6
-    use_as(order[1])
+    use_as("sentence-transformers")
     with Index.open(tmp_path / "index") as index:
         assert index.search("aspirin") == before
 
