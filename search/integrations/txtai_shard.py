@@ -11,7 +11,8 @@ import os
 import threading
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from txtai.api import Extension
 
@@ -47,6 +48,10 @@ class Shard(Extension):  # type: ignore[misc]
         app.add_api_route("/search", self.search, methods=["GET"])
         app.add_api_route("/batchsearch", self.batchsearch, methods=["POST"])
         app.add_api_route("/count", self.count, methods=["GET"])
+        # txtai's own routes, /workflow above all, would answer a wrong element with "Internal Server Error". The
+        # application has put its handlers in order before it loads extensions: have it do so again.
+        app.add_exception_handler(SearchError, _bad_request)
+        app.middleware_stack = None
 
     def search(self, query: str, limit: int | None = None) -> list[dict[str, Any]]:
         """Return `id`, `text` and `score` of the articles nearest to a question."""
@@ -76,6 +81,10 @@ class Shard(Extension):  # type: ignore[misc]
         except SearchError as error:
             raise HTTPException(400, str(error)) from error
         return [[_short(text_record(hit)) for hit in hits] for hits in answers]
+
+
+async def _bad_request(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 400)
 
 
 def _short(record: dict[str, Any]) -> dict[str, Any]:

@@ -385,6 +385,15 @@ def test_the_api_of_txtai_serves_the_workflows_to_those_with_its_token(shard):
     assert context["sources"][0]["pmid"] == 990000025
 
 
+def test_a_wrong_element_is_answered_with_what_is_wrong(shard):
+    body = {"name": "search", "elements": [{"query": ASPIRIN, "limt": 3}]}
+    answer = httpx.post(f"{shard}/workflow", json=body, headers=KNOWN, timeout=60)
+    assert answer.status_code == 400 and "an element is a question" in answer.json()["detail"]
+    assert httpx.post(f"{shard}/workflow", json=body, timeout=60).status_code in (401, 403)
+    answer = httpx.get(f"{shard}/rag", params={"query": " "}, headers=KNOWN, timeout=60)
+    assert answer.status_code == 400 and "the question is empty" in answer.json()["detail"]
+
+
 def test_the_api_of_txtai_runs_rag_over_the_index(shard):
     found = httpx.get(f"{shard}/search", params={"query": ASPIRIN, "limit": 3}, headers=KNOWN, timeout=60).json()
     answer = httpx.get(f"{shard}/rag", params={"query": ASPIRIN}, headers=KNOWN, timeout=60).raise_for_status().json()

@@ -107,6 +107,23 @@ def test_static_embeddings(tmp_path):
     embeddings.close()
 
 
+def test_an_encoder_of_t5(tmp_path):
+    import torch
+    from models.small_models import wordpiece_folder
+    from transformers import T5Config, T5EncoderModel
+
+    torch.manual_seed(3)
+    folder = tmp_path / "transformer"
+    sizes = {"d_model": 48, "d_kv": 12, "d_ff": 96, "num_layers": 2, "num_heads": 4}
+    T5EncoderModel(T5Config(vocab_size=600, **sizes)).save_pretrained(folder)
+    wordpiece_folder(folder, "bert")
+    model = sentence_folder(tmp_path / "model", folder, normalized=True, max_length=100)
+    embeddings, expected = exported(tmp_path, str(model))
+    assert_same(embeddings, expected)
+    assert embeddings.config["method"] == "sentence-transformers"
+    embeddings.close()
+
+
 def test_words_on_request(tmp_path):
     folder = sentence_folder(tmp_path / "model", transformer_folder(tmp_path / "transformer", "bert"), normalized=True)
     embeddings, expected = exported(tmp_path, str(folder), hybrid=True)

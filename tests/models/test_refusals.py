@@ -121,6 +121,43 @@ def test_a_router_sends_questions_and_documents_through_their_own_towers(bert, t
         assert cosine(encoder.encode(TEXTS, kind), encode(TEXTS, normalize_embeddings=True)) > 0.99999
 
 
+def test_a_router_whose_questions_go_through_static_embeddings(bert, minilm, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding, Transformer
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(minilm / "tokenizer.json"))
+    rows = np.random.default_rng(1).normal(size=(tokenizer.get_vocab_size(), 48)).astype(np.float32)
+    static = StaticEmbedding(tokenizer, embedding_weights=rows)
+    router = Router.for_query_document([static], [Transformer(str(bert)), Pooling(48, pooling_mode="mean")])
+    folder = tmp_path / "router"
+    SentenceTransformer(modules=[router], device="cpu").save(str(folder))
+    theirs = SentenceTransformer(str(folder), device="cpu")
+    encoder = Encoder(folder)
+    texts = [text for text in TEXTS if text.strip()]
+    for kind, encode in {"query": theirs.encode_query, "document": theirs.encode_document}.items():
+        assert cosine(encoder.encode(texts, kind), encode(texts, normalize_embeddings=True)) > 0.99999
+
+
+def test_a_model_that_runs_on_torch_says_so(bert, tmp_path, monkeypatch):
+    from search import Index
+    from search.models import trace
+
+    folder = sentence_folder(tmp_path / "model", bert)
+    edit_json(folder / "config.json", model_type="electra", architectures=["ElectraModel"])
+
+    def fails(*_):
+        raise RuntimeError("an operation is not known")
+
+    monkeypatch.setattr(trace, "_convert", fails)
+    encoder = Encoder(folder)
+    reason = "it runs on torch, since it does not run on OpenVINO"
+    assert encoder.backend == "torch" and any(note.startswith(reason) for note in encoder.notes)
+    with Index.create(tmp_path / "index", model=str(folder)) as index:
+        assert any(note.startswith(reason) for note in index.status().model_notes)
+
+
 def test_static_embeddings_with_prompts_truncation_and_without_a_limit(minilm, tmp_path):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
