@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from helpers import article
-from models.small_models import edit_json, sentence_folder, transformer_folder
+from models.small_models import edit_json, sentence_folder, t5_folder, transformer_folder
 
 from search import Index
 from search.config import ModelConfig, PromptsConfig
@@ -108,16 +108,7 @@ def test_static_embeddings(tmp_path):
 
 
 def test_an_encoder_of_t5(tmp_path):
-    import torch
-    from models.small_models import wordpiece_folder
-    from transformers import T5Config, T5EncoderModel
-
-    torch.manual_seed(3)
-    folder = tmp_path / "transformer"
-    sizes = {"d_model": 48, "d_kv": 12, "d_ff": 96, "num_layers": 2, "num_heads": 4}
-    T5EncoderModel(T5Config(vocab_size=600, **sizes)).save_pretrained(folder)
-    wordpiece_folder(folder, "bert")
-    model = sentence_folder(tmp_path / "model", folder, normalized=True, max_length=100)
+    model = sentence_folder(tmp_path / "model", t5_folder(tmp_path / "transformer"), normalized=True, max_length=100)
     embeddings, expected = exported(tmp_path, str(model))
     assert_same(embeddings, expected)
     assert embeddings.config["method"] == "sentence-transformers"

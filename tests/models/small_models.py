@@ -114,6 +114,18 @@ def transformer_folder(folder: Path, model_type: str, *, head: str = "Model", **
     return folder
 
 
+def t5_folder(folder: Path) -> Path:
+    """Write a small random T5 encoder, a kind whose graph is not built from the weights."""
+    import torch
+    from transformers import T5Config, T5EncoderModel
+
+    torch.manual_seed(3)
+    sizes = {"d_model": 48, "d_kv": 12, "d_ff": 96, "num_layers": 2, "num_heads": 4}
+    T5EncoderModel(T5Config(vocab_size=600, **sizes)).save_pretrained(folder)
+    wordpiece_folder(folder, "bert")
+    return folder
+
+
 def sentence_folder(
     folder: Path,
     transformer: Path,

@@ -11,7 +11,7 @@ from search.errors import ModelError
 from search.models import Encoder, load_reranker
 
 from .conftest import TEXTS
-from .small_models import edit_json, sentence_folder, transformer_folder
+from .small_models import edit_json, sentence_folder, t5_folder, transformer_folder
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +140,11 @@ def test_a_router_whose_questions_go_through_static_embeddings(bert, minilm, tmp
         assert cosine(encoder.encode(texts, kind), encode(texts, normalize_embeddings=True)) > 0.99999
 
 
-def test_a_model_that_runs_on_torch_says_so(bert, tmp_path, monkeypatch):
+def test_a_model_that_runs_on_torch_says_so(tmp_path, monkeypatch):
     from search import Index
     from search.models import trace
 
-    folder = sentence_folder(tmp_path / "model", bert)
-    edit_json(folder / "config.json", model_type="electra", architectures=["ElectraModel"])
+    folder = sentence_folder(tmp_path / "model", t5_folder(tmp_path / "transformer"), max_length=100)
 
     def fails(*_):
         raise RuntimeError("an operation is not known")
