@@ -110,7 +110,7 @@ _EMPTY = lazy_pattern(
 #: Background that tells what others believe: the paper may find the opposite.
 _HEARSAY = lazy_pattern(
     r"suggest|propos|hypothes|speculat|believed|thought to|assumed|controvers|unclear|unknown|uncertain|concern|debate|"
-    r"question|conflicting|\bmay\b|\bmight\b",
+    r"question|conflicting|\bmay\b|\bmight\b|regarded|traditionally|historically|long been",
     re.IGNORECASE,
 )
 

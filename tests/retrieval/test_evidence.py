@@ -78,6 +78,22 @@ def test_a_sentence_that_announces_or_asks_for_more_research_gives_way():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "This article overviews the role of aspirin in stroke.",
+        "Trials of aspirin in stroke are discussed.",
+        "The effect of aspirin on stroke needs to be assessed further.",
+        "Aspirin was long regarded as a cause of stroke.",
+    ],
+)
+def test_what_announces_and_what_was_once_believed_is_no_evidence(text):
+    assert evidence(structured(("BACKGROUND", text))) == []
+    assert [part.text for part in evidence(structured(("BACKGROUND", f"{text} Aspirin prevents stroke.")))] == [
+        "Aspirin prevents stroke."
+    ]
+
+
+@pytest.mark.parametrize(
     ("question", "text"),
     [
         ("what dose of aspirin was given?", "We gave 300 mg of aspirin to 80 rats."),
