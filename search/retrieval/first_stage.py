@@ -41,7 +41,8 @@ class Candidates(msgspec.Struct):
 
         The head comes before the rest; equal scores are in order of PMID, the newest first.
         """
-        share = weight / max(self.bm25.values(), default=0.0) if self.bm25 else 0.0
+        largest = max(self.bm25.values(), default=0.0)
+        share = weight / largest if largest > 0 else 0.0
         cosines = {**self.estimates, **self.cosines}
         scores = {pmid: cosine + share * self.bm25.get(pmid, 0.0) for pmid, cosine in cosines.items()}
         return sorted(scores.items(), key=lambda item: (item[0] not in self.head, -item[1], -item[0]))

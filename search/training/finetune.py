@@ -255,7 +255,10 @@ def _load(base: Path) -> Any:
 
     try:
         # In half precision a step of 2e-5 is rounded away, or overflows: weights are trained in float32.
-        return SentenceTransformer(str(base)).float()
+        model = SentenceTransformer(str(base), local_files_only=True).float()
+        # Each checkpoint would ask the Hub about the base, by its name or folder, for a card that is not kept.
+        model.model_card_data.local_files_only = True
+        return model
     except Exception as error:
         # What fails here is not ours: no such folder, no network, weights of another kind, a broken file.
         raise TrainingError(

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from nlm_server import NlmServer, article_xml, packed
 from web.conftest import running_server
 
 from search.cli.main import _COMMANDS
@@ -44,11 +45,14 @@ def in_a_namespace():
     return alone
 
 
-def watched(tmp_path, commands):
-    """Run commands in one process; return how they ended, what they asked for, and how many packets were lost."""
+def watched(tmp_path, commands, *, apart=True):
+    """Run commands in one process; return how they ended, what they asked for, and how many packets were lost.
+
+    With `apart`, in a network of their own, where that is allowed.
+    """
     events = tmp_path / "events"
     events.touch()
-    alone = in_a_namespace()
+    alone = in_a_namespace() if apart else []
     done = subprocess.run(
         [*alone, sys.executable, str(HERE / "commands.py")],
         input=json.dumps(commands),
@@ -133,6 +137,57 @@ def test_no_command_asks_the_network(built_demo, tmp_path):
         assert code == (1 if arguments[0] == "sync" else 0), (arguments, said)
     assert events == []
     assert not lost
+
+
+def test_what_is_told_to_use_the_network_asks_nobody_else(tmp_path):
+    server = NlmServer()
+    try:
+        server.put(26, 1, packed(article_xml(1, "first"), article_xml(2, "second")))
+        (tmp_path / "config.yml").write_text(
+            f"index: made\nnlm: {{url: {server.url}}}\neutils: {{url: {server.url}, email: a@example.org}}\n"
+        )
+        ended, events, _ = watched(
+            tmp_path, [["sync"], ["add", "--pubmed", "aspirin", "--limit", "2"], ["sync", "--dry-run"]], apart=False
+        )
+        host, port = server.url.removeprefix("http://").strip("/").split(":")
+    finally:
+        server.close()
+    assert [code for code, _ in ended] == [0, 0, 0], ended
+    asked = {line for line in events if not line.startswith("socket.bind ('127.0.0.1', 0)")}
+    assert {f"socket.connect ('{host}', {port})"} <= asked
+    assert all(f"'{host}', {port})" in line for line in asked), asked
+
+
+WORKFLOWS = """
+import json, yaml
+from pathlib import Path
+from txtai.app import Application
+settings = yaml.safe_load(Path("shipped.yml").read_text())
+Path("config.yml").write_text(yaml.safe_dump({**settings, "index": "demo"}))
+Path("more.jsonl").write_text(json.dumps({"pmid": 77, "title": "Zebra stripes and flies"}))
+Path("nothing").mkdir()
+application = Application("config.yml")
+for name, elements in {
+    "search": ["aspirin"], "similar": [990000025], "context": ["aspirin"], "export": [990000025],
+    "ingest": ["more.jsonl"], "sync": ["nothing"],
+}.items():
+    try:
+        answers = list(application.workflow(name, elements))
+    except Exception as error:
+        assert name == "sync" and "nothing" in str(error), (name, error)
+    else:
+        assert len(answers) == 1, (name, answers)
+"""
+
+
+def test_workflows_of_txtai_ask_nobody(built_demo, tmp_path):
+    pytest.importorskip("txtai", reason="the package txtai is not installed")
+    shutil.copytree(built_demo, tmp_path / "demo")
+    shutil.copyfile(HERE.parents[1] / "config.yml", tmp_path / "shipped.yml")
+    ended, events, lost = watched(tmp_path, [["-c", WORKFLOWS]])
+    assert ended[0][0] == 0, ended
+    # urllib3 looks whether this machine has IPv6; nothing is sent.
+    assert set(events) <= {"socket.bind ('::1', 0)"} and not lost
 
 
 def test_what_asks_the_network_is_seen(tmp_path):

@@ -15,6 +15,7 @@ from search.models.static_vectors import builtin_static
 from search.presentation.hit import hit_record
 from search.retrieval import on_demand
 from search.retrieval.engine import Engine
+from search.retrieval.first_stage import Candidates
 from search.retrieval.filters import Filters
 from search.retrieval.request import SearchOptions
 from search.storage import backend
@@ -245,3 +246,10 @@ def test_static_vectors_that_are_missing_or_strays_are_found_and_repaired(new_in
     assert dict(zip(*[part.tolist() for part in writer.store.static_vectors(range(1, 40))], strict=True)) == with_all
     assert len(writer.store.static_vectors([4000000])[0]) == 0
     writer.close()
+
+
+def test_words_that_weigh_nothing_are_no_error():
+    candidates = Candidates(
+        cosines={1: 0.5}, estimates={2: 0.4}, bm25={1: 0.0, 2: 0.0}, semantic_ranks={}, lexical_ranks={}, head=set()
+    )
+    assert candidates.ordered(0.4) == [(1, 0.5), (2, 0.4)]
