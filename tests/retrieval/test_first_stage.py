@@ -15,8 +15,8 @@ from search.models.static_vectors import builtin_static
 from search.presentation.hit import hit_record
 from search.retrieval import on_demand
 from search.retrieval.engine import Engine
-from search.retrieval.first_stage import Candidates
 from search.retrieval.filters import Filters
+from search.retrieval.first_stage import Candidates
 from search.retrieval.request import SearchOptions
 from search.storage import backend
 from search.storage.manifest import Manifest
