@@ -50,7 +50,7 @@ __all__ = [
 Nodes = npt.NDArray[np.int64]
 
 #: Edges of one block: so many are read to find those of one node.
-_IN_A_BLOCK = 512
+_IN_A_BLOCK = 1024
 
 #: Runs do not grow beyond so many edges, so that merging them never takes minutes.
 _MOST_IN_A_RUN = 1 << 25

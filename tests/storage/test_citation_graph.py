@@ -21,6 +21,7 @@ from search.storage.citation_graph import (
     references_of,
     unpack,
 )
+from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.rows import prepare
 
 
@@ -175,3 +176,27 @@ def test_numbers_that_are_no_pmids_are_no_nodes(stored):
 def test_nodes_of_dois_are_negative_and_differ():
     nodes = {node(f"10.1/{number}") for number in range(1000)} | {node("PMC1")}
     assert len(nodes) == 1001 and max(nodes) < 0 and min(nodes) >= -(2**48)
+
+
+def test_a_citation_takes_twelve_bytes_at_the_most_both_ways(stored):
+    """What references add to the documents, and the pages in use of the tables and indexes of the other direction.
+
+    The works that are cited are spread over all of PubMed, most of them cited once: nothing is harder to pack.
+    """
+    rng = np.random.default_rng(0)
+    pmids = np.sort(rng.choice(40_000_000, 2_000, replace=False)) + 1
+    citing = {pmid: tuple(rng.integers(1, pmid + 10, 35).tolist()) for pmid in pmids.tolist()}
+    rows = [(prepare(article(pmid)), prepare(article(pmid, references=cited))) for pmid, cited in citing.items()]
+    for start in range(0, len(rows), 500):
+        stored.apply(stored.plan([row for _, row in rows[start : start + 500]]))
+    edges = edge_count(stored)
+    assert edges > 69_000
+    documents = sum(len(row.document) - len(bare.document) for bare, row in rows)
+    if isinstance(stored, StoreReader):
+        tables = stored.one("SELECT sum(pgsize) FROM dbstat WHERE name LIKE '%citation%'")
+    else:
+        names = ("citation_blocks", "citation_runs")
+        # Without the room that merged runs left, which PostgreSQL uses again.
+        stored._connection.execute("VACUUM FULL citation_blocks")
+        tables = sum(stored.one(f"SELECT pg_total_relation_size('{name}')") for name in names)
+    assert (documents + tables) / edges < 12
