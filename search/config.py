@@ -147,6 +147,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mesh_tree: _Text | None = None
     rerank: _Text | None = None
     feedback: bool = True
+    citation_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
     encode_on_demand: Annotated[int, Meta(ge=0)] = 64
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from search.models.encoder import Kind
     from search.models.tokens import Text
 
-__all__ = ["RERANKED", "Encode", "Engine", "Keep", "Score", "folded", "hits_of", "reranked"]
+__all__ = ["RERANKED", "Encode", "Engine", "Keep", "Score", "cited_forward", "folded", "hits_of", "reranked"]
 
 #: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
@@ -271,7 +271,7 @@ class Engine:
     ) -> list[list[Hit]]:
         """Return, for each question, as many hits as the second stage needs; `since` as in `allowed`."""
         depth = self._last(options)
-        if self.config.rerank:
+        if self.config.rerank or self.config.citation_share:
             depth = max(depth, RERANKED)
         limit = depth + _DUPLICATES_EXPECTED if options.fold else depth
         rankings: list[Ranking] = []
@@ -289,6 +289,8 @@ class Engine:
             )
             rankings += ranker.rank(texts, vectors)
         answers = hits_of(view, rankings)
+        if self.config.citation_share:
+            answers = [cited_forward(hits, self.config.citation_share) for hits in answers]
         return [folded(hits)[:depth] for hits in answers] if options.fold else answers
 
     def _second_stage(
@@ -399,6 +401,25 @@ def folded(hits: list[Hit]) -> list[Hit]:
         )
         for rank, group in enumerate(fold_articles(hit.article for hit in hits), start=1)
     ]
+
+
+#: The rank that halves what a list counts, where ranks by relevance and by citations are joined.
+_RANK_SCALE = 60
+
+
+def cited_forward(hits: list[Hit], share: float) -> list[Hit]:
+    """Return the hits in an order that counts how often they are cited for `share`, and their relevance for the rest.
+
+    Each counts by its rank (reciprocal rank fusion); hits that are cited as often have the same. Scores stay.
+    """
+    counts = sorted({hit.cited_by or 0 for hit in hits}, reverse=True)
+    places = {count: place for place, count in enumerate(counts, start=1)}
+
+    def worth(hit: Hit) -> float:
+        return (1 - share) / (_RANK_SCALE + hit.rank) + share / (_RANK_SCALE + places[hit.cited_by or 0])
+
+    ordered = sorted(hits, key=lambda hit: (-worth(hit), hit.rank))
+    return [msgspec.structs.replace(hit, rank=rank) for rank, hit in enumerate(ordered, start=1)]
 
 
 def reranked(hits: list[Hit], question: str, score: Score) -> list[Hit]:

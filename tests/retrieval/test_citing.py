@@ -172,3 +172,22 @@ def test_runs_are_kept_with_all_that_tells_them_apart(index, encoder, address):
     assert found.changed["articles"] == (6, 7) and set(found.changed) >= {"change", "passing", "lines"}
     with pytest.raises(QueryError, match="has runs 1 to 3, and no run 4"):
         index.saved_difference("mine", 1, 4)
+
+
+def test_citations_count_in_the_order_only_as_much_as_the_config_says(index, encoder, address):
+    from search.config import Config
+
+    plain = [hit.pmid for hit in index.search("stroke", 10, mode="lexical")]
+    assert set(plain) == {1, 3}
+    orders = {}
+    for share in (0.0, 0.2, 1.0):
+        with Index.open(address, config=Config(citation_share=share)) as opened:
+            opened._encoder = encoder
+            hits = opened.search("aspirin", 10, mode="lexical")
+            orders[share] = [hit.pmid for hit in hits]
+            assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+            assert {hit.pmid: hit.score for hit in hits} == {
+                hit.pmid: hit.score for hit in index.search("aspirin", 10, mode="lexical")
+            }
+    assert orders[0.0] == [hit.pmid for hit in index.search("aspirin", 10, mode="lexical")]
+    assert orders[1.0][:2] == [1, 2] and sorted(orders[1.0]) == [1, 2, 3, 5]
