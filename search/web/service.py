@@ -18,7 +18,7 @@ from search.config import Config
 from search.errors import NotFoundError, QueryError, SourceError
 from search.formats.export import FORMATS, write
 from search.llm.answer import WrittenAnswer
-from search.llm.language_models import describe_llm
+from search.llm.language_models import describe_llm, load_llm
 from search.presentation.hit import as_json, citations_record, hit_records, search_records, snowball_record
 from search.presentation.study_table import study_rows
 from search.retrieval.examples import example_questions
@@ -103,6 +103,8 @@ class Service:
             self.encoder = KeepingEncoder(self.index.manifest.used_model, precision=config.model_precision)
             self.index.encoder = self.encoder
             # Whatever must be compiled or made ready is so before the first question.
+            if config.language_model is not None:
+                load_llm(config.language_model)
             self.encoder.encode(["ready"], kind="query")
         except BaseException:
             self.index.close()
