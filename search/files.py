@@ -1,4 +1,4 @@
-"""Files and folders: written completely or not at all, digests, the clock, and the folder of what can be made again."""
+"""What systems do differently, in one place: files written completely or not at all, links, the clock, the cores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ import msgspec
 from search.errors import ModelError
 
 __all__ = [
+    "available_cores",
     "cache_folder",
     "digest",
     "fsync_folder",
+    "link_or_copy",
     "new_folder",
+    "replace_file",
     "sample_digest",
     "sealed",
     "today",
@@ -37,6 +41,10 @@ _BLOCK = 1 << 20
 _SAMPLE_BLOCK = 1 << 16
 _SAMPLES = 64
 
+#: Windows refuses to replace a file while another process has it open, and cannot flush a folder.
+_WINDOWS = os.name == "nt"
+_TRIES, _PAUSE_SECONDS = 40, 0.025
+
 
 def utc_now() -> str:
     """Return the time in UTC to the second: `2026-11-28T12:00:00+00:00`."""
@@ -48,13 +56,47 @@ def today() -> int:
     return int(datetime.now(timezone.utc).strftime("%Y%m%d"))
 
 
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Make the names in a folder survive a power cut, where the system lets a folder be flushed."""
+    if _WINDOWS:
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Give a file the name of another. Where a reader has that one open, Windows refuses; so try again for a second.
+
+    Raises OSError.
+    """
+    for tries_left in reversed(range(_TRIES if _WINDOWS else 1)):
+        try:
+            source.replace(target)
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def link_or_copy(source: Path, target: Path, *, symbolic: bool = False) -> None:
+    """Give a file a second name: by a link where system and disk have one, else by a copy. Raises OSError."""
+    try:
+        if symbolic:
+            target.symlink_to(source.absolute())
+        else:
+            os.link(source, target)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(source, target)
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
@@ -68,7 +110,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        replace_file(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from contextlib import suppress
@@ -127,8 +128,17 @@ def cli() -> None:
     """
 
 
+def _write_utf8() -> None:
+    """Write UTF-8 to files and pipes whatever the locale; show what a terminal has no letter for as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            chosen = None if stream.isatty() or os.environ.get("PYTHONIOENCODING") else "utf-8"
+            stream.reconfigure(encoding=chosen, errors="replace")
+
+
 def main() -> None:
     """Run the command line: 0 done, 1 an error, 2 wrong usage, 130 interrupted; an error is one line on stderr."""
+    _write_utf8()
     if instruction := os.environ.get(_COMPLETION):
         sys.exit(shell_complete(cli, {}, "search", _COMPLETION, instruction))
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ import msgspec
 
 from search.article import Article, Deletion, from_json, to_json
 from search.errors import SearchError, SourceError
+from search.files import available_cores
 from search.formats.base import LeftOut, Record, Rejection
 from search.storage.rows import ArticleRow, prepare
 
@@ -53,7 +53,7 @@ class Preparer:
 
     def __init__(self, part: Callable[[Article], bool] | None = None, processes: int | None = None) -> None:
         self._part = part
-        self._processes = len(os.sched_getaffinity(0)) if processes is None else processes
+        self._processes = available_cores() if processes is None else processes
         self._executor: Executor | None = None
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ def cached_snapshot(name: str, revision: str | None = None) -> Path | None:
     """Return the snapshot of `name` in the Hugging Face cache, without importing huggingface_hub (0.3 s)."""
     repository = _hub_cache() / f"models--{name.replace('/', '--')}"
     reference = repository / "refs" / (revision or "main")
-    commit = reference.read_text().strip() if reference.is_file() else revision
+    commit = reference.read_text("utf-8").strip() if reference.is_file() else revision
     snapshot = repository / "snapshots" / commit if commit else None
     return snapshot if snapshot is not None and holds_weights(snapshot) else None
 
@@ -157,7 +157,7 @@ def _note(snapshot: Path, revision: str | None) -> None:
         (snapshot / _MARK).touch()
         if revision != snapshot.name:
             references.mkdir(exist_ok=True)
-            (references / (revision or "main")).write_text(snapshot.name)
+            (references / (revision or "main")).write_text(snapshot.name, "utf-8")
     except OSError:
         pass
 

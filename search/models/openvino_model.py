@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from search.files import available_cores
 from search.models.blobs import blob_folder
 from search.models.numpy_model import MOST_TOKENS, NumpyBert
 from search.models.precision import Choice, measure, recall, remember
@@ -114,7 +114,7 @@ class OpenVinoModel:
         if few_shapes:
             longest = max(self.spec.max_length.values())
             lengths = [padded_length(length, longest) for length in lengths]
-        streams = _available_cores() if sum(lengths) >= _SIDE_BY_SIDE_TOKENS else 1
+        streams = available_cores() if sum(lengths) >= _SIDE_BY_SIDE_TOKENS else 1
         queue = self._queue(streams, precision)
         output = np.empty((len(texts), self.spec.dimension), np.float32)
 
@@ -139,7 +139,7 @@ class OpenVinoModel:
         if key not in self._queues:
             options: dict[str, Any] = {
                 "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": _available_cores(),
+                "INFERENCE_NUM_THREADS": available_cores(),
                 "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             }
             graph = str(self._folder / GRAPH)
@@ -216,7 +216,3 @@ class OpenVinoScorer:
 
 def _prompted(prompt: str, text: Text) -> Text:
     return prompt + text if isinstance(text, str) else (prompt + text[0], text[1])
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from search.files import cache_folder, write_cached
+from search.files import available_cores, cache_folder, write_cached
 
 __all__ = ["Choice", "choose", "measure", "processor", "recall", "recall_speed", "remember", "remember_speed"]
 
@@ -34,11 +34,11 @@ class Choice(msgspec.Struct, frozen=True):
 def processor() -> str:
     """Return 16 hex digits that stand for the processor, its instruction sets and how many cores may be used."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
-        lines = []
+        lines = [f"model name {platform.machine()} {platform.processor()}"]
     known = [next((line for line in lines if line.startswith(key)), "") for key in ("model name", "flags")]
-    return hashlib.blake2b(f"{known} {len(os.sched_getaffinity(0))}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(f"{known} {available_cores()}".encode(), digest_size=8).hexdigest()
 
 
 def recall(model: str) -> Choice | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import resource
+import sys
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,6 +19,10 @@ BACKLOG = 128
 
 def most_connections() -> int:
     """Return how many connections may be open: half of the files that this process may have open, 1,000 at most."""
+    if sys.platform == "win32":
+        return 1000  # Sockets are not files there.
+    import resource
+
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1000 if files == resource.RLIM_INFINITY else min(1000, files // 2)
 

@@ -323,12 +323,15 @@ class IndexWriter:
             *self.folder.glob(".manifest.json.*"),
         ]
         left = [path for path in files if path.name not in keep]
-        # What cannot be removed now is removed by the next writer.
-        with suppress(OSError):
+        try:
             if left:
                 # A process may have failed right after it made the manifest active that does without them.
                 fsync_folder(self.folder)
-            for path in left:
+        except OSError:
+            return
+        for path in left:
+            # What cannot be removed now, as a file that a reader has open on Windows, is removed by the next writer.
+            with suppress(OSError):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:

@@ -84,7 +84,8 @@ class WriterLock:
         # The lock is held whether or not there is room to say by whom.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, msgspec.json.encode(owner), 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, msgspec.json.encode(owner))
 
 
 def _refuse_links(folder: Path) -> None:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from search.errors import IndexCorruptError
-from search.files import digest, fsync_folder, sample_digest
+from search.files import digest, fsync_folder, replace_file, sample_digest
 from search.models.static_vectors import static_dimension
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.faiss_index import VectorIndex
@@ -155,7 +155,7 @@ def _settle(temporary: Path, path: Path) -> None:
     """Give a finished file its name, so that it is there after a power cut."""
     with temporary.open("rb") as stream:
         os.fsync(stream.fileno())
-    temporary.replace(path)
+    replace_file(temporary, path)
     fsync_folder(path.parent)
 
 

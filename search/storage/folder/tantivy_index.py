@@ -21,6 +21,7 @@ import numpy as np
 
 from search.article import Article
 from search.errors import IndexCorruptError, IndexFolderError
+from search.files import link_or_copy
 from search.storage.bm25 import FIELDS, K1, Terms, analyzer, field_texts, field_words, idf, length_norm
 from search.storage.folder.tantivy_tokens import (
     TantivyTokens,
@@ -67,10 +68,11 @@ def _open(folder: Path | None) -> Any:
 
 def _links_to(folder: Path) -> tempfile.TemporaryDirectory[str]:
     """Return a temporary folder with links to the files of another, for tantivy takes a lock where it reads."""
-    links = tempfile.TemporaryDirectory(prefix="search-")
+    # Where an open file cannot be removed, the system removes it with its other temporary files.
+    links = tempfile.TemporaryDirectory(prefix="search-", ignore_cleanup_errors=True)
     for path in folder.iterdir():
         if path.suffix != ".lock":
-            (Path(links.name) / path.name).symlink_to(path.absolute())
+            link_or_copy(path, Path(links.name) / path.name, symbolic=True)
     return links
 
 
@@ -273,7 +275,7 @@ class LexicalWriter:
                 if path.suffix == ".json":
                     shutil.copyfile(path, folder / path.name)
                 else:
-                    os.link(path, folder / path.name)
+                    link_or_copy(path, folder / path.name)
         self._folder = folder
         self._index = _open(folder)
         self._writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
