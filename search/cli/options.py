@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from search.errors import IndexFolderError
+from search.errors import IndexFolderError, SearchError
 
 if TYPE_CHECKING:
     from search.api import Index
@@ -142,7 +143,7 @@ def open_index(config_file: Path | None, folder: str | None) -> Index:
 
 def _say_what_was_left_out(index: Index) -> None:
     """Say at the end of a command which articles it went on without."""
-    if pmids := index.damaged:
+    if (pmids := index.damaged) and not isinstance(sys.exc_info()[1], SearchError):
         from search.messages import left_out
 
         click.echo(f"warning: {left_out(pmids)}", err=True)

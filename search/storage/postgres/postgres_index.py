@@ -146,7 +146,7 @@ class PgIndexWriter:
 
     def merge_if_due(self, *, last: bool = False) -> bool:
         """Update the search indexes if so much is unmerged that searches would feel it; return whether it was."""
-        return self._indexes.update_if_due()
+        return self._indexes.update_if_due(last=last)
 
     def merge(self, *, rebuild: bool = False) -> None:
         """Count words, and make the vector index where there are enough vectors; `rebuild` makes both again."""

@@ -19,9 +19,9 @@ HNSW_FROM = 20_000
 
 VECTOR_INDEX = "vectors_nearest"
 
-#: Count words again once so much has changed, at least, and as a share of what there is.
-_COUNT_AT_LEAST = 5_000
-_COUNT_AT_SHARE = 0.05
+#: Count words again once so much has changed, at least, and as a share of what there is; and at the end of a run.
+_COUNT_AT_LEAST, _COUNT_AT_SHARE = 5_000, 0.05
+_AT_THE_END_AT_LEAST, _AT_THE_END_SHARE = 100, 0.001
 
 # How long a merge waits for long-running readers and writers, in milliseconds.
 _BUILD_LOCK_TIMEOUT = 600_000
@@ -47,9 +47,13 @@ class SearchIndexes:
         counted = self._counted()
         return int(self._store.query("SELECT count(*) FROM words WHERE change > %s", [counted.change])[0][0])
 
-    def update_if_due(self) -> bool:
-        """Update if so much is unmerged that searches would feel it, and tell whether that was so."""
-        if self.unmerged() < max(_COUNT_AT_LEAST, _COUNT_AT_SHARE * self._counted().articles):
+    def update_if_due(self, *, last: bool = False) -> bool:
+        """Update if so much is unmerged that searches would feel it, and tell whether that was so.
+
+        With `last`, at the end of a run, less is enough.
+        """
+        least, share = (_AT_THE_END_AT_LEAST, _AT_THE_END_SHARE) if last else (_COUNT_AT_LEAST, _COUNT_AT_SHARE)
+        if self.unmerged() < max(least, share * self._counted().articles):
             return False
         self.update()
         return True

@@ -1,5 +1,6 @@
 """pgvector's index and full text find what comparing everything finds, whatever the filter."""
 
+import contextlib
 import re
 from functools import partial
 
@@ -13,6 +14,7 @@ from postgres_server import new_address
 
 from search.article import PublicationType
 from search.config import Config, PostgresConfig
+from search.ingest.pipeline import add_articles
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters
 from search.storage import backend
@@ -235,6 +237,17 @@ def test_counts_of_words_stay_true_over_replacements(address, encoder, many):
     reader.close()
     assert counts[words_of("changed")[0]] == 100
     assert counts["only7"] == 1
+
+
+def test_words_are_counted_at_the_end_of_a_run(address, encoder, many):
+    for count, due in ((60, False), (60, True)):
+        added = [article(number + 1000 * due, words(number)) for number in range(1, count + 1)]
+        writer = backend.open_writer(address)
+        report = add_articles(writer, encoder, added)
+        assert report.merged == due
+        writer.close()
+    with contextlib.closing(backend.open_reader(address)) as reader, reader.view() as view:
+        assert view.unmerged() == 0
 
 
 def test_lengths_are_counted_as_tantivy_counts_them():
