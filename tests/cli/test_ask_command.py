@@ -33,6 +33,12 @@ def test_an_answer_is_printed_with_its_sources_and_its_faults(run, built_demo, m
     assert data["question"] == quoted["question"] == ASPIRIN
 
 
+def test_what_a_model_writes_does_not_steer_the_terminal(run, built_demo, model):
+    model.says("Evil \x1b[2J\x1b]0;owned\x07 \u202ename [1].")
+    _, out, error = run("ask", ASPIRIN, "--index", built_demo)
+    assert "Evil" in out and not {"\x1b", "\x07", "\u202e"} & set(out + error)
+
+
 def test_markdown_quotes_the_evidence_of_a_search(run, built_demo):
     from search import Index
 

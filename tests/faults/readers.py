@@ -35,7 +35,7 @@ def _prepare():
     from search.storage.folder import folder_writer as writer
     from search.storage.folder import segments
 
-    api._load_encoder = lambda model, config: WordEncoder()
+    api._load_encoder = lambda model, config, **_: WordEncoder()
     # Merges and compactions all the time.
     writer._MERGE_AT, segments._SMALL, ingest.BATCH = 40, 0, 1000
     return api.Index

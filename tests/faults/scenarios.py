@@ -170,7 +170,7 @@ def patch(scenario, report=None, *, states=False):
     from search.storage.folder import folder_writer as writer
     from search.storage.folder import segments
 
-    search.api._load_encoder = lambda model, config: WordEncoder()
+    search.api._load_encoder = lambda model, config, **_: WordEncoder()
     ingest.BATCH = _BATCH
     writer._MERGE_AT, segments._SMALL = scenario.merge_at, scenario.small
     ann.EXACT_UP_TO = scenario.exact

@@ -133,7 +133,7 @@ class IndexAgainstDictionary(RuleBasedStateMachine):
     ("merge_at", "small", "exact"), [(5000, 20_000, 50_000), (3, 0, 50_000), (12, 20_000, 20)], ids=str
 )
 def test_an_index_is_a_dictionary_that_can_be_searched(monkeypatch, merge_at, small, exact):
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: WordEncoder())
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: WordEncoder())
     monkeypatch.setattr(writer, "_MERGE_AT", merge_at)
     monkeypatch.setattr(segments, "_SMALL", small)
     monkeypatch.setattr(ann, "EXACT_UP_TO", exact)

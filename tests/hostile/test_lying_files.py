@@ -112,7 +112,7 @@ def test_a_pmid_that_only_the_words_know_is_told(whole, encoder, tmp_path, monke
     from search import api
     from search.storage.folder.sqlite_writer import StoreWriter
 
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: encoder)
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: encoder)
     store = StoreWriter(whole / "articles.db")
     store.connection.execute("DELETE FROM articles WHERE pmid = 7")
     store.connection.execute("DELETE FROM documents WHERE pmid = 7")

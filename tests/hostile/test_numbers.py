@@ -16,7 +16,7 @@ NUMBERS = ["9" * 5000, "99999999999999999999", "9223372036854775808", "900719925
 def run(monkeypatch, capsys, tmp_path):
     """Run a command in an empty folder and return its exit code and what it says."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: WordEncoder())
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: WordEncoder())
 
     def _run(*arguments):
         monkeypatch.setattr(sys, "argv", ["search", *arguments, "--index", "index"])

@@ -47,7 +47,7 @@ def test_the_key_is_nowhere(server, tmp_path, monkeypatch, capsys, caplog, fault
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NCBI_API_KEY", KEY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: WordEncoder())
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: WordEncoder())
     monkeypatch.setattr(web.Patience, "wait", lambda *_: None)
     for path, several in faults.items():
         server.faults[path] = list(several)

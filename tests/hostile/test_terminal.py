@@ -54,7 +54,7 @@ RECORD = Article(
 def run(monkeypatch, capsys, tmp_path):
     """Run a command in an empty folder and return all it prints."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: WordEncoder())
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: WordEncoder())
 
     def _run(*arguments):
         monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])

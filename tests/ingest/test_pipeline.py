@@ -122,7 +122,7 @@ def test_what_a_run_added_is_merged_at_its_end(folder):
 
 
 def test_what_a_run_that_was_cut_off_stored_is_encoded_by_the_next(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: encoder)
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: encoder)
     backend.create(tmp_path / "index", words_manifest(encoder))
     lines = [json.dumps({"pmid": pmid, "title": f"word{pmid} of these"}) for pmid in range(1, 6)]
     (tmp_path / "records.jsonl").write_text("\n".join(lines))

@@ -400,7 +400,7 @@ def command(server, tmp_path, monkeypatch, *arguments):
     from search import api
     from search.cli.main import cli
 
-    monkeypatch.setattr(api, "_load_encoder", lambda model, config: TextEncoder())
+    monkeypatch.setattr(api, "_load_encoder", lambda model, config, **_: TextEncoder())
     monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "config.yml").write_text(
         f"index: {tmp_path / 'made'}\nnlm:\n  url: {server.url}\neutils:\n  url: {server.url}\n  email: a@example.org\n"
