@@ -310,7 +310,8 @@ def cites(citation):
 def cited(reference):
     """What names the work that a Reference is about."""
     ids = {entry.get("IdType"): all_text(entry) for entry in reference.findall("ArticleIdList/ArticleId")}
-    return int(ids["pubmed"]) if "pubmed" in ids else ids.get("doi") or ids.get("pmc")
+    # One of NLM's files has whole citations where the PMID should stand.
+    return int(ids["pubmed"]) if ids.get("pubmed", "").isdigit() else ids.get("doi") or ids.get("pmc")
 
 
 def without_empty(value):

@@ -37,6 +37,8 @@ _FRAMES = {
 _REFERENCES_END = b"</ReferenceList>"
 _REFERENCE = re.compile(rb"<Reference\b[^>]*>")
 _REFERENCE_ID = re.compile(rb"""<ArticleId\b[^>]*?\bIdType\s*=\s*["'](\w+)["'][^>]*>\s*([^<]*?)\s*</ArticleId""")
+#: The PMID of a reference as NLM writes nearly all of them.
+_PLAIN_PMID = re.compile(rb'<ArticleId IdType="pubmed">([1-9][0-9]{0,8})</ArticleId>')
 #: After an article's references come so many bytes at the most.
 _LAST_PART = 200
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
@@ -117,6 +119,10 @@ def _without_references(data: bytes) -> tuple[bytes, tuple[int | str, ...]]:
 def _cited(lists: bytes) -> Iterator[int | str]:
     """Yield the PMID of each work in lists of references that has one, or else its DOI or PMCID."""
     for reference in _REFERENCE.split(lists)[1:]:
+        plain = _PLAIN_PMID.search(reference)
+        if plain is not None:
+            yield int(plain[1])
+            continue
         ids = {kind.lower(): value for kind, value in _REFERENCE_ID.findall(reference)}
         cited = _identified(ids) if ids else None
         if cited is not None:
