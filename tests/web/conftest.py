@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 import msgspec
 import pytest
@@ -39,16 +40,25 @@ def running_server(folder, *options, cwd=None, path=None):
     environment = dict(os.environ)
     if path is not None:
         environment["PYTHONPATH"] = os.pathsep.join([str(path), *filter(None, [environment.get("PYTHONPATH")])])
+    reader = None
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment)
     try:
         line = process.stderr.readline()
         found = re.search(r"http://localhost:\d+", line)
         assert found, line + process.stderr.read()
+        # A server whose log nobody reads stops when the pipe is full.
+        log = []
+        reader = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
+        reader.start()
+        process.whole_log = lambda: "".join(log if reader.join(30) is None else [])
         yield found[0], process
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
+        if reader is not None:
+            reader.join(30)
+        process.stderr.close()
 
 
 @pytest.fixture(scope="session")

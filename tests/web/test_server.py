@@ -37,7 +37,7 @@ def test_requests_that_have_begun_are_finished(built_demo, tmp_path):
         asking.join()
         assert [len(answer.json()) for answer in answers] == [len(QUESTIONS)]
         assert process.wait(30) in (0, -signal.SIGTERM)
-        assert "Traceback" not in process.stderr.read()
+        assert "Traceback" not in process.whole_log()
 
 
 def test_what_others_add_is_found(demo, tmp_path):

@@ -57,6 +57,23 @@ export const patch = async (path, body) => (await ask("PATCH", path, body)).json
 export const remove = async (path) => (await ask("DELETE", path)).json();
 export const text = async (method, path, body) => (await ask(method, path, body)).text();
 
+/** Ask, and give the server-sent events of the answer as they come: {name, data}. */
+export async function* events(path, body, signal) {
+  const response = await ask("POST", path, body, signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    const parts = (rest + (value ?? "")).split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) {
+      const [, name, data] = /^event: (.*)\ndata: (.*)$/.exec(part) ?? [];
+      if (name) yield { name, data: JSON.parse(data) };
+    }
+    if (done) return;
+  }
+}
+
 /** Ask for a file, and hand it to the browser. */
 export async function download(path, body) {
   const response = await ask("POST", path, body);

@@ -17,6 +17,7 @@ import { setUpStrategy } from "./strategy.js";
 import { setUpSuggestions } from "./suggest.js";
 import { setUpTheme } from "./theme.js";
 import { askForToken } from "./token.js";
+import { writtenAnswer } from "./written.js";
 import { drawYears } from "./years.js";
 
 const COUNTED = 1000, MAPPED = 300, SIDE = "search-side";
@@ -34,7 +35,7 @@ function change(part, { replace = false } = {}) {
   const next = { ...state, page: 1, ...part };
   const target = write(next) || location.pathname;
   // Another list is read from its beginning.
-  const isOther = ["q", "kept", "strategy", "page"].some((name) => next[name] !== state[name]) || String(next.like) !== String(state.like);
+  const isOther = ["q", "kept", "strategy", "page", "sort"].some((name) => next[name] !== state[name]) || String(next.like) !== String(state.like);
   if (isOther) scrollTo({ top: 0, behavior: "instant" });
   if (replace || target === (location.search || location.pathname)) history.replaceState(null, "", target);
   else history.pushState(null, "", target);
@@ -120,10 +121,13 @@ function drawControls() {
   }
   const chosen = side();
   for (const name of ["map", "answers"]) $(`${name}-button`).setAttribute("aria-pressed", String(chosen === name));
+  $("sort").value = state.sort ?? "relevance";
+  $("sort").hidden = !state.q || state.like.length > 0;
   $("answers-button").hidden = !state.q || state.like.length > 0;
   $("table-button").setAttribute("aria-pressed", String(state.view === "table"));
   $("side").hidden = chosen === "none";
   $("found").classList.toggle("with-side", chosen !== "none");
+  $("found").classList.toggle("with-table", state.view === "table");
   $("save-button").hidden = !about.write || state.like.length > 0 || state.kept !== null;
   drawQuickFilters(state, change);
   drawChips(state, titles, change);
@@ -140,6 +144,8 @@ const opened = () => new Set(history.state?.opened ?? []);
  */
 async function showHits(signal) {
   const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
+  if (state.sort && !state.like.length) asked.sort = state.sort;
+  if (state.exact && !state.like.length) asked.exact = true;
   const path = state.like.length ? "api/similar" : "api/search";
   const isFirstLook = !about.encoded && state.q && !state.like.length && mode() !== "lexical";
   const [hits] = await Promise.all([post(path, isFirstLook ? { ...asked, encode_on_demand: 0 } : asked, signal), nameLikes(signal)]);
@@ -171,17 +177,24 @@ function rank(hits, items, offset) {
 
 function draw(hits, offset) {
   for (const hit of hits) titles.set(hit.pmid, hit.title);
-  const items = drawHits(hits, { ...acts, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
+  const items = drawHits(hits, { ...acts, isRanked: !state.sort, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
     state.view, opened());
   // The list is there; sentences, counts and what stands at the side follow.
   document.body.classList.remove("waiting");
   shown = { ...shown, hits, offset };
   drawSummary();
+  drawAlso(hits[0]?.also_searched ?? []);
   drawPages(hits.length, state.page, Math.floor(about.limits.results / PAGE_SIZE), (page) => {
     change({ page });
     $("results").focus({ preventScroll: true });
   });
   return items;
+}
+
+/** Say what was searched for what was typed, and offer to search just that. */
+function drawAlso(changes) {
+  $("also").replaceChildren(...(changes.length ? [`Also searched: ${changes.join(", ")}. `,
+    h("button", { type: "button", class: "link", onclick: () => change({ exact: "1" }) }, "Search only what was typed")] : []));
 }
 
 function drawSummary() {
@@ -227,7 +240,11 @@ async function showSide(signal, ranked) {
   $("side").replaceChildren(h("p", { class: "muted" }, chosen === "map" ? "Drawing the map …" : "Reading the best articles …"));
   // Where articles have to be encoded, the list comes before what stands beside it.
   if (!about.encoded) await ranked;
-  if (chosen === "answers") return drawAnswers($("side"), await post("api/ask", wanted(), signal));
+  if (chosen === "answers") {
+    drawAnswers($("side"), await post("api/ask", wanted(), signal));
+    if (about.llm) $("side").append(writtenAnswer(wanted(), about.llm, signal));
+    return;
+  }
   const map = await post("api/map", { ...wanted(), limit: Math.min(MAPPED, about.limits.results), relevant: true }, signal);
   drawMap($("side"), map, {
     similar: (point) => { titles.set(point.pmid, point.title); similarTo([point.pmid]); },
@@ -279,7 +296,7 @@ function setUp() {
     const q = $("question").value.trim();
     if (!q) return $("question").focus();
     // Another question about the same: the filters stay. What was "like" is answered by articles, not by words.
-    change({ q, like: [] });
+    change({ q, like: [], exact: null });
     $("question").blur();
   });
   const closeSuggestions = setUpSuggestions($("question"), (part) => {
@@ -299,6 +316,7 @@ function setUp() {
     if (!target.search) $("question").focus();
   });
   $("modes").addEventListener("change", (event) => change({ mode: event.target.value }));
+  $("sort").addEventListener("change", (event) => change({ sort: event.target.value === "date" ? "date" : null }));
   $("map-button").addEventListener("click", () => turnSide("map"));
   $("answers-button").addEventListener("click", () => turnSide("answers"));
   $("table-button").addEventListener("click", () => change({ view: state.view ? null : "table", page: state.page }));

@@ -119,6 +119,7 @@ export function drawChips(state, likeTitles, change) {
       chips.push([spoken(field, value), { [field]: state[field].filter((other) => other !== value) }]);
     }
   }
+  if (state.exact) chips.push(["Only what was typed", { exact: null }]);
   if (state.strategy) chips.push([strategyName(state.strategy), { strategy: null }]);
   if (state.extra) chips.push([`Filters: ${JSON.stringify(state.extra)}`, { extra: null }]);
   const all = chips.length > 1 ? h("button", { type: "button", class: "link small", onclick: () => change({ kept: null, from: null, to: null,

@@ -12,6 +12,8 @@ export function drawHits(hits, act, view, opened) {
   const items = hits.map((hit) => resultItem(hit, act));
   $("results").start = hits[0]?.rank ?? 1;
   $("results").replaceChildren(...items);
+  // From here on the articles are probably not about the question.
+  if (act.isRanked) items.find((item) => item.hit.near_enough === false)?.classList.add("far");
   $("results").hidden = view === "table";
   for (const item of items) if (opened.has(item.hit.pmid)) toggleDetails(item, true);
   drawTable(items, act, view);

@@ -5,7 +5,7 @@ export const MODES = ["semantic", "hybrid", "lexical"];
 
 const LISTS = { journal: "journals", type: "types", mesh: "mesh", language: "languages", design: "designs" };
 const SWITCHES = { abstract: "abstract", free: "free", current: "current" };
-const CHOICES = { mode: MODES, side: ["map", "answers", "none"], view: ["table"], sort: ["date"] };
+const CHOICES = { mode: MODES, side: ["map", "answers", "none"], view: ["table"], sort: ["date"], exact: ["1"] };
 
 /** Publication types that a quick filter stands for. */
 const TRIALS = ["Randomized Controlled Trial", "Controlled Clinical Trial", "Clinical Trial"];
@@ -13,7 +13,7 @@ const REVIEWS = ["Review", "Systematic Review", "Meta-Analysis"];
 
 export function empty() {
   return {
-    q: "", like: [], kept: null, mode: null, sort: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
+    q: "", like: [], kept: null, mode: null, sort: null, exact: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
     designs: [], abstract: false, free: false, current: false, strategy: null, extra: null, page: 1, side: null, view: null,
   };
 }
@@ -45,7 +45,7 @@ export function write(state) {
   if (state.q) parameters.set("q", state.q);
   for (const pmid of state.like) parameters.append("like", pmid);
   if (state.kept) parameters.set("kept", state.kept);
-  for (const name of ["mode", "sort"]) if (state[name]) parameters.set(name, state[name]);
+  for (const name of ["mode", "sort", "exact"]) if (state[name]) parameters.set(name, state[name]);
   for (const end of ["from", "to"]) if (state[end] !== null) parameters.set(end, state[end]);
   for (const [name, field] of Object.entries(LISTS)) for (const value of state[field]) parameters.append(name, value);
   for (const [name, field] of Object.entries(SWITCHES)) if (state[field]) parameters.set(name, "1");
