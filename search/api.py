@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from search.pubmed.sync_plan import SyncPlan
     from search.retrieval.citing import Citations, Snowball
     from search.retrieval.context import Context, Retracted
+    from search.retrieval.expansion import Understanding
     from search.retrieval.findings import Findings
     from search.retrieval.landscape import Landscape
     from search.retrieval.on_demand import Hashes
@@ -447,6 +448,7 @@ class Index:
         evidence: int = 0,
         fold: bool = True,
         feedback: bool | None = None,
+        exact: bool | None = None,
     ) -> list[Hit]: ...
     @overload
     def search(
@@ -460,6 +462,7 @@ class Index:
         evidence: int = 0,
         fold: bool = True,
         feedback: bool | None = None,
+        exact: bool | None = None,
     ) -> list[list[Hit]]: ...
     def search(
         self,
@@ -472,6 +475,7 @@ class Index:
         evidence: int = 0,
         fold: bool = True,
         feedback: bool | None = None,
+        exact: bool | None = None,
     ) -> list[Hit] | list[list[Hit]]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
@@ -486,8 +490,10 @@ class Index:
         duplicates (same DOI, or same title and year) once, with the others as `Hit.duplicates`. With `feedback` (the
         default is the config's) the question learns from its first answers before it is answered: the best ten of the
         hybrid ranking move its vector and lend it words, and cosines are with the moved question; see
-        `Hit.asked_cosine` and `Hit.added_words`. Several questions are encoded as one batch. Raises QueryError if a
-        question is empty, its tags do not parse, or `limit` is below 1.
+        `Hit.asked_cosine` and `Hit.added_words`. Misspelled words, acronyms and everyday names are understood by what
+        the index holds, as `Hit.changes` tells; with `exact` (the default is the config's) the words are searched as
+        they were typed. Several questions are encoded as one batch. Raises QueryError if a question is empty, its tags
+        do not parse, or `limit` is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
@@ -501,7 +507,7 @@ class Index:
         """
         if strategy is not None:
             filters = msgspec.structs.replace(as_filters(filters), strategy=strategy)
-        options = _options(limit, mode, filters, evidence=evidence, fold=fold, feedback=feedback)
+        options = _options(limit, mode, filters, evidence=evidence, fold=fold, feedback=feedback, exact=exact)
         questions = [question] if isinstance(question, str) else question
         answers = self.engine.search(questions, options)
         if not any(answers):
@@ -532,6 +538,19 @@ class Index:
         """
         cosines = self._encode(list(queries), "query") @ self._encode(list(texts), "document").T
         return [sorted(enumerate(row.tolist()), key=lambda pair: -pair[1]) for row in cosines]
+
+    def understand(self, question: str, *, filters: FiltersLike = None) -> Understanding:
+        """Return what a question is searched as, what of it was typed otherwise, and how many articles it is among.
+
+        Raises QueryError if the question is empty or its tags do not parse.
+
+        >>> index = Index.open("indexes/demo")
+        >>> understood = index.understand("asprin for heart attack 2010:[dp]")
+        >>> understood.searched, [str(change) for change in understood.changes]
+        ('aspirin for myocardial infarction', ['aspirin (for asprin)', 'myocardial infarction (for heart attack)'])
+        >>> index.close()
+        """
+        return self.engine.understand(question, _options(None, None, filters))
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy in PubMed's query language selects: PMIDs, exact counts by line, translation, notes.
@@ -592,6 +611,7 @@ class Index:
         evidence: int = 0,
         fold: bool = True,
         feedback: bool | None = None,
+        exact: bool | None = None,
         replace: bool = False,
     ) -> list[Hit]:
         """Run a search and save it under a name, with everything that a report of it needs.
@@ -612,11 +632,18 @@ class Index:
             mode=mode or self.config.mode,
             limit=self._limit(limit),
             feedback=self.config.feedback if feedback is None else feedback,
+            exact=self.config.exact if exact is None else exact,
             filters=as_filters(filters),
         )
         saved = begin_saved(self._reader.saved, saved, replace=replace)
         options = _options(
-            saved.limit, saved.mode, saved.filters, evidence=evidence, fold=fold, feedback=saved.feedback
+            saved.limit,
+            saved.mode,
+            saved.filters,
+            evidence=evidence,
+            fold=fold,
+            feedback=saved.feedback,
+            exact=saved.exact,
         )
         hits, run = self.engine.run(question, options)
         return self._noted(saved, run, hits)[0]
@@ -661,7 +688,7 @@ class Index:
         """
         saved = read_saved(self._reader.saved, name)
         since = saved.runs[-1].change if saved.runs else 0
-        options = _options(saved.limit, saved.mode, saved.filters, feedback=saved.feedback)
+        options = _options(saved.limit, saved.mode, saved.filters, feedback=saved.feedback, exact=saved.exact)
         hits, run = self.engine.run(saved.question, options, since=since)
         hits, newly = self._noted(saved, run, hits)
         articles = self.get_many(pmid for pmid in newly if pmid not in {hit.pmid for hit in hits})
@@ -1359,9 +1386,16 @@ def _options(
     evidence: int = 0,
     fold: bool = True,
     feedback: bool | None = None,
+    exact: bool | None = None,
 ) -> SearchOptions:
     return SearchOptions(
-        limit=limit, mode=mode, filters=as_filters(filters), evidence=evidence, fold=fold, feedback=feedback
+        limit=limit,
+        mode=mode,
+        filters=as_filters(filters),
+        evidence=evidence,
+        fold=fold,
+        feedback=feedback,
+        exact=exact,
     )
 
 

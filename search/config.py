@@ -148,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rerank: _Text | None = None
     feedback: bool = True
     citation_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    exact: bool = False
     encode_on_demand: Annotated[int, Meta(ge=0)] = 64
     nlm: NlmConfig = NlmConfig()
     eutils: EutilsConfig = EutilsConfig()

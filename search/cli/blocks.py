@@ -32,6 +32,10 @@ def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: 
         print_wrapped(screen, Text(plain(question), style="bold"), 0)
     if not hits:
         screen.print("nothing found")
+    elif hits[0].changes:
+        also = ", ".join(map(str, hits[0].changes))
+        print_wrapped(screen, Text(plain(f"also searched: {also}; --exact searches only what was typed"), "yellow"), 0)
+        screen.print()
     for hit in hits:
         _print_hit(screen, hit, question if explain else None, indent=len(str(hits[-1].rank)) + 2)
 

@@ -49,6 +49,7 @@ mode_option = click.option(
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
 @click.option("--no-dedupe", is_flag=True, help="Show duplicates (same DOI, or same title and year) separately.")
 @click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
+@click.option("--exact", is_flag=True, help="Search the words as typed: correct and expand nothing.")
 @click.option("--save", metavar="NAME", help="Save the search; `search new NAME` then shows what is new.")
 @click.option("--replace", is_flag=True, help="With --save: replace another search of that name.")
 @format_option
@@ -64,6 +65,7 @@ def query(
     explain: bool,
     no_dedupe: bool,
     no_feedback: bool,
+    exact: bool,
     save: str | None,
     replace: bool,
     style: str,
@@ -89,6 +91,7 @@ def query(
     with open_index(config_file, folder) as index:
         options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_dedupe}
         options["feedback"] = False if no_feedback else None
+        options["exact"] = True if exact else None
         if save:
             answers = [index.save_search(save, questions[0], limit, replace=replace, **options)]
         else:

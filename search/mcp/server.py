@@ -251,6 +251,8 @@ class Tools:
         """Return hits as a list with a name, as many as fit, and how to call for more."""
         shown = fitting([hit_result(hit) for hit in hits], _budget(characters))
         answer: dict[str, Any] = {"results": self.lists.keep([hit.pmid for hit in hits]), "hits": shown}
+        if hits and hits[0].changes:
+            answer["also_searched"] = [str(change) for change in hits[0].changes]
         if len(shown) < len(hits):
             answer["next"] = (
                 f"{len(hits) - len(shown)} results are left out: call again with offset={offset + len(shown)}"

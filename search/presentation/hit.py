@@ -82,6 +82,7 @@ class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An article as it is shown; `rank` (from 1) and `score` (to six decimals) are there if a search found it.
 
     `estimated` is there, and true, if the article is not encoded yet, so that its score is an estimate.
+    `also_searched` is what the search looked for instead of words that were typed, or beside them.
     """
 
     rank: int | UnsetType = UNSET
@@ -110,6 +111,7 @@ class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
     links: int | UnsetType = UNSET
     evidence: list[Evidence] | UnsetType = UNSET
     duplicates: list[Duplicate] | UnsetType = UNSET
+    also_searched: list[str] | UnsetType = UNSET
     explain: Explanation | UnsetType = UNSET
 
 
@@ -212,6 +214,7 @@ def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
         duplicates=list(hit.duplicates) or UNSET,
         cited_by=UNSET if hit.cited_by is None else hit.cited_by,
         links=UNSET if hit.links is None else hit.links,
+        also_searched=[str(change) for change in hit.changes] or UNSET,
         explain=UNSET if explain is None else explanation(explain, hit),
     )
 

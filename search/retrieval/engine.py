@@ -22,6 +22,7 @@ from search.errors import IndexCorruptError, NotFoundError, QueryError
 from search.models.kept_vectors import KeptVectors
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
+from search.retrieval.expansion import Expansion, Understanding, expand
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
 from search.retrieval.first_stage import FirstStage
@@ -60,6 +61,9 @@ _SENTENCES_KEPT = 10_000
 #: Selections of filters that are kept; a page sends the same filters again and again.
 _SELECTIONS_KEPT = 16
 
+#: Questions whose expansion is kept: one is read twice where questions of several requests are encoded together.
+_EXPANSIONS_KEPT = 256
+
 #: So many more candidates are ranked than are shown, so that folding leaves enough.
 _DUPLICATES_EXPECTED = 10
 
@@ -85,6 +89,7 @@ class Engine:
         self._encode = encode
         self._mesh_tree = load_mesh(self.config.mesh_tree)
         self._selections: LRUCache[tuple[Filters, int | None, int], Selection] = LRUCache(_SELECTIONS_KEPT)
+        self._expansions: LRUCache[tuple[str, int], Expansion] = LRUCache(_EXPANSIONS_KEPT)
         self._lock = threading.Lock()
         self.sentence_vectors = KeptVectors(lambda texts: encode(texts, "document"), _SENTENCES_KEPT)
 
@@ -96,7 +101,7 @@ class Engine:
         below 1; NotFoundError if the index has no article of an identifier.
         """
         options = options or SearchOptions()
-        return self.answer([self._read(question, options.filters) for question in questions], options)
+        return self.answer([self._read(question, options) for question in questions], options)
 
     def answer(self, questions: Sequence[Question], options: SearchOptions) -> list[list[Hit]]:
         """Return the hits of each question that was read already; the filters are those of the questions."""
@@ -111,14 +116,14 @@ class Engine:
 
         `since`: search only the articles that were first added after this change number.
         """
-        read = self._read(question, options.filters)
+        read = self._read(question, options)
         vectors = self._encode_questions([read], options)
         with self._reader.view() as view:
             answers = self._first_stage(view, [read], vectors, options, since)
             allowed = self.allowed(view, read.filters)
-            passing = view.store.counts()["articles"] if allowed is None else view.count(allowed)
+            passing = self._passing(view, allowed)
             hits = answers[0][: self._last(options)]
-            run = Run.of(view, passing, len(hits), hits[0].added_words if hits else ())
+            run = Run.of(view, passing, len(hits), hits[0].added_words if hits else (), tuple(map(str, read.changes)))
             lines = self._line_counts(view, read.filters.strategy) if read.filters.strategy else ()
             run = msgspec.structs.replace(run, lines=lines, since=since)
         self.keep_new()
@@ -127,6 +132,16 @@ class Engine:
     def _line_counts(self, view: View, strategy: str) -> tuple[LineCount, ...]:
         lines = self._evaluation(view, strategy).result().lines
         return tuple(LineCount(line.number, line.text, line.count) for line in lines)
+
+    def understand(self, question: str, options: SearchOptions) -> Understanding:
+        """Return what a question is searched as, and how many articles pass its filters."""
+        read = self._read(question, options)
+        with self._reader.view() as view:
+            passing = self._passing(view, self.allowed(view, read.filters))
+        return Understanding(question, read.text, read.changes, passing)
+
+    def _passing(self, view: View, allowed: Selection | None) -> int:
+        return view.store.counts()["articles"] if allowed is None else view.count(allowed)
 
     def similar(
         self,
@@ -170,7 +185,7 @@ class Engine:
 
     def questions_to_encode(self, questions: Sequence[str], options: SearchOptions) -> list[str]:
         """Return the texts that `search` encodes as questions. Raises QueryError if tags do not parse."""
-        return self._texts([self._read(question, options.filters) for question in questions], options)
+        return self._texts([self._read(question, options) for question in questions], options)
 
     def allowed(self, view: View, filters: Filters, since: int | None = None) -> Selection | None:
         """Return the articles that pass the filters and, with `since`, were first added after that change number.
@@ -209,14 +224,28 @@ class Engine:
             pmids: list[int] = view.tokens.pmids(query).tolist()
             return pmids
 
-    def _read(self, question: str, filters: Filters) -> Question:
+    def _read(self, question: str, options: SearchOptions) -> Question:
+        filters = options.filters
         pmids = self.identified(question)
         if pmids is None:
-            return read_question(question, filters)
+            read = read_question(question, filters)
+            return read if self._exact(options) or not read.text else self._expanded(read)
         if not pmids:
             raise NotFoundError(f"{question.strip()} is not in {self._reader.name}: it holds no such article")
         given = frozenset(pmids) if filters.pmids is None else filters.pmids.intersection(pmids)
         return Question("", msgspec.structs.replace(filters, pmids=given))
+
+    def _expanded(self, question: Question) -> Question:
+        """Return a question with its misspelled words, acronyms and everyday names understood."""
+        with self._reader.view() as view:
+            key = question.text, view.change
+            with self._lock:
+                expansion = self._expansions.get(key)
+            if expansion is None:
+                expansion = expand(view, question.text, self._mesh_tree)
+                with self._lock:
+                    self._expansions[key] = expansion
+        return Question(expansion.text, question.filters, expansion.terms, expansion.changes)
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy selects, line by line. Raises QueryError with the place of what cannot be read."""
@@ -278,7 +307,6 @@ class Engine:
         for filters, group in groupby(questions, key=lambda question: question.filters):
             check_time()
             allowed = self.allowed(view, filters, since)
-            texts = [question.text for question in group]
             ranker = Ranker(
                 view,
                 limit,
@@ -287,7 +315,8 @@ class Engine:
                 feedback=self._feedback(options),
                 on_demand=self.on_demand.limited(options.encode_on_demand),
             )
-            rankings += ranker.rank(texts, vectors)
+            for terms, alike in groupby(group, key=lambda question: question.terms):
+                rankings += ranker.rank([question.text for question in alike], vectors, terms)
         answers = hits_of(view, rankings)
         if self.config.citation_share:
             answers = [cited_forward(hits, self.config.citation_share) for hits in answers]
@@ -312,6 +341,8 @@ class Engine:
             hits = hits[options.offset : self._last(options)]
             if options.evidence and question.text:
                 hits = self._with_evidence(hits, question.text, vectors[question.text], options.evidence)
+            if question.changes:
+                hits = [msgspec.structs.replace(hit, changes=question.changes) for hit in hits]
             shown.append(hits)
         return shown
 
@@ -325,6 +356,9 @@ class Engine:
 
     def _mode(self, options: SearchOptions) -> Mode:
         return options.mode or self.config.mode
+
+    def _exact(self, options: SearchOptions) -> bool:
+        return self.config.exact if options.exact is None else options.exact
 
     def _feedback(self, options: SearchOptions) -> bool:
         return self.config.feedback if options.feedback is None else options.feedback

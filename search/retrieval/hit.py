@@ -9,6 +9,7 @@ import msgspec
 
 from search.article import Article
 from search.retrieval.evidence import EvidenceSentence
+from search.retrieval.expansion import Change
 
 __all__ = ["Duplicate", "Hit"]
 
@@ -30,7 +31,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     encoded, and its score is made of an estimate of its cosine.
 
     Where feedback has moved the question, `cosine` is with the moved one, `asked_cosine` with the question as it was
-    asked, and `added_words` are what its first answers added to its words, as they are indexed.
+    asked, and `added_words` are what its first answers added to its words, as they are indexed. `changes` are what the
+    question was searched by instead of what was typed.
 
     `cited_by` is how many works cite the article, as far as the index knows; None if it knows no citations at all.
     `links` is how many articles of a set it cites or is cited by, where citations of a set were followed.
@@ -45,6 +47,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     lexical_rank: int | None = None
     asked_cosine: float | None = None
     added_words: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     estimated: bool = False
     evidence: tuple[EvidenceSentence, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()

@@ -25,6 +25,6 @@ class Query(msgspec.Struct, frozen=True):
     added_words: tuple[str, ...] = ()
 
 
-def query_of(text: str, vector: Vectors) -> Query:
-    """Return a question as it is before feedback; `vector` is float32 of unit length."""
-    return Query(text, vector, question_terms(text))
+def query_of(text: str, vector: Vectors, also: Terms = {}) -> Query:  # noqa: B006 - it is only read
+    """Return a question as it is before feedback; `vector` is float32 of unit length, `also` further terms."""
+    return Query(text, vector, {**also, **question_terms(text)})

@@ -17,7 +17,7 @@ from search.retrieval.on_demand import OnDemand
 from search.retrieval.query import Query, query_of
 from search.retrieval.request import Mode, check_limit, check_question
 from search.storage.backend import Selection, View
-from search.storage.bm25 import question_terms
+from search.storage.bm25 import Terms, question_terms
 from search.storage.rows import Vectors
 
 __all__ = ["FUSION_DEPTH", "Ranker", "Ranking", "nearest"]
@@ -72,21 +72,27 @@ class Ranker:
         self._feedback = feedback and mode != "lexical"
         self._on_demand = on_demand
 
-    def rank(self, questions: Sequence[str], vectors: Mapping[str, Vectors]) -> list[Ranking]:
+    def rank(
+        self,
+        questions: Sequence[str],
+        vectors: Mapping[str, Vectors],
+        also: Terms = {},  # noqa: B006 - it is only read
+    ) -> list[Ranking]:
         """Return the ranking of each question; for one without a word, the newest articles that are allowed.
 
         `vectors` holds the vector of each question, (dimension,) float32 of unit length; lexical mode needs none.
+        `also` are terms that BM25 looks for beside the words of the questions.
         """
         texts = list(dict.fromkeys(text for text in questions if text))
         if self._mode == "lexical":
-            by_text = {text: self._lexical(text) for text in texts}
+            by_text = {text: self._lexical({**also, **question_terms(text)}) for text in texts}
         else:
-            queries = [query_of(text, vectors[text]) for text in texts]
+            queries = [query_of(text, vectors[text], also) for text in texts]
             by_text = dict(zip(texts, self.ranked(queries), strict=True))
         return [by_text[text] if text else self._newest() for text in questions]
 
-    def _lexical(self, text: str) -> Ranking:
-        pmids, scores = self._view.bm25(question_terms(text), self._limit, allowed=self._allowed)
+    def _lexical(self, terms: Terms) -> Ranking:
+        pmids, scores = self._view.bm25(terms, self._limit, allowed=self._allowed)
         order, values = pmids.tolist(), scores.tolist()
         return Ranking(order, values, bm25=dict(zip(order, values, strict=True)), lexical_ranks=_ranks(order))
 

@@ -12,9 +12,11 @@ from search.article import MAX_PMID
 from search.errors import QueryError
 from search.messages import explained, nearest_name
 from search.retrieval.context import Retracted
+from search.retrieval.expansion import Change
 from search.retrieval.filters import And, Filters, filters_from_dict
 from search.retrieval.strategy.strategy_parser import MAX_LENGTH
 from search.retrieval.tags import parse_question
+from search.storage.bm25 import Terms
 
 __all__ = [
     "MODES",
@@ -51,7 +53,8 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How a question is to be answered; `None` stands for the `results` and the `mode` of the configuration.
 
     `offset` of the first hits are left out, `evidence` is the number of sentences each hit comes with, and `fold` shows
-    duplicates once. `feedback` lets the question learn from its first answers; `None` is the configuration's.
+    duplicates once. `feedback` lets the question learn from its first answers; `exact` searches the words as they were
+    typed, without corrections and other names. `None` is the configuration's.
     """
 
     limit: Annotated[int, Meta(ge=1, description="How many results; the default is the configuration's `results`.")] | (
@@ -67,6 +70,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Annotated[int, Meta(ge=0, description="How many articles without a vector may be encoded for the question.")]
         | None
     ) = None
+    exact: Annotated[bool | None, Meta(description="Whether to search the words just as they are typed.")] = None
 
     def __post_init__(self) -> None:
         if self.mode is not None and self.mode not in MODES:
@@ -76,10 +80,16 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question as it is understood: its free text, and the filters that its answers must pass."""
+    """A question as it is understood: its free text, and the filters that its answers must pass.
+
+    The text is the one that is searched: `changes` tells what of it was typed otherwise, and `terms` are those that
+    BM25 looks for besides its words.
+    """
 
     text: str
     filters: Filters
+    terms: Terms = {}
+    changes: tuple[Change, ...] = ()
 
 
 def read_question(question: str, filters: Filters | None = None) -> Question:

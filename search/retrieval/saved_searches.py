@@ -45,10 +45,11 @@ class LineCount(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One time a search was run: what was asked, when, on what, and how many articles there were, passed and were new.
 
-    `added_words` are those that feedback added to the question, which depend on what the index held; `lines` are those
-    of its strategy. `pmids` are the results in their order, of a run for what is new only those that were new
-    (`since` is the change after which they were added). `retracted` are those that this search had found and that were
-    retracted when it ran; `newly_retracted` those of them that were not, the time before.
+    `added_words` are those that feedback added to the question, `also_searched` what was searched instead of words that
+    were typed; both depend on what the index held. `lines` are those of its strategy. `pmids` are the results in their
+    order, of a run for what is new only those that were new (`since` is the change after which they were added).
+    `retracted` are those that this search had found and that were retracted when it ran; `newly_retracted` those of
+    them that were not, the time before.
     """
 
     time: str
@@ -71,9 +72,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     pmids: tuple[int, ...] = ()
     retracted: tuple[int, ...] = ()
     newly_retracted: tuple[int, ...] = ()
+    also_searched: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, view: View, passing: int, new: int, added_words: tuple[str, ...] = ()) -> Run:
+    def of(
+        cls,
+        view: View,
+        passing: int,
+        new: int,
+        added_words: tuple[str, ...] = (),
+        also_searched: tuple[str, ...] = (),
+    ) -> Run:
         """Note the state of the index that a search saw."""
         return cls(
             time=utc_now(),
@@ -86,6 +95,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             passing=passing,
             new=new,
             added_words=added_words,
+            also_searched=also_searched,
         )
 
 
@@ -97,6 +107,7 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     limit: int
     feedback: bool = False
+    exact: bool = True
     filters: Filters = Filters()
     runs: tuple[Run, ...] = ()
 
@@ -139,7 +150,7 @@ class RunDifference(msgspec.Struct, frozen=True):
 #: What of a run says neither what was found nor when.
 _CIRCUMSTANCES = (
     "question", "mode", "limit", "feedback", "filters", "lines", "model", "fingerprint", "text_rule", "articles",
-    "change", "generation", "passing", "since", "added_words",
+    "change", "generation", "passing", "since", "added_words", "also_searched",
 )  # fmt: skip
 
 
@@ -242,6 +253,7 @@ def methods(saved: SavedSearch) -> str:
             f"{run.change}, generation {run.generation}), {run.passing:,} passed the filters, {run.new:,} new; "
             f"model {run.model} "
             f"({run.fingerprint}), text rule {run.text_rule}"
+            + (f"; searched: {', '.join(run.also_searched)}" if run.also_searched else "")
             + (f"; words added by feedback: {', '.join(run.added_words)}" if run.added_words else "")
             + (f"; newly retracted: PMID {', '.join(map(str, run.newly_retracted))}" if run.newly_retracted else "")
         )

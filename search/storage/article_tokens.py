@@ -3,7 +3,8 @@
 A word is written `zone:word`. The zones are `t` title, `b` abstracts, `k` keywords, `m` headings, types, substances,
 databanks and notes, `c` names of groups, `a` affiliations, `g` grants, `v` vernacular title, `o` conflict of interest,
 `p` publisher, `q` book, `n` names, journal and numbers. An exact value is written `field:value`, its words joined by
-`_`: `mh:heart_failure/drug_therapy`, `au:smith/ja/jr`, `dp:20150317`. Every store of words is fed by `tokens_of`.
+`_`: `mh:heart_failure/drug_therapy`, `au:smith/ja/jr`, `dp:20150317`, `abbr:mi/myocardial_infarction`. Every
+store of words is fed by `tokens_of`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from search.article import Article, Author, PartialDate
 from search.normalize import MONTHS, folded_key, folded_words, journal_keys, yyyymmdd
+from search.storage.short_forms import short_form_keys
 
 __all__ = [
     "TOKEN_RULE",
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 #: Name and version of the rules below. Written into every index that holds these tokens.
-TOKEN_RULE = "strategy-1"
+TOKEN_RULE = "strategy-2"
 
 #: Zones whose words PubMed searches by proximity: `many:a` marks an article with several values in one.
 _NEAR_ZONES = "tbka"
@@ -161,6 +163,8 @@ def _keys(article: Article) -> Iterator[str]:
     yield from _people(article)
     yield from _headings(article)
     yield from _values(article)
+    yield from short_form_keys(article.title)
+    yield from short_form_keys(article.abstract_text)
     yield from (f"sb:{name}" for name in _subsets(article))
     yield from (f"{field}:{day}" for field, day in _days(article) if day)
 

@@ -146,7 +146,7 @@ class View(Protocol):
         ...
 
     def idf(self, words: Iterable[str]) -> dict[str, float]:
-        """Return the inverse document frequency, in titles and abstracts, of words as they are indexed."""
+        """Return the inverse document frequency, in titles and abstracts, of indexed words; 0 if no article has it."""
         ...
 
 

@@ -14,6 +14,7 @@ from search.errors import QueryError
 from search.formats.export import FORMATS
 from search.presentation.hit import Answer, CitationsRecord, HitRecord, SnowballRecord, as_json
 from search.presentation.study_table import StudyRow
+from search.retrieval.expansion import Understanding
 from search.retrieval.facets import Facets
 from search.retrieval.findings import Findings
 from search.retrieval.landscape import Landscape
@@ -95,6 +96,7 @@ async def search_by_address(
     evidence: Annotated[int, Query(ge=0, le=10)] = 0,
     explain: bool = False,
     fold: bool = True,
+    exact: bool | None = None,
     filters: Annotated[str | None, Query(description="The filters as a JSON object.")] = None,
 ) -> Response:
     """Return the articles that answer a question; here the question is part of the address."""
@@ -104,7 +106,7 @@ async def search_by_address(
         raise QueryError(f"filters: not valid JSON: {error}") from error
     body = read_request(
         {"question": q, "limit": limit, "offset": offset, "mode": mode, "evidence": evidence}
-        | {"explain": explain, "fold": fold, "filters": given},
+        | {"explain": explain, "fold": fold, "exact": exact, "filters": given},
         SearchRequest,
     )
     return await search(request, shared, body)
@@ -139,6 +141,15 @@ async def ask(
 async def table(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
     """Lay the articles that answer a question out as rows, as `search table --format json` prints them."""
     return await shared.answer(request, lambda: shared.service.table(body), body, slow=True)
+
+
+@router.post("/api/understand", summary="How a question is read", response_model=Annotated[Understanding, AsStruct()])
+async def understand(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
+    """Return what a question is searched as, what of it was changed, and how many articles pass its filters.
+
+    Takes what `/api/search` takes; with `exact` nothing is changed.
+    """
+    return await shared.answer(request, lambda: shared.service.understand(body))
 
 
 @router.post("/api/strategy", summary="Run a strategy", response_model=Annotated[StrategyAnswer, AsStruct()])

@@ -252,6 +252,10 @@ class Service:
             )
         )
 
+    def understand(self, request: SearchRequest) -> bytes:
+        """Return what a question is searched as, and how many articles pass its filters."""
+        return as_json(self.index.engine.understand(request.question, request))
+
     def suggest(self, field: SuggestField, prefix: str, limit: int) -> bytes:
         """Return the values of a field that begin with a text, the most frequent first."""
         return as_json(self.index.suggest(field, prefix, limit))

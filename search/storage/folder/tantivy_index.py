@@ -240,13 +240,13 @@ class UnmergedLexical:
         return scored
 
     def idf(self, terms: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
-        """Return the inverse document frequency of terms in the whole index."""
+        """Return the inverse document frequency of terms in the whole index; 0 for one that no article has."""
         total, holding = len(self._counts), dict[tuple[str, str], int](self._holding)
         if self._base is not None and self._base.count > total:
             holding = self._base.holding(terms)
             total += self._base.count
         # Deleted articles are counted until tantivy merges, so there may be more of them than articles.
-        return {term: idf(total, min(holding.get(term, 0), total)) for term in terms}
+        return {term: idf(total, min(number, total)) if (number := holding.get(term, 0)) else 0.0 for term in terms}
 
 
 def unmerged_tokens(articles: Iterable[Article]) -> Any:
