@@ -25,7 +25,7 @@ from search.retrieval.hit import Hit
 from search.retrieval.integrity import newly_retracted, retracted_among, with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
-from search.retrieval.request import Mode, Question, SearchOptions, check_question
+from search.retrieval.request import Mode, Question, SearchOptions, Sort, check_question
 from search.retrieval.saved_searches import (
     Run,
     RunDifference,
@@ -449,6 +449,8 @@ class Index:
         fold: bool = True,
         feedback: bool | None = None,
         exact: bool | None = None,
+        sort: Sort = "relevance",
+        min_score: float | None = None,
     ) -> list[Hit]: ...
     @overload
     def search(
@@ -463,6 +465,8 @@ class Index:
         fold: bool = True,
         feedback: bool | None = None,
         exact: bool | None = None,
+        sort: Sort = "relevance",
+        min_score: float | None = None,
     ) -> list[list[Hit]]: ...
     def search(
         self,
@@ -476,6 +480,8 @@ class Index:
         fold: bool = True,
         feedback: bool | None = None,
         exact: bool | None = None,
+        sort: Sort = "relevance",
+        min_score: float | None = None,
     ) -> list[Hit] | list[list[Hit]]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
@@ -492,8 +498,9 @@ class Index:
         hybrid ranking move its vector and lend it words, and cosines are with the moved question; see
         `Hit.asked_cosine` and `Hit.added_words`. Misspelled words, acronyms and everyday names are understood by what
         the index holds, as `Hit.changes` tells; with `exact` (the default is the config's) the words are searched as
-        they were typed. Several questions are encoded as one batch. Raises QueryError if a question is empty, its tags
-        do not parse, or `limit` is below 1.
+        they were typed. `sort` puts the best 200 in order by date or first author; `min_score` leaves out what scores
+        less. Without it, hits that are probably not about the question have `near_enough` False. Several questions are
+        encoded as one batch. Raises QueryError if a question is empty, its tags do not parse, or `limit` is below 1.
 
         >>> from search import Filters
         >>> index = Index.open("indexes/demo")
@@ -507,7 +514,17 @@ class Index:
         """
         if strategy is not None:
             filters = msgspec.structs.replace(as_filters(filters), strategy=strategy)
-        options = _options(limit, mode, filters, evidence=evidence, fold=fold, feedback=feedback, exact=exact)
+        options = _options(
+            limit,
+            mode,
+            filters,
+            evidence=evidence,
+            fold=fold,
+            feedback=feedback,
+            exact=exact,
+            sort=sort,
+            min_score=min_score,
+        )
         questions = [question] if isinstance(question, str) else question
         answers = self.engine.search(questions, options)
         if not any(answers):
@@ -612,6 +629,8 @@ class Index:
         fold: bool = True,
         feedback: bool | None = None,
         exact: bool | None = None,
+        sort: Sort = "relevance",
+        min_score: float | None = None,
         replace: bool = False,
     ) -> list[Hit]:
         """Run a search and save it under a name, with everything that a report of it needs.
@@ -644,6 +663,8 @@ class Index:
             fold=fold,
             feedback=saved.feedback,
             exact=saved.exact,
+            sort=sort,
+            min_score=min_score,
         )
         hits, run = self.engine.run(question, options)
         return self._noted(saved, run, hits)[0]
@@ -1387,6 +1408,8 @@ def _options(
     fold: bool = True,
     feedback: bool | None = None,
     exact: bool | None = None,
+    sort: Sort = "relevance",
+    min_score: float | None = None,
 ) -> SearchOptions:
     return SearchOptions(
         limit=limit,
@@ -1396,6 +1419,8 @@ def _options(
         fold=fold,
         feedback=feedback,
         exact=exact,
+        sort=sort,
+        min_score=min_score,
     )
 
 

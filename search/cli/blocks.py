@@ -36,6 +36,9 @@ def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: 
         also = ", ".join(map(str, hits[0].changes))
         print_wrapped(screen, Text(plain(f"also searched: {also}; --exact searches only what was typed"), "yellow"), 0)
         screen.print()
+    if hits and not any(hit.near_enough for hit in hits):
+        screen.print("nothing near enough in this index; --min-score -1 lists the nearest")
+        return
     for hit in hits:
         _print_hit(screen, hit, question if explain else None, indent=len(str(hits[-1].rank)) + 2)
 
@@ -103,6 +106,7 @@ def _source(hit: Hit) -> Text:
         Text(f"{hit.links:,} links" if hit.links else ""),
         # A question of filters alone has no words to be near to.
         Text(f"score {hit.score:.3f}{' (estimated)' if hit.estimated else ''}" if hit.score else "", style="dim"),
+        Text("" if hit.near_enough else "probably not about this", style="yellow"),
     ]
     return Text(" \u00b7 ").join(part for part in parts if part.plain)
 

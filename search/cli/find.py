@@ -15,7 +15,7 @@ from search.errors import QueryError
 if TYPE_CHECKING:
     from search.api import Index
     from search.retrieval.filters import Filters
-    from search.retrieval.request import Mode
+    from search.retrieval.request import Mode, Sort
 
 __all__ = ["ask", "facets", "open_article", "query", "show", "similar", "table"]
 
@@ -50,6 +50,14 @@ mode_option = click.option(
 @click.option("--no-dedupe", is_flag=True, help="Show duplicates (same DOI, or same title and year) separately.")
 @click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
 @click.option("--exact", is_flag=True, help="Search the words as typed: correct and expand nothing.")
+@click.option(
+    "--sort",
+    type=click.Choice(["relevance", "date", "first-author"]),
+    default="relevance",
+    show_default=True,
+    help="Put the best 200 in order by date or author.",
+)
+@click.option("--min-score", type=float, metavar="S", help="Leave out what scores less, and mark nothing as far.")
 @click.option("--save", metavar="NAME", help="Save the search; `search new NAME` then shows what is new.")
 @click.option("--replace", is_flag=True, help="With --save: replace another search of that name.")
 @format_option
@@ -66,6 +74,8 @@ def query(
     no_dedupe: bool,
     no_feedback: bool,
     exact: bool,
+    sort: Sort,
+    min_score: float | None,
     save: str | None,
     replace: bool,
     style: str,
@@ -92,6 +102,7 @@ def query(
         options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_dedupe}
         options["feedback"] = False if no_feedback else None
         options["exact"] = True if exact else None
+        options |= {"sort": sort, "min_score": min_score}
         if save:
             answers = [index.save_search(save, questions[0], limit, replace=replace, **options)]
         else:

@@ -81,8 +81,9 @@ class Explanation(msgspec.Struct, frozen=True):
 class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An article as it is shown; `rank` (from 1) and `score` (to six decimals) are there if a search found it.
 
-    `estimated` is there, and true, if the article is not encoded yet, so that its score is an estimate.
-    `also_searched` is what the search looked for instead of words that were typed, or beside them.
+    `estimated` is there, and true, if the article is not encoded yet, so that its score is an estimate; `near_enough`,
+    and false, if it is probably not about the question. `also_searched` is what the search looked for instead of words
+    that were typed, or beside them.
     """
 
     rank: int | UnsetType = UNSET
@@ -112,6 +113,7 @@ class HitRecord(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[Evidence] | UnsetType = UNSET
     duplicates: list[Duplicate] | UnsetType = UNSET
     also_searched: list[str] | UnsetType = UNSET
+    near_enough: bool | UnsetType = UNSET
     explain: Explanation | UnsetType = UNSET
 
 
@@ -214,6 +216,7 @@ def hit_record(hit: Hit, explain: str | None = None) -> HitRecord:
         duplicates=list(hit.duplicates) or UNSET,
         cited_by=UNSET if hit.cited_by is None else hit.cited_by,
         links=UNSET if hit.links is None else hit.links,
+        near_enough=UNSET if hit.near_enough else False,
         also_searched=[str(change) for change in hit.changes] or UNSET,
         explain=UNSET if explain is None else explanation(explain, hit),
     )

@@ -16,23 +16,25 @@ import msgspec
 import numpy as np
 from cachetools import LRUCache
 
-from search.article import embedding_text
+from search.article import Article, embedding_text
 from search.config import Config
 from search.errors import IndexCorruptError, NotFoundError, QueryError
 from search.models.kept_vectors import KeptVectors
+from search.normalize import date_spans, folded_key
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
 from search.retrieval.expansion import Expansion, Understanding, expand
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
 from search.retrieval.first_stage import FirstStage
+from search.retrieval.floor import Floor, measured, with_nearness
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.identifiers_typed import identifier_query
 from search.retrieval.integrity import with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.on_demand import Hashes, OnDemand
 from search.retrieval.ranking import Ranker, Ranking
-from search.retrieval.request import Mode, Question, SearchOptions, check_limit, read_question
+from search.retrieval.request import Mode, Question, SearchOptions, Sort, check_limit, read_question
 from search.retrieval.saved_searches import LineCount, Run
 from search.retrieval.similar import similar
 from search.retrieval.strategy import StrategyEvaluation, StrategyResult, parse_strategy
@@ -54,6 +56,9 @@ __all__ = ["RERANKED", "Encode", "Engine", "Keep", "Score", "cited_forward", "fo
 
 #: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
+
+#: So many of the best hits are put in order by date or author.
+SORTED = 200
 
 #: Sentences of abstracts whose vectors are kept: those of some hundred pages of results.
 _SENTENCES_KEPT = 10_000
@@ -90,6 +95,7 @@ class Engine:
         self._mesh_tree = load_mesh(self.config.mesh_tree)
         self._selections: LRUCache[tuple[Filters, int | None, int], Selection] = LRUCache(_SELECTIONS_KEPT)
         self._expansions: LRUCache[tuple[str, int], Expansion] = LRUCache(_EXPANSIONS_KEPT)
+        self._floors: LRUCache[int, Floor | None] = LRUCache(1)
         self._lock = threading.Lock()
         self.sentence_vectors = KeptVectors(lambda texts: encode(texts, "document"), _SENTENCES_KEPT)
 
@@ -302,6 +308,8 @@ class Engine:
         depth = self._last(options)
         if self.config.rerank or self.config.citation_share:
             depth = max(depth, RERANKED)
+        if options.sort != "relevance":
+            depth = max(depth, SORTED)
         limit = depth + _DUPLICATES_EXPECTED if options.fold else depth
         rankings: list[Ranking] = []
         for filters, group in groupby(questions, key=lambda question: question.filters):
@@ -321,6 +329,33 @@ class Engine:
         if self.config.citation_share:
             answers = [cited_forward(hits, self.config.citation_share) for hits in answers]
         return [folded(hits)[:depth] for hits in answers] if options.fold else answers
+        if options.fold:
+            answers = [folded(hits)[:depth] for hits in answers]
+        if options.min_score is not None:
+            return answers
+        return [
+            self._with_nearness(view, question, vectors, hits)
+            for question, hits in zip(questions, answers, strict=True)
+        ]
+
+    def _with_nearness(
+        self, view: View, question: Question, vectors: Mapping[str, Vectors], hits: list[Hit]
+    ) -> list[Hit]:
+        """Mark the hits that are probably not about the question; what a strategy selects is left as it is."""
+        if question.text not in vectors or not hits or hits[0].cosine is None or question.filters.strategy:
+            return hits
+        floor = self._floor(view)
+        return with_nearness(view, floor, vectors[question.text], hits) if floor is not None else hits
+
+    def _floor(self, view: View) -> Floor | None:
+        generation = view.manifest.generation
+        with self._lock:
+            if generation in self._floors:
+                return self._floors[generation]
+        floor = measured(view)
+        with self._lock:
+            self._floors[generation] = floor
+        return floor
 
     def _second_stage(
         self,
@@ -338,7 +373,9 @@ class Engine:
             check_time()
             if self.config.rerank and question.text:
                 hits = reranked(hits, question.text, self._score)
-            hits = hits[options.offset : self._last(options)]
+            if options.min_score is not None:
+                hits = [hit for hit in hits if hit.score >= options.min_score]
+            hits = sorted_by(options.sort, hits)[options.offset : self._last(options)]
             if options.evidence and question.text:
                 hits = self._with_evidence(hits, question.text, vectors[question.text], options.evidence)
             if question.changes:
@@ -454,6 +491,19 @@ def cited_forward(hits: list[Hit], share: float) -> list[Hit]:
 
     ordered = sorted(hits, key=lambda hit: (-worth(hit), hit.rank))
     return [msgspec.structs.replace(hit, rank=rank) for rank, hit in enumerate(ordered, start=1)]
+def sorted_by(sort: Sort, hits: list[Hit]) -> list[Hit]:
+    """Return hits by date, the newest first, or by their first authors; equal ones keep their order. Ranks stay."""
+    if sort == "date":
+        return sorted(hits, key=lambda hit: -date_spans(hit.article)[0][0])
+    if sort == "first-author":
+        return sorted(hits, key=lambda hit: _first_author(hit.article))
+    return hits
+
+
+def _first_author(article: Article) -> tuple[bool, str]:
+    """Return what an article is sorted by: its first author's name; those without an author come last."""
+    name = folded_key(str(article.authors[0])) if article.authors else ""
+    return not name, name
 
 
 def reranked(hits: list[Hit], question: str, score: Score) -> list[Hit]:

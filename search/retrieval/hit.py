@@ -32,7 +32,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
     Where feedback has moved the question, `cosine` is with the moved one, `asked_cosine` with the question as it was
     asked, and `added_words` are what its first answers added to its words, as they are indexed. `changes` are what the
-    question was searched by instead of what was typed.
+    question was searched by instead of what was typed. `near_enough` is False if the article is probably not about the
+    question (`search.retrieval.floor`).
 
     `cited_by` is how many works cite the article, as far as the index knows; None if it knows no citations at all.
     `links` is how many articles of a set it cites or is cited by, where citations of a set were followed.
@@ -48,6 +49,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     asked_cosine: float | None = None
     added_words: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    near_enough: bool = True
     estimated: bool = False
     evidence: tuple[EvidenceSentence, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()

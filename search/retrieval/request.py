@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -37,6 +37,7 @@ __all__ = [
     "SearchRequest",
     "SimilarRequest",
     "SnowballRequest",
+    "Sort",
     "StrategyRequest",
     "check_limit",
     "check_question",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 Mode = Literal["semantic", "lexical", "hybrid"]
+Sort = Literal["relevance", "date", "first-author"]
 MODES: tuple[Mode, ...] = ("semantic", "lexical", "hybrid")
 
 
@@ -54,7 +56,8 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `offset` of the first hits are left out, `evidence` is the number of sentences each hit comes with, and `fold` shows
     duplicates once. `feedback` lets the question learn from its first answers; `exact` searches the words as they were
-    typed, without corrections and other names. `None` is the configuration's.
+    typed, without corrections and other names. `None` is the configuration's. `sort` puts the best 200 in order by date
+    (the newest first) or first author; with `min_score`, what scores less is left out and nothing is marked as far.
     """
 
     limit: Annotated[int, Meta(ge=1, description="How many results; the default is the configuration's `results`.")] | (
@@ -72,9 +75,14 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ) = None
     exact: Annotated[bool | None, Meta(description="Whether to search the words just as they are typed.")] = None
 
+    sort: Annotated[Sort, Meta(description="How the best results are put in order.")] = "relevance"
+    min_score: Annotated[float | None, Meta(description="Leave out results whose score is lower.")] = None
+
     def __post_init__(self) -> None:
         if self.mode is not None and self.mode not in MODES:
             raise QueryError(f"no mode {self.mode!r}: {nearest_name(str(self.mode), MODES)}")
+        if self.sort not in get_args(Sort):
+            raise QueryError(f"no order {self.sort!r}: {nearest_name(str(self.sort), get_args(Sort))}")
         if self.evidence < 0:
             raise QueryError(f"the number of evidence sentences must be at least 0, not {self.evidence}")
 
