@@ -562,7 +562,7 @@ class Index:
         Raises QueryError if the question is empty or its tags do not parse.
 
         >>> index = Index.open("indexes/demo")
-        >>> understood = index.understand("asprin for heart attack 2010:[dp]")
+        >>> understood = index.understand("asprin for heart attack 2010:2020[dp]")
         >>> understood.searched, [str(change) for change in understood.changes]
         ('aspirin for myocardial infarction', ['aspirin (for asprin)', 'myocardial infarction (for heart attack)'])
         >>> index.close()

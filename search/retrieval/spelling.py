@@ -91,7 +91,7 @@ def _best(view: View, word: str, beside: list[tuple[str, bool]]) -> str | None:
     sure = {
         other: count
         for other, count in counted.items()
-        if (len(own) > _SHORTEST and count >= _FREQUENT and not _swaps_consonants(own, other))
+        if (len(own) > _SHORTEST and _is_frequent(view, other, count) and not _swaps_consonants(own, other))
         or _ties(view, other, beside)
     }
     if not sure and len(own) >= _LONG:
@@ -99,6 +99,11 @@ def _best(view: View, word: str, beside: list[tuple[str, bool]]) -> str | None:
         sure = _counted(view, {twice for other in usual for twice in _edits(other, few=True)}, 5 * _FREQUENT)
     scored = [(math.log(count) + _ties(view, other, beside), other) for other, count in sure.items()]
     return max(scored)[1] if scored else None
+
+
+def _is_frequent(view: View, word: str, count: int) -> bool:
+    """Whether a word is in enough articles to correct another: in so many, or in a good share of a small index."""
+    return count >= _FREQUENT or (count >= _LEAST and max(view.idf(words(word)).values()) < _RARE)
 
 
 def _sounds_alike(word: str, other: str) -> bool:
