@@ -328,7 +328,6 @@ class Engine:
         answers = hits_of(view, rankings)
         if self.config.citation_share:
             answers = [cited_forward(hits, self.config.citation_share) for hits in answers]
-        return [folded(hits)[:depth] for hits in answers] if options.fold else answers
         if options.fold:
             answers = [folded(hits)[:depth] for hits in answers]
         if options.min_score is not None:
@@ -491,6 +490,8 @@ def cited_forward(hits: list[Hit], share: float) -> list[Hit]:
 
     ordered = sorted(hits, key=lambda hit: (-worth(hit), hit.rank))
     return [msgspec.structs.replace(hit, rank=rank) for rank, hit in enumerate(ordered, start=1)]
+
+
 def sorted_by(sort: Sort, hits: list[Hit]) -> list[Hit]:
     """Return hits by date, the newest first, or by their first authors; equal ones keep their order. Ranks stay."""
     if sort == "date":
