@@ -19,6 +19,7 @@ from search.errors import ExportError
 from search.extras import require
 from search.models.presets import PRESETS, resolve_model
 from search.models.probes import PROBES
+from search.models.torch_models import quiet
 from search.presentation.notices import notices_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def write_txtai(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from txtai import Embeddings
-
+    with quiet():
         settings = _settings(Embeddings, encoder)
     waiting: dict[str, Vectors] = {}
     config: dict[str, Any] = {
@@ -97,7 +98,8 @@ def write_txtai(
                 embeddings.config.pop(key, None)
             embeddings.config.update(settings)
             embeddings.save(str(temporary))
-        _ask(Embeddings, temporary, encoder, vectors_of, written[0])
+        with quiet():
+            _ask(Embeddings, temporary, encoder, vectors_of, written[0])
         temporary.replace(output)
     except OSError as error:
         raise ExportError(f"{output}: {error.strerror or error}") from error
