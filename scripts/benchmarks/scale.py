@@ -23,10 +23,12 @@ from search.storage.folder.folder_manifest import read_manifest
 from search.storage.folder.folder_reader import IndexReader
 from search.storage.folder.folder_writer import IndexWriter, create_folder
 from search.storage.folder.selection import Selection
+from search.storage.folder.sqlite_reader import vector_checksum
 from search.storage.manifest import Manifest
 from search.storage.rows import Pmids
 
 QUESTIONS = 500
+_TEXT_HASH = b"0123456789abcdef"
 UPDATE, REVISED = 5_000, 1_000
 #: Shares of all articles that filters leave, drawn at random, and one that is the newest tenth.
 FILTERS = {"every 2nd": 0.5, "every 20th": 0.05, "every 1000th": 0.001, "newest tenth": None}
@@ -143,8 +145,11 @@ def insert(connection: sqlite3.Connection, pmids: Pmids, rows: Rows, change: int
     stored = rows.astype(np.float16)
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(
-        "INSERT OR REPLACE INTO vectors (pmid, change, text_hash, vector) VALUES (?, ?, ?, ?)",
-        [(pmid, change, b"0123456789abcdef", row.tobytes()) for pmid, row in zip(pmids.tolist(), stored, strict=True)],
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)",
+        [
+            (pmid, change, _TEXT_HASH, data := row.tobytes(), vector_checksum(pmid, _TEXT_HASH, data))
+            for pmid, row in zip(pmids.tolist(), stored, strict=True)
+        ],
     )
     connection.execute("UPDATE counter SET change = ?", [change])
     connection.execute("COMMIT")
@@ -227,7 +232,8 @@ def update(folder: Path, real: Path, count: int) -> dict[str, Any]:
     revised = np.sort(np.random.default_rng(9).choice(count, REVISED, replace=False)) + 1
     pmids = np.concatenate([revised, np.arange(count + 1, count + 1 + UPDATE - REVISED)])
     reader = IndexReader(folder)
-    old = reader.store.vectors(revised.tolist())
+    with reader.view() as view:
+        old = view.store.vectors(revised.tolist())
     rows[:REVISED] = old[1][np.argsort(old[0])]
     writer = IndexWriter(folder)
     before = _written()

@@ -41,7 +41,7 @@ class Scenario:
 
     In a command `{index}` is the index and `{file}` stands for the folder of the surroundings. `merge_at` makes merges
     due after so many changes, `small` is up to how many vectors segments are made one at once, `exact` how many Faiss
-    compares one by one.
+    compares one by one. `is_answer` says that the command answers, whether or not what it made on the way can be kept.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Scenario:
     merge_at: int = 5000
     small: int = 20_000
     exact: int = 50_000
+    is_answer: bool = False
 
 
 _BASE = ("add {file}/first.jsonl --index {index} --model words", "merge --index {index}")
@@ -69,6 +70,8 @@ SCENARIOS = {
         Scenario("merge-cells", _CHANGED, "merge --index {index}", exact=10),
         Scenario("repair", _CHANGED, "repair --index {index}"),
         Scenario("encode", (*_BASE, "add {file}/second.xml --no-encode --index {index}"), "encode --index {index}", 5),
+        Scenario("query", (*_BASE, "add {file}/second.xml --no-encode --index {index}"), "query heart --index {index}",
+                 is_answer=True),
         Scenario(
             "import",
             (*_BASE, "add {file}/second.xml --no-encode --index {index}"),
