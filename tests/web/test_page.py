@@ -81,9 +81,6 @@ def shown(page):
 
 
 def asked(server, path="search", **body):
-    """What the API answers; the page asks by meaning and words unless it is told."""
-    if "question" in body:
-        body = {"mode": "hybrid", **body}
     return [hit["pmid"] for hit in httpx.post(f"{server}/api/{path}", json=body, timeout=60).json()]
 
 
@@ -101,7 +98,7 @@ def test_ask_a_question(open_page, server):
     first = page.locator("#r990000025")
     expect(first).to_contain_text("Not a real study")
     (hit,) = httpx.post(
-        f"{server}/api/search", json={"question": ASPIRIN, "limit": 1, "evidence": 1, "mode": "hybrid"}, timeout=60
+        f"{server}/api/search", json={"question": ASPIRIN, "limit": 1, "evidence": 1}, timeout=60
     ).json()
     expect(first.locator(".evidence q")).to_have_text(hit["evidence"][0]["text"])
     first.get_by_role("button", name="Abstract").click()
@@ -650,7 +647,7 @@ def test_quick_filters_and_the_table(open_page, server):
 
 def test_what_was_found_stands_beside_the_results(open_page, server):
     page = ask(open_page())
-    groups = httpx.post(f"{server}/api/ask", json={"question": ASPIRIN, "mode": "hybrid"}, timeout=60).json()["groups"]
+    groups = httpx.post(f"{server}/api/ask", json={"question": ASPIRIN}, timeout=60).json()["groups"]
     expect(page.locator("#side li.finding")).to_have_count(len(groups))
     expect(page.locator("#side blockquote").first).to_contain_text(groups[0][0]["text"])
     page.get_by_role("button", name="Answers").click()
