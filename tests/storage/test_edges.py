@@ -237,3 +237,21 @@ def test_a_password_with_odd_characters_is_shown_nowhere(address):
 )
 def test_addresses_that_are_right_are_read(address, name):
     assert parse_address(f"postgresql://{address}").name == f"postgresql://{name}"
+
+
+def test_a_file_more_costs_the_same_however_many_were_read(folder, tmp_path):
+    def steps(first, last):
+        """Hundreds of steps of SQLite's machine to add some files of one record."""
+        counted = []
+        for number in range(first, last):
+            (tmp_path / f"{number}.jsonl").write_text(f'{{"pmid": {number + 1}, "title": "title {number}"}}\n')
+        writer = backend.open_writer(folder)
+        writer.store.connection.set_progress_handler(lambda: counted.append(1), 100)
+        report = add_files(writer, None, [tmp_path / f"{number}.jsonl" for number in range(first, last)])
+        writer.close()
+        assert report.counts == {"added": last - first}
+        return len(counted)
+
+    few = steps(0, 40)
+    steps(40, 240)
+    assert steps(240, 280) < 1.5 * few
