@@ -118,7 +118,7 @@ def expand(view: View, question: str, mesh: MeshTree | None = None) -> Expansion
     corrected = corrections(view, question)
     if corrected:
         changes += [Change("spelling", typed, meant) for typed, meant in corrected.items()]
-        text = re.sub(r"[^\W\d_]+", lambda match: corrected.get(match[0], match[0]), text)
+        text = re.sub(r"(?<!\w)[^\W\d_]+(?!\w)", lambda match: corrected.get(match[0], match[0]), text)
     known = list(_acronyms(view, text))
     # Where much else is asked, an acronym says enough: its long form only helps BM25 to find more.
     alone = len(question_words(text)) - len(known) < _OTHERS

@@ -12,7 +12,8 @@ from search.storage.token_query import AnyOf, Phrase
 
 __all__ = ["corrections"]
 
-_WORD = re.compile(r"[^\W\d_]+")
+#: A word of letters alone: `IL6` and `word7` are names.
+_WORD = re.compile(r"(?<!\w)[^\W\d_]+(?!\w)")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: Shorter words are not corrected: too many others are near.
 _SHORTEST = 4

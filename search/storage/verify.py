@@ -20,31 +20,32 @@ from search.storage.store import UNIT, Store, WritableStore
 __all__ = ["Problem", "check_articles", "check_vectors", "mend", "record_problem", "row_problem", "vector_problem"]
 
 _BATCH = 1000
+_SAMPLE_SIZE = CHECKED_COLUMNS.index("sample_size")
 
 
 class Problem(NamedTuple):
-    """What is wrong, in a sentence that says what to do; of which article, and what of it must be made again."""
+    """What is wrong, in a sentence that says what to do; of which articles, and what of them must be made again."""
 
     text: str
-    pmid: int = 0
+    pmids: tuple[int, ...] = ()
     part: Literal["", "record", "row", "vector", "citations"] = ""
 
 
 def record_problem(pmid: int, what: str) -> Problem:
     """Return the problem of a record that is damaged."""
     advice = "replace it with `search add FILE --restore`, FILE being one that has this article"
-    return Problem(f"PMID {pmid}: its record {what}; {advice}", pmid, "record")
+    return Problem(f"PMID {pmid}: its record {what}; {advice}", (pmid,), "record")
 
 
 def row_problem(pmid: int, what: str) -> Problem:
     """Return the problem of what was made from a record that is sound."""
-    return Problem(f"PMID {pmid}: {what}; `search repair` makes it again from the record", pmid, "row")
+    return Problem(f"PMID {pmid}: {what}; `search repair` makes it again from the record", (pmid,), "row")
 
 
 def vector_problem(pmid: int, what: str) -> Problem:
     """Return the problem of a vector."""
     advice = "`search repair` removes it, then `search encode` makes it again"
-    return Problem(f"PMID {pmid}: its vector {what}; {advice}", pmid, "vector")
+    return Problem(f"PMID {pmid}: its vector {what}; {advice}", (pmid,), "vector")
 
 
 def check_articles(store: Store) -> Iterator[Problem]:
@@ -56,12 +57,16 @@ def check_articles(store: Store) -> Iterator[Problem]:
     batch: list[StoredRow] = []
     cited = Tally()
     unread: set[int] = set()
+    designed: list[int] = []
     for row in store.stored_rows():
         batch.append(row)
         if len(batch) == _BATCH:
-            yield from _check_batch(store, batch, cited, unread)
+            yield from _check_batch(store, batch, cited, unread, designed)
             batch = []
-    yield from _check_batch(store, batch, cited, unread)
+    yield from _check_batch(store, batch, cited, unread, designed)
+    if designed:
+        what = "have another study design or sample size than this version of the program finds in their records"
+        yield Problem(f"{len(designed):,} articles {what}; `search repair` updates them", tuple(designed), "row")
     yield from _check_citations(store, cited, unread)
     yield from _check_static(store)
     for table in ("documents", "vectors", "static_vectors"):
@@ -90,7 +95,7 @@ def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
     left: list[str] = []
     for problem in problems:
         if problem.part:
-            damaged[problem.part].add(problem.pmid)
+            damaged[problem.part].update(problem.pmids)
         if problem.part == "record" or not (problem.part or "`search repair`" in problem.text):
             left.append(problem.text)
     records = damaged["record"]
@@ -132,8 +137,13 @@ def _check_static(store: Store) -> Iterator[Problem]:
         yield row_problem(pmid, "its static vector is missing or damaged")
 
 
-def _check_batch(store: Store, batch: list[StoredRow], cited: Tally, unread: set[int]) -> Iterator[Problem]:
-    """Check records; what they cite is counted in `cited`, and those that cannot be read are added to `unread`."""
+def _check_batch(
+    store: Store, batch: list[StoredRow], cited: Tally, unread: set[int], designed: list[int]
+) -> Iterator[Problem]:
+    """Check records; what they cite is counted in `cited`.
+
+    Those that cannot be read are added to `unread`, those of which only the study design is another to `designed`.
+    """
     names = store.terms({number for row in batch for number, _ in row.terms})
     for row in batch:
         if row.document is None:
@@ -151,16 +161,34 @@ def _check_batch(store: Store, batch: list[StoredRow], cited: Tally, unread: set
             yield record_problem(row.pmid, f"is that of PMID {made.pmid}")
             continue
         cited.add(record_edges([(row.pmid, made.references)]))
-        yield from _check_row(row, made, names)
+        problems = list(_check_row(row, made, names))
+        if not problems and not _same_study(row, made, names):
+            designed.append(row.pmid)
+        yield from problems
+
+
+def _same_study(row: StoredRow, made: ArticleRow, names: dict[int, Term]) -> bool:
+    """Whether the study design and the sample size are those that this version of the program finds."""
+    stored = {names[number].name for number, _ in row.terms if names[number].kind == "design"}
+    return stored == {term.name for term, _ in made.terms if term.kind == "design"} and (
+        row.columns[_SAMPLE_SIZE] == made.sample_size
+    )
 
 
 def _check_row(row: StoredRow, made: ArticleRow, names: dict[int, Term]) -> Iterator[Problem]:
+    """Yield the problems of what was made from a record, but for what the rules of study designs made of it."""
     record_hash = text_hash(zlib.decompress(row.document or b"").decode())
     if made.text_hash != row.text_hash or record_hash != row.record_hash:
         yield row_problem(row.pmid, "its text is not the one that was stored")
     if not row.stale and row.vector_hash != made.text_hash:
         yield vector_problem(row.pmid, "was made from another text")
-    if row.journal != made.journal or row.columns != tuple(getattr(made, name) for name in CHECKED_COLUMNS):
+    columns = tuple(getattr(made, name) for name in CHECKED_COLUMNS)
+    if row.journal != made.journal or row.columns[:_SAMPLE_SIZE] != columns[:_SAMPLE_SIZE]:
         yield row_problem(row.pmid, "its date, journal or kind is not that of its record")
-    if {(names.get(number), major) for number, major in row.terms} != set(made.terms):
+    stored = {(names.get(number), major) for number, major in row.terms}
+    if _without_design(stored) != _without_design(set(made.terms)):
         yield row_problem(row.pmid, "it is not found by its MeSH headings, types or languages")
+
+
+def _without_design(terms: set[tuple[Term | None, bool]]) -> set[tuple[Term | None, bool]]:
+    return {(term, major) for term, major in terms if term is None or term.kind != "design"}

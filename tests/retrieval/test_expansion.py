@@ -46,6 +46,7 @@ def engine(address, encoder):
         ("hart", "hart", []),
         ("does aspirin help the elderly", "does aspirin help the elderly", []),
         ("XYZ of zzzzqqq", "XYZ of zzzzqqq", []),
+        ("asprin7 and the asprin_x", "asprin7 and the asprin_x", []),
     ],
 )  # fmt: skip
 def test_a_question_is_understood(engine, question, text, changes):

@@ -39,3 +39,13 @@ def test_bm25_is_the_same_everywhere(address, encoder, merged):
     reader.close()
     # Only the words of one question are in no article.
     assert [bool(row.any()) for row in scores] == [True, True, True, True, False, True]
+
+
+def test_a_word_that_only_an_unmerged_article_has_finds_it(address, encoder):
+    put(address, encoder, *ARTICLES, merge=True)
+    put(address, encoder, article(9, "Zebras in the clinic", "A herd."))
+    reader = backend.open_reader(address)
+    with reader.view() as view:
+        assert view.bm25(question_terms("zebra"), 10)[0].tolist() == [9]
+        assert view.idf(["zebra", "unicorn"])["zebra"] > 1 and view.idf(["unicorn"]) == {"unicorn": 0}
+    reader.close()

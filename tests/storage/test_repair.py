@@ -228,3 +228,24 @@ def test_vectors_that_are_sound_stay_as_they_are(index, encoder):
     after = dict(zip(*map(list, writer.store.vectors(pmids)), strict=True))
     writer.close()
     assert before.keys() == after.keys() and all(np.array_equal(before[pmid], after[pmid]) for pmid in pmids)
+
+
+def test_study_designs_of_another_version_are_one_line_and_updated(index, monkeypatch):
+    monkeypatch.setattr("search.storage.rows.design_of", lambda record: "cohort" if record.pmid > 20 else None)
+    monkeypatch.setattr("search.storage.rows.sample_size", lambda record: 12 if record.pmid == 3 else None)
+    (problem,) = backend.verify(index)
+    assert problem.startswith("10 articles have another study design") and "`search repair` updates them" in problem
+    assert list(backend.repair(index)) == []
+    assert list(backend.verify(index)) == []
+    reader = backend.open_reader(index)
+    with reader.view() as view:
+        stored = {row.pmid: row.columns[-1] for row in view.store.stored_rows()}
+    reader.close()
+    assert stored[3] == 12 and stored[4] != 12
+
+
+def test_damage_besides_a_study_design_is_reported_of_its_article(index, monkeypatch):
+    monkeypatch.setattr("search.storage.rows.design_of", lambda record: "cohort")
+    execute(index, "UPDATE articles SET date_first = 20010101 WHERE pmid = 7")
+    problems = sorted(backend.verify(index))
+    assert [problem.partition(" have")[0].partition(":")[0] for problem in problems] == ["28 articles", "PMID 7"]

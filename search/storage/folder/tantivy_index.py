@@ -243,7 +243,9 @@ class UnmergedLexical:
         """Return the inverse document frequency of terms in the whole index; 0 for one that no article has."""
         total, holding = len(self._counts), dict[tuple[str, str], int](self._holding)
         if self._base is not None and self._base.count > total:
-            holding = self._base.holding(terms)
+            terms = list(terms)
+            # What only unmerged articles have is weighed by how many of them have it.
+            holding = {term: number or holding.get(term, 0) for term, number in self._base.holding(terms).items()}
             total += self._base.count
         # Deleted articles are counted until tantivy merges, so there may be more of them than articles.
         return {term: idf(total, min(number, total)) if (number := holding.get(term, 0)) else 0.0 for term in terms}
