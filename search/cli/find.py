@@ -52,10 +52,10 @@ mode_option = click.option(
 @click.option("--exact", is_flag=True, help="Search the words as typed: correct and expand nothing.")
 @click.option(
     "--sort",
-    type=click.Choice(["relevance", "date", "first-author"]),
+    type=click.Choice(["relevance", "date", "first-author", "cited"]),
     default="relevance",
     show_default=True,
-    help="Put the best 200 in order by date or author.",
+    help="Put the best 200 in order by date, author or citations.",
 )
 @click.option("--min-score", type=float, metavar="S", help="Leave out what scores less, and mark nothing as far.")
 @click.option("--save", metavar="NAME", help="Save the search; `search new NAME` then shows what is new.")

@@ -493,11 +493,16 @@ def cited_forward(hits: list[Hit], share: float) -> list[Hit]:
 
 
 def sorted_by(sort: Sort, hits: list[Hit]) -> list[Hit]:
-    """Return hits by date, the newest first, or by their first authors; equal ones keep their order. Ranks stay."""
+    """Return hits by date, the newest first, by first authors or by how often they are cited, the most cited first.
+
+    Equal ones keep their order. Ranks stay.
+    """
     if sort == "date":
         return sorted(hits, key=lambda hit: -date_spans(hit.article)[0][0])
     if sort == "first-author":
         return sorted(hits, key=lambda hit: _first_author(hit.article))
+    if sort == "cited":
+        return sorted(hits, key=lambda hit: -(hit.cited_by or 0))
     return hits
 
 

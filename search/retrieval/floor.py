@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from search.models.static_vectors import static_of
 from search.retrieval.hit import Hit
@@ -54,16 +55,22 @@ def measured(view: View) -> Floor | None:
     found = (view.static_nearest if static else view.nearest)(rows, _NEIGHBOUR + 1)
     cosines = [scores[numbers != pmid] for pmid, (numbers, scores) in zip(pmids.tolist(), found, strict=True)]
     last = [float(scores[min(_NEIGHBOUR, len(scores)) - 1]) for scores in cosines if len(scores)]
-    unrelated = float(np.median(rows @ rows.T))
+    unrelated = _quantile(rows @ rows.T, 0.5)
     base = max(0.0, unrelated - _UNRELATED)
     small = counts["articles"] < _SMALL
     share, small_share = (_STATIC_SHARE, _STATIC_SMALL_SHARE) if static else (_SHARE, _SMALL_SHARE)
-    usual = float(np.median([scores[0] for scores in cosines if len(scores)]))
+    usual = _quantile([scores[0] for scores in cosines if len(scores)], 0.5)
     return Floor(
-        near=base + (small_share if small else share) * (float(np.quantile(last, 0.05)) - base),
+        near=base + (small_share if small else share) * (_quantile(last, 0.05) - base),
         sure=base + _SURE * (usual - base),
         static=static,
     )
+
+
+def _quantile(values: npt.ArrayLike, share: float) -> float:
+    """Return what `np.quantile` does, which would import numpy's masked arrays: a tenth of a second."""
+    ordered = np.sort(values, axis=None)
+    return float(np.interp(share * (len(ordered) - 1), np.arange(len(ordered)), ordered))
 
 
 def _sample(view: View, *, static: bool) -> tuple[Pmids, Vectors]:

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 Mode = Literal["semantic", "lexical", "hybrid"]
-Sort = Literal["relevance", "date", "first-author"]
+Sort = Literal["relevance", "date", "first-author", "cited"]
 MODES: tuple[Mode, ...] = ("semantic", "lexical", "hybrid")
 
 

@@ -60,7 +60,12 @@ HITS = Annotated[list[HitRecord], AsStruct()]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 _FILES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {format.media_type: {"schema": {"type": "string"}} for format in FORMATS.values()}}
+    200: {
+        "content": {
+            format.media_type: {"schema": {} if "json" in format.media_type else {"type": "string"}}
+            for format in FORMATS.values()
+        }
+    }
 }
 
 

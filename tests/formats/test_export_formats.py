@@ -216,10 +216,10 @@ def test_without_citeproc_the_message_says_what_to_install(monkeypatch):
         'styles>=0.1 ; extra == "citations"',
         "mcp>=2; extra == 'mcp'",
     ]
-    monkeypatch.setattr("search.extras.requires", lambda name: requirements)
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: requirements)
     with pytest.raises(ExportError, match=r"extra `citations` .*: pip install 'citeproc-py>=0.6' 'styles>=0.1'$"):
         render(ALL[0], "nlm")
-    monkeypatch.setattr("search.extras.requires", lambda name: ["lxml>=5.2"])
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["lxml>=5.2"])
     with pytest.raises(ExportError, match=r"extra `citations` .*: pip install '\.\[citations\]'$"):
         render(ALL[0], "nlm")
 

@@ -82,6 +82,12 @@ def commands(folder):
     (folder / "pmids.json").write_text("[6]")
     (folder / "nlm").mkdir()
     (folder / "mtrees.bin").write_text("Asthma;C08.127.108\nRespiratory Tract Diseases;C08\n")
+    (folder / "citations.csv").write_text("citing,referenced\n5,990000010\n")
+    columns = (
+        "RetractionDate,RetractionDOI,RetractionPubMedID,OriginalPaperDOI,OriginalPaperPubMedID,RetractionNature,Reason"
+    )
+    (folder / "retractions.csv").write_text(f"{columns}\n1/2/2024 0:00,,0,,5,Retraction,+Error in Data;\n")
+    (folder / "references.txt").write_text("990000010\n5\n")
     demo = ["--index", "demo"]
     return [
         ["status", *demo],
@@ -99,6 +105,14 @@ def commands(folder):
         ["table", QUESTION, *demo],
         ["ask", QUESTION, *demo],
         ["strategy", "aspirin[tiab] AND cancer", *demo],
+        ["citations", "add", "citations.csv", *demo],
+        ["retractions", "add", "retractions.csv", *demo],
+        ["cited-by", "990000010", *demo],
+        ["references", "5", *demo],
+        ["snowball", "5", *demo],
+        ["check", "references.txt", *demo],
+        ["dedupe", "references.txt"],
+        ["report", "kept", *demo],
         ["mesh", "add", "mtrees.bin"],
         ["mesh", "show", "Asthma", *demo],
         ["models"],
@@ -133,8 +147,8 @@ def test_no_command_asks_the_network(built_demo, tmp_path):
     asked = commands(tmp_path)
     ended, events, lost = watched(tmp_path, asked)
     for arguments, (code, said) in zip(asked, ended, strict=True):
-        # There is nothing to apply in the folder of NLM's files, which is the only thing that is wrong.
-        assert code == (1 if arguments[0] == "sync" else 0), (arguments, said)
+        # Nothing is wrong but that there is nothing to apply in the folder of NLM's files, and that 5 is retracted.
+        assert code == {"sync": 1, "check": 3}.get(arguments[0], 0), (arguments, said)
     assert events == []
     assert not lost
 

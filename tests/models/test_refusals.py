@@ -214,7 +214,7 @@ def test_without_torch_the_extra_is_named(model, monkeypatch):
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name, *more: None if name == "sentence_transformers" else known(name, *more)
     )
-    monkeypatch.setattr("search.extras.requires", lambda _: ["numpy>=1", "torch>=2.6; extra == 'models'"])
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["numpy>=1", "torch>=2.6; extra == 'models'"])
     edit_json(model / "config.json", model_type="electra", architectures=["ElectraModel"])
     with pytest.raises(ModelError, match=r"needs the extra `models`.*model type electra.*: pip install 'torch>=2.6'"):
         Encoder(model).encode(["a text"])

@@ -54,6 +54,11 @@ def test_hits_and_facets_say_how_often_articles_are_cited(index):
     assert index.facets("aspirin", mode="lexical").cited_by == {"1-9": 4}
 
 
+def test_the_most_cited_come_first_where_that_is_the_order(index):
+    counts = [hit.cited_by for hit in index.search("aspirin", 10, mode="lexical", sort="cited")]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
+
+
 def test_where_nothing_is_known_nothing_is_said(address, encoder):
     put(address, encoder, article(1, "aspirin"))
     with Index.open(address) as index:

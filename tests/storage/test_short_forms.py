@@ -13,7 +13,8 @@ from search.storage.short_forms import short_form_keys, short_forms
         ("HRT (hormone replacement therapy) was", [("HRT", "hormone replacement therapy")]),
         ("C-reactive protein (CRP, mg/L)", [("CRP", "C-reactive protein")]),
         ("serum interleukin-6 (IL-6)", [("IL-6", "interleukin-6")]),
-        ("messenger RNA (mRNA)", []),  # the long form holds the short one as a word
+        ("messenger RNA (mRNA)", [("mRNA", "messenger RNA")]),
+        ("the RNA of RNA (RNA)", []),  # the long form holds the short one as a word
         ("heat shock transcription factor (HSF)", [("HSF", "heat shock transcription factor")]),
         ("was high (mean 5)", []),
         ("it failed. Trials (MI)", []),

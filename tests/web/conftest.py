@@ -24,9 +24,9 @@ def client(built_demo):
 
 
 @contextlib.contextmanager
-def make_client(folder, **settings):
+def make_client(folder, *, precision="auto", **settings):
     """A client of a server with settings of its own; `client.service` is what it asks."""
-    config = Config(serve=msgspec.convert(settings, type(Config().serve)))
+    config = Config(serve=msgspec.convert(settings, type(Config().serve)), precision=precision)
     service = Service(folder, config)
     with TestClient(make_app(service), base_url="http://localhost", raise_server_exceptions=False) as made:
         made.service = service

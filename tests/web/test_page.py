@@ -81,6 +81,9 @@ def shown(page):
 
 
 def asked(server, path="search", **body):
+    """What the API answers; the page asks by meaning and words unless it is told."""
+    if "question" in body:
+        body = {"mode": "hybrid", **body}
     return [hit["pmid"] for hit in httpx.post(f"{server}/api/{path}", json=body, timeout=60).json()]
 
 
@@ -98,7 +101,7 @@ def test_ask_a_question(open_page, server):
     first = page.locator("#r990000025")
     expect(first).to_contain_text("Not a real study")
     (hit,) = httpx.post(
-        f"{server}/api/search", json={"question": ASPIRIN, "limit": 1, "evidence": 1}, timeout=60
+        f"{server}/api/search", json={"question": ASPIRIN, "limit": 1, "evidence": 1, "mode": "hybrid"}, timeout=60
     ).json()
     expect(first.locator(".evidence q")).to_have_text(hit["evidence"][0]["text"])
     first.get_by_role("button", name="Abstract").click()
@@ -145,7 +148,7 @@ def test_years_from_the_keyboard(open_page, server):
 
 def test_facets_filter_and_their_counts_are_the_servers(open_page, server):
     page = ask(open_page())
-    body = {"question": ASPIRIN, "relevant": True}
+    body = {"question": ASPIRIN, "mode": "hybrid", "relevant": True}
     counts = httpx.post(f"{server}/api/facets", json=body, timeout=60).json()
     name, count = next(iter(counts["publication_types"].items()))
     option = page.locator("label.option", has_text=name).first
@@ -230,7 +233,9 @@ def test_select_and_export(open_page, server):
     page.get_by_label("How many results").fill("5")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
-    expected = httpx.post(f"{server}/api/export", json={"question": ASPIRIN, "limit": 5, "format": "ris"}).content
+    expected = httpx.post(
+        f"{server}/api/export", json={"question": ASPIRIN, "mode": "hybrid", "limit": 5, "format": "ris"}
+    ).content
     assert Path(download.value.path()).read_bytes() == expected
 
 
@@ -278,7 +283,7 @@ def test_the_map(open_page, server):
     page.get_by_role("button", name="Map", exact=True).click()
     page.wait_for_url(re.compile("side=map"))
     expected = httpx.post(
-        f"{server}/api/map", json={"question": ASPIRIN, "limit": 300, "relevant": True}, timeout=60
+        f"{server}/api/map", json={"question": ASPIRIN, "mode": "hybrid", "limit": 300, "relevant": True}, timeout=60
     ).json()
     expect(page.locator("circle.dot")).to_have_count(len(expected["points"]))
     expect(page.locator(".legend li")).to_have_count(len(expected["topics"]))
@@ -422,7 +427,7 @@ def test_a_token_and_saving(open_page, demo, tmp_path):
         expect(page.locator("#told")).to_contain_text("Saved as aspirin")
         page.get_by_role("link", name="start page").click()
         page.locator("#saved").get_by_text("aspirin").click()
-        page.wait_for_url(re.compile(r"q=aspirin&mode=semantic"))
+        page.wait_for_url(re.compile(r"q=aspirin&mode=hybrid"))
 
 
 def test_a_strategy_is_counted_and_selects(open_page):
@@ -478,7 +483,7 @@ def test_filters_stay_where_they_are_and_count_what_choosing_them_gives(open_pag
     page.wait_for_url(lambda url: url.count("type=") == 2)
     settled(page)
     filters = {"publication_types": both}
-    body = {"question": ASPIRIN, "relevant": True}
+    body = {"question": ASPIRIN, "mode": "hybrid", "relevant": True}
     count = httpx.post(f"{server}/api/facets", json={**body, "filters": filters}, timeout=60).json()["articles"]
     expect(page.locator("#summary")).to_contain_text(f", {count} relevant")
     counts = httpx.post(f"{server}/api/facets", json=body, timeout=60).json()["publication_types"]
@@ -639,7 +644,7 @@ def test_quick_filters_and_the_table(open_page, server):
     settled(page)
     rows = httpx.post(
         f"{server}/api/table",
-        json={"question": ASPIRIN, "limit": 20, "filters": {"free_full_text": True}},
+        json={"question": ASPIRIN, "mode": "hybrid", "limit": 20, "filters": {"free_full_text": True}},
         timeout=60,
     ).json()
     findings = [cell.inner_text() for cell in page.locator(".studies .finding").all()]
@@ -649,7 +654,7 @@ def test_quick_filters_and_the_table(open_page, server):
 
 def test_what_was_found_stands_beside_the_results(open_page, server):
     page = ask(open_page())
-    groups = httpx.post(f"{server}/api/ask", json={"question": ASPIRIN}, timeout=60).json()["groups"]
+    groups = httpx.post(f"{server}/api/ask", json={"question": ASPIRIN, "mode": "hybrid"}, timeout=60).json()["groups"]
     expect(page.locator("#side li.finding")).to_have_count(len(groups))
     expect(page.locator("#side blockquote").first).to_contain_text(groups[0][0]["text"])
     page.get_by_role("button", name="Answers").click()

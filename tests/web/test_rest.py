@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from search.cli import main as command_line
+from search.config import Config
 
 from .conftest import make_client
 
@@ -14,10 +15,18 @@ ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
 BLOOD = "should I take my blood pressure pills at night?"
 
 
+@pytest.fixture(scope="module")
+def client(built_demo):
+    """A client of a server that computes with full precision, as commands do for a single question."""
+    with make_client(built_demo, precision="fp32") as made:
+        yield made
+
+
 @pytest.fixture
 def printed(monkeypatch, capsys, tmp_path, built_demo):
     """What a command prints about the sample records."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yml").write_text("precision: fp32\n")
 
     def _printed(*arguments):
         monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments), "--index", str(built_demo)])
@@ -103,7 +112,7 @@ def test_a_question_of_filters_alone_has_no_evidence(client):
 def test_ask_gives_the_findings_of_the_index(client, built_demo):
     from search import Index
 
-    with Index.open(built_demo) as index:
+    with Index.open(built_demo, config=Config(precision="fp32")) as index:
         expected = index.ask(ASPIRIN, 4)
     given = client.post("/api/ask", json={"question": ASPIRIN, "limit": 4}).json()
     assert [[one["pmid"] for one in group] for group in given["groups"]] == [
@@ -123,7 +132,7 @@ def test_facets_of_similar_articles(client):
 def test_a_map_of_a_search_and_of_similar_articles(client, built_demo):
     from search import Index
 
-    with Index.open(built_demo) as index:
+    with Index.open(built_demo, config=Config(precision="fp32")) as index:
         hits = index.search(ASPIRIN, 40, mode="hybrid")
         expected = index.landscape(hits)
     found = client.post("/api/map", json={"question": ASPIRIN, "limit": 40, "mode": "hybrid"}).json()

@@ -52,7 +52,8 @@ function wanted(from = state) {
   return { ...base, question: from.q, mode: mode(from) };
 }
 
-const mode = (from = state) => from.mode ?? about.mode;
+// Meaning and words together rank better than meaning alone; a config with `mode: lexical` is followed.
+const mode = (from = state) => from.mode ?? (about.mode === "semantic" ? "hybrid" : about.mode);
 
 /** What the list is a list of: the same for every filter and page. */
 const questionOf = (from) => JSON.stringify([from.q, from.like, mode(from), from.strategy, from.kept]);
