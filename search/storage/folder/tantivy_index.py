@@ -89,7 +89,7 @@ class LexicalIndex:
         readable = nullcontext(folder) if os.access(folder, os.W_OK) else _links_to(folder)
         with self._reporting_damage(), readable as opened:
             self._index = _open(Path(opened))
-            # A generation never changes: nothing has to watch its files, or write a lock beside them to read them again.
+            # A generation never changes: nothing has to watch its files, or lock them to read them again.
             self._index.config_reader("manual")
             # This opens every file of the generation, so the links are not needed after it.
             self._searcher = self._index.searcher()
