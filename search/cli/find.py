@@ -171,7 +171,7 @@ def ask(
 ) -> None:
     """Quote what the best articles found about a question, each finding with its source.
 
-    Findings that agree are together, those of firmer designs first. Every sentence is an article's own.
+    Findings that agree are together, the nearest and those of firmer designs first. Every sentence is an article's own.
 
     With --llm the language model of the config writes an answer. Each of its sentences is checked against the articles
     it names, and marked if it fails.

@@ -24,6 +24,8 @@ Vectors = npt.NDArray[np.floating]
 
 #: Findings whose cosine is at least this, and that point the same way, are shown together.
 _ALIKE = 0.7
+#: So many steps of a firmer design count as much as one place in the ranking: what answers the question comes first.
+_STEPS = 3
 
 _NEGATED = re.compile(r"\b(?:no|not|nor|neither|without|unrelated|failed?|lacks?|cannot|unlikely)\b", re.IGNORECASE)
 _UP = re.compile(r"\b(?:increas|higher|greater|rais|elevat|more|wors|gain)", re.IGNORECASE)
@@ -56,11 +58,11 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 def findings_of(question: str, hits: Sequence[Hit], encode: Callable[[list[str]], Vectors]) -> Findings:
     """Return the findings of hits that were found with evidence; `encode` gives (texts, dimension) unit vectors.
 
-    Only conclusions and results are findings. Groups, and findings within them, come by the firmness of their designs
-    (`search.study.DESIGNS`), then by rank; retracted articles last.
+    Only conclusions and results are findings. Groups, and findings within them, come by rank and by the firmness of
+    their designs (`search.study.DESIGNS`): three steps of it outweigh one place; retracted articles come last.
     """
     chosen = [(hit, part) for hit in hits if (part := _finding_sentence(hit)) is not None]
-    chosen.sort(key=lambda pair: (pair[0].article.is_retracted, _firmness(pair[0]), pair[0].rank))
+    chosen.sort(key=lambda pair: (pair[0].article.is_retracted, pair[0].rank + _firmness(pair[0]) / _STEPS))
     if not chosen:
         return Findings(question=question, groups=())
     vectors = encode([part.text for _, part in chosen])

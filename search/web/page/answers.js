@@ -1,4 +1,4 @@
-// What was found about the question: quotations of the best articles, those that agree together, firmer designs first.
+// What was found about the question: quotations of the best articles, those that agree together, the nearest and firmest first.
 
 import { address } from "./api.js";
 import { h, number, plural } from "./dom.js";
@@ -15,7 +15,7 @@ export function drawAnswers(place, findings) {
   } }, `${groups.length - SHOWN} more`) : null;
   place.replaceChildren(h("h2", {}, "What was found"), ...(groups.length
     ? [h("ol", { class: "findings" }, groups), more, h("p", { class: "note" },
-      "Every sentence is quoted from an abstract. Findings that agree are together, those of firmer designs first.")].filter(Boolean)
+      "Every sentence is quoted from an abstract. Findings that agree are together, the nearest and those of firmer designs first.")].filter(Boolean)
     : [h("p", { class: "muted" }, "No article says anything near enough to this question. Ask in other words, or look through the list.")]));
 }
 
