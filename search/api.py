@@ -1039,8 +1039,8 @@ class Index:
     ) -> Findings | WrittenAnswer:
         """Return what the best `limit` articles found about a question, as quotations with their sources.
 
-        Findings that agree in wording and direction are in one group; the nearest and those of firmer designs come first. No language
-        model takes part. Without groups, nothing near enough was found.
+        Findings that agree in wording and direction are in one group; the nearest and those of firmer designs come
+        first. No language model takes part. Without groups, nothing near enough was found.
 
         With `llm` a language model writes an answer from these articles: the one of the configuration (`llm=True`), of
         another LlmConfig, or any object like `search.llm.language_models.LanguageModel`. Iterate over the answer for
