@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import runpy
 import shlex
 import shutil
 import sys
@@ -103,3 +104,20 @@ def test_every_script_and_benchmark_named_is_there():
         assert (ROOT / "scripts" / "benchmarks" / f"{name}.py").exists(), name
     for name in re.findall(r"`scripts/([a-z]+)`", text):
         assert (ROOT / "scripts" / name).exists(), name
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [
+        ("researcher", ["conclusions: Five years of low-dose aspirin lowers the risk", "5 articles in aspirin.ris"]),
+        ("librarian", ["#3      4  #1 AND #2", "0 new", "Records identified by the search salt  4"]),
+        ("developer", ["[1] [NOT A REAL STUDY] Raghunathanswamy A", "nothing near enough", "PMID 990000073"]),
+    ],
+)
+def test_the_examples_run(built_demo, tmp_path, monkeypatch, capsys, example, told):
+    shutil.copytree(built_demo, tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [example, str(tmp_path / "demo")])
+    runpy.run_path(str(ROOT / "examples" / f"{example}.py"))
+    printed = capsys.readouterr().out
+    assert [text for text in told if text not in printed] == []
