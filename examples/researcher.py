@@ -1,4 +1,4 @@
-"""A researcher's question: the best articles, what they found, more like the best one, and a file of references for a reference manager.
+"""A researcher's question: the best articles, what they found, more like the best one, and a file for Zotero or EndNote.
 
 python examples/researcher.py indexes/demo
 """
