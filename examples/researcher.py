@@ -1,4 +1,4 @@
-"""A researcher's question: the best articles, what they found, more like the best one, and a file for Zotero or EndNote.
+"""A researcher's question: the best articles, what they found, more like the best one, and a file for Zotero.
 
 python examples/researcher.py indexes/demo
 """
