@@ -1072,7 +1072,7 @@ class Index:
         strict: bool | None,
     ) -> WrittenAnswer:
         from search.llm.answer import WrittenAnswer
-        from search.llm.language_models import load_llm
+        from search.llm.load import load_llm
 
         settings = llm if isinstance(llm, LlmConfig) else self.config.language_model
         if llm is True and settings is None:

@@ -150,7 +150,7 @@ _OPTIONS = (
 
 def filter_options(function: _Function) -> _Function:
     """Add the filters, which arrive as the argument `filters`. Values of one option are alternatives."""
-    from functools import wraps
+    from functools import reduce, wraps
 
     @wraps(function)
     def command(
@@ -198,9 +198,7 @@ def filter_options(function: _Function) -> _Function:
         return function(filters=filters, **rest)
 
     wrapped: Any = command
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    result: _Function = wrapped
+    result: _Function = reduce(lambda inner, option: option(inner), reversed(_OPTIONS), wrapped)
     return result
 
 

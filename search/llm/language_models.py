@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from search.config import LlmConfig
 
-__all__ = ["LanguageModel", "Message", "describe_llm", "host_beyond", "load_llm", "say_where"]
+__all__ = ["LanguageModel", "Message", "describe_llm", "host_beyond", "say_where"]
 
 #: Says once what leaves the machine; without a handler of the program's own, Python writes it to standard error.
 log = logging.getLogger("search.llm")
@@ -39,22 +39,6 @@ class LanguageModel(Protocol):
     def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         """Yield the answer piece by piece; the last may be `search.llm.reading.CUT_OFF`. Raises ModelError."""
         ...
-
-
-def load_llm(settings: LlmConfig) -> LanguageModel:
-    """Return the model that the configuration names. Raises ConfigError or ModelError if it is not there."""
-    if settings.path is not None:
-        return _local_model(settings.path)
-    from search.llm.openai_api import OpenAiModel
-
-    return OpenAiModel(settings)
-
-
-@cache
-def _local_model(path: str) -> LanguageModel:
-    from search.llm.txtai_llm import TxtaiModel
-
-    return TxtaiModel(path)
 
 
 def host_beyond(url: str) -> str | None:

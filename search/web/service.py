@@ -18,7 +18,8 @@ from search.config import Config
 from search.errors import NotFoundError, QueryError, SourceError
 from search.formats.export import FORMATS, write
 from search.llm.answer import WrittenAnswer
-from search.llm.language_models import describe_llm, load_llm
+from search.llm.language_models import describe_llm
+from search.llm.load import load_llm
 from search.presentation.hit import as_json, citations_record, hit_records, search_records, snowball_record
 from search.presentation.study_table import study_rows
 from search.retrieval.examples import example_questions
