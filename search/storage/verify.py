@@ -91,10 +91,13 @@ def check_vectors(store: Store) -> Iterator[Problem]:
 
 def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
     """Make again what can be made of the rest, and return what cannot: damaged records, and the like."""
-    damaged: dict[str, set[int]] = {"row": set(), "vector": set(), "record": set(), "citations": set()}
+    damaged: dict[str, set[int]] = {"row": set(), "vector": set(), "record": set()}
     left: list[str] = []
+    are_citations_damaged = False
     for problem in problems:
-        if problem.part:
+        if problem.part == "citations":
+            are_citations_damaged = True
+        elif problem.part:
             damaged[problem.part].update(problem.pmids)
         if problem.part == "record" or not (problem.part or "`search repair`" in problem.text):
             left.append(problem.text)
@@ -103,7 +106,7 @@ def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
     # Of a record that is damaged nobody knows what its vector should be of.
     store.drop_vectors(sorted(damaged["vector"] - records))
     store.remove_strays()
-    if damaged["citations"]:
+    if are_citations_damaged:
         remake_edges(store)
     return left
 
