@@ -200,5 +200,12 @@ def _tables(store):
     """The bytes of the tables of citations and of their indexes; of PostgreSQL's without the room merged runs left."""
     if isinstance(store, StoreReader):
         return store.one("SELECT sum(pgsize) FROM dbstat WHERE name LIKE '%citation%'")
-    store._connection.execute("VACUUM FULL citation_blocks")
-    return sum(store.one(f"SELECT pg_total_relation_size('{name}')") for name in ("citation_blocks", "citation_runs"))
+    # Of copies: a table keeps the rows of before as long as somebody else may still read them.
+    for name in ("citation_blocks", "citation_runs"):
+        store._connection.execute(f"DROP TABLE IF EXISTS live_{name}")
+        store._connection.execute(f"CREATE TABLE live_{name} (LIKE {name} INCLUDING ALL)")
+        store._connection.execute(f"INSERT INTO live_{name} OVERRIDING SYSTEM VALUE SELECT * FROM {name}")
+        store._connection.execute(f"VACUUM FULL live_{name}")
+    return sum(
+        store.one(f"SELECT pg_total_relation_size('live_{name}')") for name in ("citation_blocks", "citation_runs")
+    )
