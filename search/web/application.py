@@ -82,23 +82,29 @@ class Application(Collector):
 
         Raises HTTPException: 503 if too many requests are waiting, 504 after the time that a request may take.
         """
-        if self._busy >= self.settings.requests:
-            raise HTTPException(503, "too many requests at once: try again", {"retry-after": "1"})
-        slow = slow or len(await request.body()) > _QUICKLY_ANSWERED
-        request.scope["questions"] = questions_of(body) if body is not None else []
-        self._busy += 1
-        try:
-            result = await asyncio.wait_for(self._prepare_and_run(body, work, slow), self.settings.seconds)
-        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
-            raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
-        finally:
-            self._busy -= 1
+        result = await self._admitted(request, body, work, slow)
         return Response(result, media_type=media_type, headers=self._warnings())
 
     def _warnings(self) -> dict[str, str]:
         """Return a header that says which articles were left out of answers because they are damaged."""
         damaged = self.service.index.damaged
         return {"warning": f'199 search "{left_out(damaged)}"'} if damaged else {}
+
+    async def _admitted(
+        self, request: Request, body: msgspec.Struct | None, work: Callable[[], _Result], slow: bool
+    ) -> _Result:
+        """Encode the questions and work as one of the requests at a time. Raises HTTPException: 503 or 504."""
+        if self._busy >= self.settings.requests:
+            raise HTTPException(503, "too many requests at once: try again", {"retry-after": "1"})
+        slow = slow or len(await request.body()) > _QUICKLY_ANSWERED
+        request.scope["questions"] = questions_of(body) if body is not None else []
+        self._busy += 1
+        try:
+            return await asyncio.wait_for(self._prepare_and_run(body, work, slow), self.settings.seconds)
+        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
+            raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
+        finally:
+            self._busy -= 1
 
     async def _prepare_and_run(self, body: msgspec.Struct | None, work: Callable[[], _Result], slow: bool) -> _Result:
         end = time.monotonic() + self.settings.seconds
@@ -117,16 +123,7 @@ class Application(Collector):
 
         Raises HTTPException: 503 if too many requests are waiting, 504 if the sources are not found in time.
         """
-        if self._busy >= self.settings.requests:
-            raise HTTPException(503, "too many requests at once: try again", {"retry-after": "1"})
-        request.scope["questions"] = questions_of(body)
-        self._busy += 1
-        try:
-            events = await asyncio.wait_for(self._prepare_and_run(body, begin, True), self.settings.seconds)
-        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.10 has two of that name
-            raise HTTPException(504, f"the answer took longer than {self.settings.seconds:g} s") from None
-        finally:
-            self._busy -= 1
+        events = await self._admitted(request, body, begin, True)
         return StreamingResponse(self._events(events), media_type="text/event-stream")
 
     async def _events(self, events: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
