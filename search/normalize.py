@@ -13,6 +13,7 @@ from search.characters import spaced, without_accents
 from search.errors import QueryError
 
 __all__ = [
+    "GREEK_NAMES",
     "MONTHS",
     "UNSAFE",
     "clean",
@@ -77,10 +78,11 @@ _GREEK = """
 α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu ν nu ξ xi ο omicron π pi
 ρ rho σ sigma ς sigma τ tau υ upsilon φ phi χ chi ψ psi ω omega
 """.split()  # noqa: SIM905 - a table reads better so
+#: The names of Greek letters, by letter, for `str.translate`.
+GREEK_NAMES = str.maketrans(dict(zip(_GREEK[::2], _GREEK[1::2], strict=True)))
 #: Letters that Unicode does not take apart; Greek ones are spelled, as PubMed searches them.
-_LETTERS = str.maketrans(
+_LETTERS = GREEK_NAMES | str.maketrans(
     {
-        **dict(zip(_GREEK[::2], _GREEK[1::2], strict=True)),
         "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i", "ß": "ss",
         "™": " ", "®": " ", "©": " ",
     }

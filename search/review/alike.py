@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from search.formats.reference_lists import Reference
+from search.normalize import GREEK_NAMES
 from search.retrieval.duplicates import is_generic_title, normalised_title
 
 __all__ = ["REASONS", "are_versions", "authors_fit", "differ", "family_key", "is_same", "title_key", "title_likeness"]
@@ -27,17 +28,13 @@ _LEAD = re.compile(
     r"(?:retraction|retracted|erratum|errata|corrigendum|correction|addendum|expression of concern|withdrawal|reply|"
     r"response|comment|commentary|letter|authors? reply)\b(?: note| notice)?(?: to| on| for| of)? ?"
 )
-_GREEK_NAMES = """
-alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega
-"""
-_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψω", _GREEK_NAMES.split(), strict=True))
 
 
 @lru_cache(maxsize=100_000)
 def title_key(title: str) -> str:
     """Return a title as titles are compared: words without case, accents and signs, Greek letters spelled."""
     inner = _TAGS.match(title)
-    spelled = "".join(_GREEK.get(letter, letter) for letter in (inner[1] if inner else title).lower())
+    spelled = (inner[1] if inner else title).lower().translate(GREEK_NAMES)
     return normalised_title(spelled)
 
 
