@@ -292,10 +292,12 @@ _LETTERS = {"ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø
 
 def _read_bibtex(stream: ByteStream) -> Iterator[Reference | Rejection]:
     text = _whole(stream)
+    number, counted = 1, 0
     for match in re.finditer(r"@\s*(\w+)\s*[{(]", text):
         if match[1].lower() in ("comment", "string", "preamble"):
             continue
-        number = text.count("\n", 0, match.start()) + 1
+        number += text.count("\n", counted, match.start())
+        counted = match.start()
         where = f"{stream.name} line {number}"
         fields = _bibtex_fields(text, match.end())
         if fields is None:

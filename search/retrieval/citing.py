@@ -101,8 +101,11 @@ def snowball(
     known: set[int | str] = set(start)
     touches: dict[int | str, float] = {}
     frontier = start
+    direct: Counter[int | str] = Counter()
     for number in range(max(1, rounds)):
         found = _touched(view, frontier)
+        if number == 0:
+            direct = found
         for work, count in found.items():
             if work not in known:
                 # What was found from the set itself counts more than what was found from that.
@@ -116,7 +119,6 @@ def snowball(
     wanted = {work: share for work, share in touches.items() if work not in set(seen)}
     there = view.store.existing(work for work in wanted if isinstance(work, int))
     hits = _ranked(view, start, {pmid: wanted[pmid] for pmid in there}, vectors_of, limit)
-    direct = _touched(view, start)
     hits = [msgspec.structs.replace(hit, links=direct.get(hit.pmid, 0)) for hit in hits]
     others = sorted((work for work in wanted if work not in there), key=lambda work: (-direct.get(work, 0), str(work)))
     return Snowball(

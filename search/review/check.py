@@ -133,8 +133,6 @@ def _check(reference: Reference, articles: dict[int, Article], lookup: Lookup) -
         return None, [Finding("not in the index", "nothing is known of it here")]
     findings += [Finding("mismatch", told) for told in _differences(reference, article)]
     findings += _notices(article)
-    if not (reference.pmid or reference.doi or reference.pmcid):
-        return article.pmid, findings
     return article.pmid, findings
 
 
