@@ -37,7 +37,7 @@ def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: 
         print_wrapped(screen, Text(plain(f"also searched: {also}; --exact searches only what was typed"), "yellow"), 0)
         screen.print()
     if hits and not any(hit.near_enough for hit in hits):
-        screen.print("nothing near enough in this index; --min-score -1 lists the nearest")
+        screen.print("nothing is near enough to the question; --min-score -1 lists the nearest anyway")
         return
     for hit in hits:
         _print_hit(screen, hit, question if explain else None, indent=len(str(hits[-1].rank)) + 2)

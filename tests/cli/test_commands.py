@@ -46,6 +46,13 @@ def test_query_as_text_shows_what_a_reader_needs(run, built_demo):
     assert out.index("990000025") < out.index("990000026")
 
 
+def test_a_question_on_something_else_says_so_in_place_of_a_list(run, built_demo):
+    question = ["query", "best recipe for chocolate cake", "--index", str(built_demo), "-n", "2"]
+    told = "nothing is near enough to the question; --min-score -1 lists the nearest anyway\n"
+    assert run(*question) == (0, told, "")
+    assert run(*question, "--min-score", "-1")[1].count("https://pubmed.ncbi.nlm.nih.gov/") == 2
+
+
 def test_query_as_json_jsonl_and_csv_say_the_same(run, built_demo):
     hits = json.loads(run("query", ASPIRIN, "--index", built_demo, "-n", 3, "--format", "json")[1])
     rows = [
