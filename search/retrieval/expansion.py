@@ -109,7 +109,7 @@ def expand(view: View, question: str, mesh: MeshTree | None = None) -> Expansion
 
     >>> from search import Index
     >>> with Index.open("indexes/demo") as index:
-    ...     index.understand("asprin for heart attack").text
+    ...     index.understand("asprin for heart attack").searched
     'aspirin for myocardial infarction'
     """
     changes: list[Change] = []

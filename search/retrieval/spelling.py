@@ -43,11 +43,9 @@ def corrections(view: View, question: str) -> dict[str, str]:
     A word is misspelled if no article has it. One that few have is, too, where another spelling stands beside the same
     words far more often: `hart attack`.
     """
-    corrected: dict[str, str] = {}
+    corrected = _corrections(view, question, {})
     # What was corrected helps to correct what stands beside it.
-    for _ in range(2):
-        corrected = {**_corrections(view, question, corrected), **corrected}
-    return corrected
+    return {**_corrections(view, question, corrected), **corrected} if corrected else {}
 
 
 def _corrections(view: View, question: str, before: dict[str, str]) -> dict[str, str]:
