@@ -734,6 +734,24 @@ def test_an_index_that_is_not_encoded_shows_a_first_look(open_page, tmp_path):
         assert ranked[:5] == asked(address, **body)[:5] and ranked != first
 
 
+def test_a_question_before_the_server_has_said_what_it_can_do_is_asked_once(open_page):
+    page = open_page()
+    held, asked_for = [], []
+    page.route("**/api/about", lambda route: held.append(route))
+    page.on("request", lambda request: request.url.endswith("/api/search") and asked_for.append(request.post_data_json))
+    page.reload(wait_until="domcontentloaded")
+    page.locator("body").wait_for()
+    while not held:
+        page.wait_for_timeout(50)
+    page.get_by_role("combobox", name="Your question").fill(ASPIRIN)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert asked_for == []
+    held[0].continue_()
+    settled(page)
+    assert len([body for body in asked_for if "evidence" not in body]) == 1
+
+
 def test_the_page_is_small():
     files = [path for path in (ROOT / "search" / "web" / "page").iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 150_000

@@ -28,6 +28,7 @@ let running = new AbortController();
 let counted = { question: null, counts: null };
 let shown = { hits: [], offset: 0, total: null, isMore: false };
 let about = { mode: "semantic", write: false, encoded: true, limits: { results: COUNTED } };
+let isAboutHere = false;
 const titles = selection.selectedTitles();
 
 /** Change a part of the state, note it in the address, and show it. */
@@ -66,6 +67,8 @@ function side() {
 
 async function show(next) {
   state = next;
+  // What was asked before the server has said what it can do is asked once, then.
+  if (!isAboutHere) return;
   running.abort();
   running = new AbortController();
   const { signal } = running;
@@ -361,5 +364,6 @@ try {
 } catch (error) {
   tellProblem(error);
 }
+isAboutHere = true;
 show(state);
 if (!isAsking(state)) $("question").focus({ preventScroll: true });
