@@ -87,10 +87,26 @@ def model(
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A folder of the training texts.")
 @click.option("--index", "folder", type=click.Path(path_type=Path), required=True, help="An index made by the base.")
 @click.option("--base", default="minilm", show_default=True, help="The model to start from.")
+@click.option(
+    "--teacher",
+    "teachers",
+    type=(str, click.Path(path_type=Path)),
+    multiple=True,
+    metavar="MODEL INDEX",
+    help="Another model that teaches, and an index of the same records made by it.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the new model.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. steps=400.")
-def hybrid(data: Path, folder: Path, base: str, output: Path, resume: bool, values: tuple[str, ...]) -> None:
+def hybrid(
+    data: Path,
+    folder: Path,
+    base: str,
+    teachers: tuple[tuple[str, Path], ...],
+    output: Path,
+    resume: bool,
+    values: tuple[str, ...],
+) -> None:
     """Teach a small model, by questions alone, what BM25 adds to its own ranking.
 
     What the data folder holds, and the parameters, are in docs/training.md.
@@ -110,6 +126,7 @@ def hybrid(data: Path, folder: Path, base: str, output: Path, resume: bool, valu
         folder,
         resolve_model(base).document,
         output,
+        teachers=[(resolve_model(name).document, index) for name, index in teachers],
         parameters=parameters,
         resume=resume,
         progress=report,

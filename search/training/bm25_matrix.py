@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval import feedback
 from search.storage.bm25 import K1, idf, length_norm, words
 
 __all__ = ["BM25"]
@@ -24,15 +25,36 @@ class BM25:
         norms = [length_norm(row.total(), mean) for row in counts]
         self._documents = self._matrix(counts, lambda row, _, times: times * (K1 + 1) / (times + norms[row]))
         holding = np.bincount(self._documents.indices, minlength=len(self._vocabulary)).tolist()
-        self._idf = [idf(len(counts), number) for number in holding]
+        self._idf = np.array([idf(len(counts), number) for number in holding], np.float32)
+        self._shares = self._matrix(counts, lambda row, _, times: times / max(counts[row].total(), 1))
 
-    def score_all(self, questions: Sequence[str]) -> NDArray[np.float32]:
-        """Return the scores of every question (rows) with every document of the set (columns)."""
-        queries = self._matrix(
-            [Counter(words(text)) for text in questions], lambda _, column, times: times * self._idf[column]
-        )
-        scores: NDArray[np.float32] = (queries @ self._documents.T).toarray()
+    def terms(self, questions: Sequence[str]) -> Any:
+        """Return how often each known word (columns) stands in each question (rows), as a sparse matrix."""
+        return self._matrix([Counter(words(text)) for text in questions], lambda _row, _column, times: times)
+
+    def score_all(self, terms: Any) -> NDArray[np.float32]:
+        """Return the scores of every question's terms (rows) with every document of the set (columns)."""
+        scores: NDArray[np.float32] = (terms.multiply(self._idf) @ self._documents.T).toarray()
         return scores
+
+    def with_telling_words(self, terms: Any, weights: NDArray[np.float32]) -> Any:
+        """Return the terms with the most telling words of its first documents added, as feedback does.
+
+        `weights` is how much each document (columns) teaches each question (rows).
+        """
+        from scipy.sparse import csr_matrix
+
+        shares = (csr_matrix(weights) @ self._shares).toarray()
+        added = np.zeros_like(shares)
+        for row, frequent in enumerate(shares):
+            compared = np.argsort(-frequent, kind="stable")[: feedback.COMPARED]
+            value = frequent[compared] * self._idf[compared]
+            telling = np.argsort(-value, kind="stable")[: feedback.WORDS]
+            own_words = terms[[row]].nnz
+            added[row, compared[telling]] = (
+                value[telling] / max(value[telling].sum(), 1e-9) * feedback.SHARE * own_words
+            )
+        return csr_matrix(terms + csr_matrix(added))
 
     def _matrix(self, counts: Sequence[Counter[str]], value: Callable[[int, int, int], float]) -> Any:
         """Return a sparse matrix of texts (rows) and known words (columns); `value` is of row, column and times."""

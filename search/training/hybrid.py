@@ -23,9 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import TrainingError
+from search.models.vectors import normalize
+from search.retrieval import feedback
 from search.training.bm25_matrix import BM25
 
-__all__ = ["Bank", "HybridParameters", "TrainingQuestion", "encode_with_gradient", "load_bert", "teach"]
+__all__ = [
+    "Bank",
+    "HybridParameters",
+    "TeachingModel",
+    "TrainingQuestion",
+    "encode_with_gradient",
+    "load_bert",
+    "teach",
+]
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,8 @@ class HybridParameters:
     """How to teach.
 
     A batch is `questions` texts, `pairs` of texts that say the same (0: none) and `anchors` documents. `bm25_weight`
-    and `temperature` make the teacher's distribution, `answer_weight` is the part that a known answer has in it.
+    and `temperature` make the teacher's distribution, `answer_weight` is the part that a known answer has in it. With
+    `feedback` the teacher learns from its own first answers as a search does.
     """
 
     steps: int = 400
@@ -63,6 +74,7 @@ class HybridParameters:
     bm25_weight: float = 0.4
     temperature: float = 0.05
     answer_weight: float = 0.5
+    feedback: bool = False
     anchor_weight: float = 10.0
     correlation_weight: float = 2.0
     checkpoint_steps: int = 25
@@ -73,31 +85,50 @@ class HybridParameters:
         return asdict(self)
 
 
+class TeachingModel(NamedTuple):
+    """A model whose cosines teach: how it encodes questions, and its vectors of the documents (rows of unit length)."""
+
+    encode: Callable[[Sequence[str]], NDArray[np.float32]]
+    vectors: NDArray[np.float32]
+
+
 @dataclass
 class Bank:
-    """The documents: texts, the base's vectors of them (rows of unit length) and their BM25."""
+    """The documents: texts, their BM25, and the models that teach, the base first."""
 
     texts: Sequence[str]
-    vectors: NDArray[np.float32]
     bm25: BM25
+    models: Sequence[TeachingModel]
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """The base's vectors, from which the documents are not to move."""
+        return self.models[0].vectors
 
     def teacher(
-        self, questions: Sequence[TrainingQuestion], vectors: NDArray[np.float32], parameters: HybridParameters
+        self, questions: Sequence[TrainingQuestion], parameters: HybridParameters
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the distribution over all documents that each question should have, and which documents are left out.
 
-        It is the softmax of `cosine + weight * bm25 / max bm25`, with the base's `vectors` of the questions, mixed with
-        the known answer.
+        It is the softmax of `mean cosine + weight * bm25 / max bm25`, with `feedback` of the same after each question
+        has learned from its first answers as a search does (`search.retrieval.feedback`), mixed with the known answer.
         """
-        scores = self.bm25.score_all([question.text for question in questions])
-        left_out = np.zeros(scores.shape, dtype=bool)
+        texts = [question.text for question in questions]
+        left_out = np.zeros((len(texts), len(self.texts)), dtype=bool)
         for row, question in enumerate(questions):
             if question.own >= 0:
                 left_out[row, question.own] = True
-        scores[left_out] = 0
-        largest = np.maximum(scores.max(axis=1, keepdims=True), 1e-6)
-        ranked = (vectors @ self.vectors.T + parameters.bm25_weight * scores / largest) / parameters.temperature
-        ranked[left_out] = -np.inf
+        terms = self.bm25.terms(texts)
+        vectors = [model.encode(texts) for model in self.models]
+        ranked = self._ranked(vectors, terms, left_out, parameters.bm25_weight)
+        if parameters.feedback:
+            weights = _weights_of_best(ranked)
+            vectors = [
+                normalize(asked + feedback.MOVE * normalize(weights @ model.vectors))
+                for asked, model in zip(vectors, self.models, strict=True)
+            ]
+            ranked = self._ranked(vectors, self.bm25.with_telling_words(terms, weights), left_out, feedback.WEIGHT)
+        ranked = ranked / parameters.temperature
         ranked = np.exp(ranked - ranked.max(axis=1, keepdims=True))
         target = ranked / ranked.sum(axis=1, keepdims=True)
         for row, question in enumerate(questions):
@@ -106,6 +137,28 @@ class Bank:
                 target[row, question.answer] += parameters.answer_weight
         return target.astype(np.float32), left_out
 
+    def _ranked(
+        self, vectors: Sequence[NDArray[np.float32]], terms: Any, left_out: NDArray[np.bool_], bm25_weight: float
+    ) -> NDArray[np.float32]:
+        """Return the scores of each question (rows) with each document; -inf for those that are left out."""
+        words = self.bm25.score_all(terms)
+        words[left_out] = 0
+        cosines = sum(asked @ model.vectors.T for asked, model in zip(vectors, self.models, strict=True))
+        largest = np.maximum(words.max(axis=1, keepdims=True), 1e-6)
+        ranked: NDArray[np.float32] = cosines / len(self.models) + bm25_weight * words / largest
+        ranked[left_out] = -np.inf
+        return ranked
+
+
+def _weights_of_best(ranked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much each document (columns) teaches each question (rows): the first answers only; rows sum to 1."""
+    weights = np.zeros_like(ranked)
+    for row, scores in enumerate(ranked):
+        best = np.argpartition(-scores, min(feedback.ANSWERS, len(scores)) - 1)[: feedback.ANSWERS]
+        weights[row, best] = np.exp((scores[best] - scores.max()) / feedback.TEMPERATURE)
+    normal: NDArray[np.float32] = weights / weights.sum(axis=1, keepdims=True)
+    return normal
+
 
 def teach(
     model: Any,
@@ -113,15 +166,14 @@ def teach(
     bank: Bank,
     draw: Callable[[random.Random, int], Sequence[TrainingQuestion]],
     pairs: Sequence[tuple[str, str]],
-    encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
     progress: Callable[[int, dict[str, float]], None] | None = None,
     checkpoint: Path | None = None,
 ) -> None:
     """Train a transformers BERT in place.
 
-    `draw` returns so many questions, `pairs` are texts that say the same in an order in which neighbours are alike, and
-    `encode` gives the base's vectors. `progress` receives the step and its losses by name. Every `checkpoint_steps` the
+    `draw` returns so many questions, `pairs` are texts that say the same in an order in which neighbours are alike.
+    `progress` receives the step and its losses by name. Every `checkpoint_steps` the
     state is written to the file `checkpoint`; where it exists already, the run continues from it as if it had not been
     stopped. Raises TrainingError if it is of another run or cannot be read.
     """
@@ -143,7 +195,7 @@ def teach(
             continue
         losses = {}
         # One part after the other: the memory of only one graph is needed at a time.
-        for name, loss in _losses(model, tokenizer, bank, batch, encode, parameters):
+        for name, loss in _losses(model, tokenizer, bank, batch, parameters):
             loss.backward()
             losses[name] = float(loss.detach())
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -183,11 +235,10 @@ def _losses(
     tokenizer: Any,
     bank: Bank,
     batch: _Batch,
-    encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
 ) -> Iterator[tuple[str, Any]]:
     """Yield the losses of a batch by name, each computed when it is read."""
-    yield "questions", _question_loss(model, tokenizer, bank, batch.questions, encode, parameters)
+    yield "questions", _question_loss(model, tokenizer, bank, batch.questions, parameters)
     yield "anchors", _anchor_loss(model, tokenizer, bank, batch.anchors, parameters)
     if batch.pairs:
         yield "pairs", _pair_loss(model, tokenizer, batch.pairs, parameters)
@@ -231,14 +282,13 @@ def _question_loss(
     tokenizer: Any,
     bank: Bank,
     questions: Sequence[TrainingQuestion],
-    encode: Callable[[Sequence[str]], NDArray[np.float32]],
     parameters: HybridParameters,
 ) -> Any:
     """Return the cross-entropy of the model's ranking of all documents with the teacher's, less the teacher's own."""
     import torch
 
     texts = [question.text for question in questions]
-    target, left_out = bank.teacher(questions, encode(texts), parameters)
+    target, left_out = bank.teacher(questions, parameters)
     cosines = encode_with_gradient(model, tokenizer, texts, parameters.max_length) @ torch.from_numpy(bank.vectors).T
     scaled = (cosines / parameters.temperature).masked_fill(torch.from_numpy(left_out), -1e4)
     entropy = -(target * np.log(np.maximum(target, 1e-12))).sum(axis=1).mean()

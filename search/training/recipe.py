@@ -15,8 +15,8 @@ import random
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from search.models import Encoder
 from search.retrieval.sentences import sentences_of
 from search.storage.backend import open_reader
 from search.training.bm25_matrix import BM25
-from search.training.hybrid import Bank, HybridParameters, TrainingQuestion, load_bert, teach
+from search.training.hybrid import Bank, HybridParameters, TeachingModel, TrainingQuestion, load_bert, teach
 from search.training.weights import refuse_existing, save_model
 
 __all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring"]
@@ -89,35 +89,33 @@ def teach_hybrid(
     base: Path,
     output: Path,
     *,
+    teachers: Sequence[tuple[Path, Path]] = (),
     parameters: HybridParameters | None = None,
     resume: bool = False,
     progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> None:
     """Teach the model in the folder `base` and write the result to the folder `output` in float16.
 
-    `index` is an index of the records, made with that base. A run works in `<output>.partial/`; with `resume` one that
+    `index` is an index of the records, made with that base. `teachers` are other models whose cosines count as much in
+    what is taught, each as its folder and an index of the records that it made. An article of which one of the indexes
+    has no vector is left out. A run works in `<output>.partial/`; with `resume` one that
     was stopped continues from its last checkpoint. Raises TrainingError: data that is not there, an index of another
     model, an output or an unfinished run that is, no space.
     """
     work = _checked_work_folder(output, resume=resume)
-    texts = load_texts(data)
-    encoder = Encoder(base)
-    vectors = _vectors(index, encoder, texts)
+    texts, models = _teaching(load_texts(data), [(base, index), *teachers])
     documents = [f"{record.title} {record.abstract}" for record in texts.articles] + list(texts.abstracts)
-    bank = Bank(documents, vectors, BM25(documents))
-    pairs = draw_pairs(texts, vectors[: len(texts.articles)])
+    bank = Bank(documents, BM25(documents), models)
+    pairs = draw_pairs(texts, bank.vectors[: len(texts.articles)])
 
     def draw(chance: random.Random, count: int) -> list[TrainingQuestion]:
         return draw_questions(texts, chance, count)
-
-    def encode(asked: Sequence[str]) -> NDArray[np.float32]:
-        return encoder.encode(list(asked), "query")
 
     model, tokenizer = load_bert(base)
     parameters = parameters or HybridParameters()
     try:
         work.mkdir(parents=True, exist_ok=True)
-        teach(model, tokenizer, bank, draw, pairs, encode, parameters, progress, work / "checkpoint.pt")
+        teach(model, tokenizer, bank, draw, pairs, parameters, progress, work / "checkpoint.pt")
         save_model(base, work / "model", model.state_dict())
     except OSError as error:
         raise TrainingError(f"training stopped: {error}; put that right and resume, {work} has the rest") from error
@@ -225,23 +223,38 @@ def neighbouring(vectors: NDArray[np.float32], count: int, seed: int = 11) -> li
     return order
 
 
-def _vectors(index: Path, encoder: Encoder, texts: TrainingTexts) -> NDArray[np.float32]:
-    """Return the base's vectors of the articles, from the index, and of the claims' abstracts."""
+def _teaching(texts: TrainingTexts, sources: Sequence[tuple[Path, Path]]) -> tuple[TrainingTexts, list[TeachingModel]]:
+    """Return the models of the (folder, index) given, and the texts without articles of which one has no vector."""
+    encoders = [Encoder(folder) for folder, _ in sources]
+    stored = [_stored(index, encoder, texts.articles) for encoder, (_, index) in zip(encoders, sources, strict=True)]
+    kept = tuple(record for record in texts.articles if all(record.pmid in rows for rows in stored))
+    if not kept:
+        raise TrainingError(f"the indexes {', '.join(str(index) for _, index in sources)} have no vectors in common")
+    texts = replace(texts, articles=kept)
+    return texts, [_teaching_model(encoder, rows, texts) for encoder, rows in zip(encoders, stored, strict=True)]
+
+
+def _teaching_model(encoder: Encoder, stored: Mapping[int, NDArray[np.float32]], texts: TrainingTexts) -> TeachingModel:
+    """Return a model with its vectors of the articles, as stored, and of the claims' abstracts."""
+
+    def encode(asked: Sequence[str]) -> NDArray[np.float32]:
+        return encoder.encode(list(asked), "query")
+
+    articles = np.stack([stored[record.pmid] for record in texts.articles])
+    return TeachingModel(encode, np.concatenate([articles, encoder.encode(list(texts.abstracts))]))
+
+
+def _stored(index: Path, encoder: Encoder, articles: Sequence[Record]) -> dict[int, NDArray[np.float32]]:
+    """Return the vectors that an index has of articles, by PMID; raises TrainingError if another model made it."""
     reader = open_reader(index)
     try:
         with reader.view() as view:
             if view.manifest.fingerprint != encoder.fingerprint:
                 raise TrainingError(f"{index} was made with the model {view.manifest.model}, not with {encoder.name}")
-            pmids, rows = view.store.vectors([record.pmid for record in texts.articles])
+            pmids, rows = view.store.vectors([record.pmid for record in articles])
     finally:
         reader.close()
-    row_of = {int(pmid): row for row, pmid in enumerate(pmids)}
-    missing = [record.pmid for record in texts.articles if record.pmid not in row_of]
-    if missing:
-        raise TrainingError(f"{index} has no vector of {len(missing)} articles, PMID {missing[0]} among them")
-    articles = rows[[row_of[record.pmid] for record in texts.articles]]
-    stacked: NDArray[np.float32] = np.concatenate([articles, encoder.encode(list(texts.abstracts))])
-    return stacked
+    return dict(zip(pmids.tolist(), rows, strict=True))
 
 
 def _normal(text: str) -> str:

@@ -114,8 +114,8 @@ def test_lexical_scores_are_bm25(collection):
     texts = [f"{title} {body}" for title, body in zip(collection.titles, bodies, strict=True)]
     row = collection.query_ids.index("2")
     expected = sum(
-        weight * BM25(list(some)).score_all(list(collection.queries))[row]
-        for weight, some in ((1.0, texts), (0.2, collection.titles))
+        weight * bm25.score_all(bm25.terms(list(collection.queries)))[row]
+        for weight, bm25 in ((1.0, BM25(texts)), (0.2, BM25(list(collection.titles))))
     )
     assert dict(run["2"])["b"] == pytest.approx(expected[1], abs=1e-3)
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from search.retrieval import feedback
 from search.training.bm25_matrix import BM25
 from search.training.hybrid import (
     Bank,
     HybridParameters,
+    TeachingModel,
     TrainingQuestion,
     _correlation,
     encode_with_gradient,
@@ -19,18 +21,53 @@ DOCUMENTS = ["Aspirin prevents strokes", "Statins lower the cholesterol of adult
 
 def test_the_teacher_is_the_hybrid_ranking_without_the_text_asked_with():
     bm25 = BM25(DOCUMENTS)
-    bank = Bank(DOCUMENTS, np.eye(3, dtype=np.float32), bm25)
     vectors = np.array([[0.6, 0.0, 0.8], [1.0, 0.0, 0.0]], np.float32)
+    bank = Bank(DOCUMENTS, bm25, [TeachingModel(lambda _: vectors, np.eye(3, dtype=np.float32))])
     parameters = HybridParameters(temperature=0.5, bm25_weight=0.4, answer_weight=0.25)
     questions = [TrainingQuestion("title", "strokes statins", own=2), TrainingQuestion("claim", "unknown", answer=1)]
-    target, left_out = bank.teacher(questions, vectors, parameters)
-    words = bm25.score_all(["strokes statins"])[0, :2]
+    target, left_out = bank.teacher(questions, parameters)
+    words = bm25.score_all(bm25.terms(["strokes statins"]))[0, :2]
     expected = np.exp((vectors[0, :2] + 0.4 * words / words.max()) / 0.5)
     assert target[0] == pytest.approx([*(expected / expected.sum()), 0], abs=1e-6)
     # A known answer has its part; where no word is known, the cosine alone decides.
     plain = np.exp(vectors[1] / 0.5)
     assert target[1] == pytest.approx(0.75 * plain / plain.sum() + [0, 0.25, 0], abs=1e-6)
     assert left_out.tolist() == [[False, False, True], [False] * 3]
+
+
+def test_the_teacher_with_feedback_learns_from_its_first_answers_with_each_model():
+    bm25 = BM25(DOCUMENTS)
+    asked = [np.array([[0.6, 0.0, 0.8]], np.float32), np.array([[0.0, 1.0]], np.float32)]
+    stored = [np.eye(3, dtype=np.float32), np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], np.float32)]
+    models = [
+        TeachingModel(lambda _, vectors=vectors: vectors, rows) for vectors, rows in zip(asked, stored, strict=True)
+    ]
+    target, _ = Bank(DOCUMENTS, bm25, models).teacher(
+        [TrainingQuestion("topic", "strokes")], HybridParameters(temperature=0.5, feedback=True)
+    )
+    terms = bm25.terms(["strokes"])
+    words = bm25.score_all(terms)[0]
+    first = (stored[0] @ asked[0][0] + stored[1] @ asked[1][0]) / 2 + 0.4 * words / words.max()
+    weights = np.exp((first - first.max()) / feedback.TEMPERATURE)
+    weights /= weights.sum()
+    cosines = np.zeros(3)
+    for vectors, rows in zip(asked, stored, strict=True):
+        mean = weights @ rows
+        moved = vectors[0] + feedback.MOVE * mean / np.linalg.norm(mean)
+        cosines += rows @ (moved / np.linalg.norm(moved)) / 2
+    words = bm25.score_all(bm25.with_telling_words(terms, weights[None]))[0]
+    expected = np.exp((cosines + feedback.WEIGHT * words / words.max()) / 0.5)
+    assert target[0] == pytest.approx(expected / expected.sum(), abs=1e-6)
+
+
+def test_telling_words_have_half_the_weight_of_the_questions_own():
+    bm25 = BM25([*DOCUMENTS, "Adults and strokes and adults", "And of adults"])
+    terms = bm25.terms(["strokes statins"])
+    added = (bm25.with_telling_words(terms, np.array([[0, 1, 0, 0, 0]], np.float32)) - terms).toarray()[0]
+    # One document teaches: its words, each as rare as it is; two words of the question's own lend them one in all.
+    assert added.sum() == pytest.approx(1, abs=1e-5)
+    lower, adults, statins = (added[bm25.terms([word]).indices[0]] for word in ("lower", "adults", "statins"))
+    assert lower > statins > adults > 0
 
 
 def test_correlation_is_pearsons_of_balanced_classes():
@@ -64,7 +101,7 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
     def encode(texts):
         return encode_with_gradient(base.eval(), tokenizer, texts, 64).detach().numpy()
 
-    bank = Bank(documents, encode(documents), BM25(documents))
+    bank = Bank(documents, BM25(documents), [TeachingModel(encode, encode(documents))])
     losses = {"questions": [], "pairs": [], "anchors": []}
     parameters = HybridParameters(
         steps=80,
@@ -83,7 +120,6 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
         bank,
         lambda chance, count: [TrainingQuestion("made", pair.anchor) for pair in chance.sample(pairs, count)],
         [(pair.anchor, pair.positive) for pair in pairs],
-        encode,
         parameters,
         lambda step, found: [losses[name].append(loss) for name, loss in found.items()],
     )
@@ -92,7 +128,7 @@ def test_a_tiny_model_learns_the_ranking_and_leaves_the_documents(tiny_model, ma
     # On questions it has not seen, the model alone is now nearer to the teacher than the base alone.
     asked = [TrainingQuestion("made", pair.anchor) for pair in made_pairs(120)[96:]]
     texts = [question.text for question in asked]
-    target, _ = bank.teacher(asked, encode(texts), parameters)
+    target, _ = bank.teacher(asked, parameters)
 
     def divergence(vectors):
         scaled = vectors @ bank.vectors.T / parameters.temperature

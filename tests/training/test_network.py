@@ -19,16 +19,18 @@ PARAMETERS = {"batch_size": 8, "max_steps": 2, "held_out": 20, "evaluation_steps
 TEACH = """
 from pathlib import Path
 from search.training.bm25_matrix import BM25
-from search.training.hybrid import Bank, HybridParameters, TrainingQuestion, encode_with_gradient, load_bert, teach
+from search.training.hybrid import (
+    Bank, HybridParameters, TeachingModel, TrainingQuestion, encode_with_gradient, load_bert, teach,
+)
 from search.training.weights import save_model
 model, tokenizer = load_bert(Path("BASE"))
 texts = [f"aspirin and stroke in trial {number}" for number in range(40)]
 def encode(some):
     return encode_with_gradient(model.eval(), tokenizer, some, 64).detach().numpy()
 parameters = HybridParameters(steps=2, questions=4, pairs=4, warmup_steps=1, frozen_layers=0, anchors=2)
-teach(model, tokenizer, Bank(texts, encode(texts), BM25(texts)),
+teach(model, tokenizer, Bank(texts, BM25(texts), [TeachingModel(encode, encode(texts))]),
       lambda chance, count: [TrainingQuestion("made", text) for text in chance.sample(texts, count)],
-      [(text, text) for text in texts], encode, parameters, lambda step, losses: None)
+      [(text, text) for text in texts], parameters, lambda step, losses: None)
 """
 
 

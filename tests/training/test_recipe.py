@@ -3,12 +3,16 @@
 import gzip
 import json
 import random
+import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from search import Index
+from search.article import embedding_text
 from search.errors import TrainingError
+from search.models import Encoder
 from search.training import recipe
 from search.training.hybrid import HybridParameters
 from search.training.recipe import (
@@ -149,6 +153,35 @@ def test_a_run_from_folder_to_model(data, tiny_model, tmp_path, monkeypatch):
     (data / "medquad" / "pairs.jsonl.gz").unlink()
     with pytest.raises(TrainingError, match=r"cannot be read: .*medquad"):
         teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "three")
+
+
+def test_another_model_teaches_what_both_have_vectors_of(data, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
+    with Index.create(tmp_path / "index", model=str(tiny_model)) as index:
+        index.add(data / "pubmed" / "records.jsonl.gz")
+    other = tmp_path / "other-model"
+    shutil.copytree(tiny_model, other)
+    weights = {name: value * 1.5 for name, value in load_file(other / "model.safetensors").items()}
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    with Index.create(tmp_path / "other", model=str(other)) as index:
+        index.add(data / "pubmed" / "records.jsonl.gz")
+        stored = {article.pmid: article for article in index.articles()}
+        index.delete([record.pmid for record in load_texts(data).articles[:3]])
+    seen = []
+    monkeypatch.setattr("search.training.recipe.teach", lambda model, tokenizer, bank, *rest: seen.append(bank))
+    sources = [(other, tmp_path / "other")]
+    teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "one", teachers=sources)
+    (bank,) = seen
+    texts = load_texts(data)
+    articles = texts.articles[3:]
+    assert list(bank.texts) == [f"{record.title} {record.abstract}" for record in articles] + list(texts.abstracts)
+    for model, folder in zip(bank.models, (tiny_model, other), strict=True):
+        encoder = Encoder(folder)
+        expected = encoder.encode([embedding_text(stored[record.pmid]) for record in articles])
+        np.testing.assert_allclose(model.vectors[: len(articles)], expected, atol=2e-3)
+        np.testing.assert_allclose(model.encode(["aspirin"]), encoder.encode(["aspirin"], "query"), atol=1e-6)
+    with pytest.raises(TrainingError, match="was made with the model .*, not with"):
+        teach_hybrid(data, tmp_path / "index", tiny_model, tmp_path / "two", teachers=[(other, tmp_path / "index")])
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(data, tiny_model, tmp_path, monkeypatch):
