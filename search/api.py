@@ -43,6 +43,7 @@ from search.storage.citation_graph import edge_count
 from search.storage.manifest import Manifest
 
 if TYPE_CHECKING:
+    from search.formats.byte_stream import ByteStream
     from search.ingest.citation_files import FileReport
     from search.ingest.pipeline import IngestReport, Progress
     from search.ingest.published_vectors import ImportReport
@@ -769,7 +770,7 @@ class Index:
         """
         return difference(self.saved_search(name), first, second)
 
-    def saved_report(self, name: str, files: Sequence[str | Path] = ()) -> str:
+    def saved_report(self, name: str, files: Sequence[str | Path | ByteStream] = ()) -> str:
         """Return what a review says of a saved search, in Markdown: methods, strategy, PRISMA numbers and items.
 
         `files` are references of other databases (RIS, BibTeX, CSV, ...), whose numbers and duplicates, among them and
@@ -825,11 +826,11 @@ class Index:
 
         return atom_feed(self.saved_search(name), articles_of, address or f"urn:search:{name}")
 
-    def check(self, path: str | Path) -> Report:
+    def check(self, file: str | Path | ByteStream) -> Report:
         r"""Check the references of a file: which are retracted, corrected, duplicated or not what PubMed has.
 
-        The file is RIS, BibTeX, MEDLINE text, CSL JSON, CSV or a list of PMIDs and DOIs. Raises SourceError if it
-        cannot be read.
+        The file is RIS, BibTeX, MEDLINE text, CSL JSON, CSV or a list of PMIDs and DOIs; one in memory is
+        `ByteStream(name, data)`. Raises SourceError if it cannot be read.
 
         >>> from pathlib import Path
         >>> written = Path("pmids.txt").write_text("990000067\n990000010\n")
@@ -851,7 +852,7 @@ class Index:
             with self._reader.view() as view:
                 return retracted_among(view.store, works)
 
-        return check_file(path, Lookup(self.engine.identified, articles, by_title, retracted))
+        return check_file(file, Lookup(self.engine.identified, articles, by_title, retracted))
 
     def nearest(self, vectors: Vectors, limit: int | None = None) -> list[list[Hit]]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.

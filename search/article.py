@@ -85,6 +85,12 @@ NOTICE_KINDS = (
     "ErratumFor",
 )
 
+#: Types and corrections of records that are nothing but a notice about another article.
+_NOTICE_TYPES = frozenset(
+    {"Expression of Concern", "Published Erratum", "Retraction Notice", "Retraction of Publication"}
+)
+_NOTICE_OF = frozenset({"RetractionOf", "PartialRetractionOf", "ExpressionOfConcernFor", "ErratumFor"})
+
 #: What is not NLM's and is never stored with a record: the kinds of the notices that an article cites retracted work
 #: and that it was retracted since a saved search found it, and what text from Retraction Watch's list begins with.
 CITES_RETRACTED, RETRACTED_SINCE, RETRACTION_WATCH = "CitesRetracted", "RetractedSince", "Retraction Watch"
@@ -403,6 +409,13 @@ class Article(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
         """Whether the article has been retracted, by its publication types or by a notice."""
         return any(kind.name == "Retracted Publication" for kind in self.publication_types) or any(
             correction.kind == "RetractionIn" for correction in self.corrections
+        )
+
+    @property
+    def is_notice(self) -> bool:
+        """Whether the record is a notice about another article: of a retraction, a concern or an error."""
+        return any(kind.name in _NOTICE_TYPES for kind in self.publication_types) or any(
+            correction.kind in _NOTICE_OF for correction in self.corrections
         )
 
     @property

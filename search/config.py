@@ -91,8 +91,8 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`serve`: where the page and the REST API are, who may use them, and what one request may take.
 
     `tokens` are hashes as `search token` prints them. `write` says whether searches may be saved: `None` lets this
-    machine's own page and programs save them where nobody else can ask. `seconds`, `requests`, `body` (bytes) and
-    `results` are limits.
+    machine's own page and programs save them where nobody else can ask. `seconds`, `requests`, `body` (bytes),
+    `files` (bytes of a request that brings files of references) and `results` are limits.
     """
 
     host: str = "127.0.0.1"
@@ -105,6 +105,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seconds: _Seconds = 30.0
     requests: _Count = 256
     body: _Count = 262_144
+    files: _Count = 33_554_432
     results: _Count = 1000
 
 

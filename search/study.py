@@ -277,12 +277,15 @@ _TEXTS = (
 
 
 def design_of(article: Article) -> Design | None:
-    """Return the design of the study that an article reports; None where nothing says it.
+    """Return the design of the study that an article reports; None where nothing says it, and for a notice.
 
     >>> from search.article import Article
     >>> design_of(Article(pmid=1, title="Aspirin for zebra bites: a randomised controlled trial."))
     'randomized trial'
     """
+    if article.is_notice:
+        # It has the title and often the types of the study that it is about.
+        return None
     types = [kind.name for kind in article.publication_types]
     for name, design in _OF_TYPE.items():
         if name in types:
@@ -367,7 +370,7 @@ def sample_size(article: Article) -> int | None:
     Numbers in figures or spelled out. Where several are named: the first that is said to be the whole (randomised,
     enrolled, included, in total), else the largest.
     """
-    text = article.abstract_text
+    text = "" if article.is_notice else article.abstract_text
     counts = list(_counts(*_read(text)))
     if not counts:
         sizes = [_value(match[1]) for match in _N_EQUALS.finditer(text)]

@@ -1,8 +1,9 @@
 """Study designs, sample sizes and registry numbers: by NLM's types where they say it, else by the words."""
 
 import pytest
+from msgspec import structs
 
-from search.article import AbstractSection, AccessionNumber, Article, MeshHeading, PublicationType
+from search.article import AbstractSection, AccessionNumber, Article, Correction, MeshHeading, PublicationType
 from search.study import DESIGNS, design_of, registry_numbers, sample_size
 
 
@@ -91,3 +92,20 @@ def test_registry_numbers_are_of_the_record_and_of_the_text():
         abstract=(AbstractSection("See NCT01234567, ISRCTN 12345678 and CRD42020123456."),),
     )
     assert registry_numbers(found) == ("NCT01234567", "ISRCTN12345678", "CRD42020123456")
+
+
+@pytest.mark.parametrize(
+    ("types", "corrections"),
+    [
+        (["Journal Article", "Retraction of Publication", "Randomized Controlled Trial"], ()),
+        (["Published Erratum"], ()),
+        (["Journal Article"], (Correction("RetractionOf", "Lancet. 2010", 5),)),
+        (["Expression of Concern"], ()),
+    ],
+)
+def test_a_notice_is_no_study(types, corrections):
+    told = article("Retraction: a randomised controlled trial.", "96 patients were randomly assigned.", types)
+    notice = structs.replace(told, corrections=corrections)
+    assert (design_of(notice), sample_size(notice)) == (None, None)
+    about = structs.replace(told, publication_types=(), corrections=(Correction("RetractionIn", "Lancet. 2011", 6),))
+    assert (design_of(about), sample_size(about)) == ("randomized trial", 96)

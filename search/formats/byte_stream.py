@@ -1,9 +1,10 @@
-"""The bytes of a file, a pipe or standard input: unpacked, in UTF-8, in pieces of bounded size."""
+"""The bytes of a file, a pipe, standard input or an upload: unpacked, in UTF-8, in pieces of bounded size."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import re
 import sys
 import zlib
@@ -49,29 +50,32 @@ _XML_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)["
 
 
 class ByteStream:
-    """The bytes under a path, or of standard input (`-`).
+    """The bytes under a path, of standard input (`-`), or `data` under a name, such as an upload.
 
-    A regular file can be read any number of times; standard input and pipes once.
+    A regular file and data can be read any number of times; standard input and pipes once.
     Raises SourceError if there is no such file or it cannot be opened.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, data: bytes | None = None) -> None:
         self.name = str(path)
-        self._is_file = self.name != STANDARD_INPUT and Path(path).is_file()
+        self._data = data
+        self._is_file = data is not None or (self.name != STANDARD_INPUT and Path(path).is_file())
         self._pieces: list[bytes] = []
         self._rest: Iterator[bytes] | None = None
         self._problem: SourceError | None = None
         self._spent = False
         self._read = 0
-        if self.name != STANDARD_INPUT and not Path(path).exists():
+        if not self._is_file and self.name != STANDARD_INPUT and not Path(path).exists():
             raise SourceError(f"{self.name}: there is no such file or folder")
-        if Path(path).is_dir():
+        if data is None and Path(path).is_dir():
             raise SourceError(f"{self.name}: is a folder, not a file")
 
     @property
     def fraction(self) -> float:
         """How much of a regular file has been read, from 0 to 1; 0 for anything else."""
-        return self._read / max(Path(self.name).stat().st_size, 1) if self._is_file else 0.0
+        if not self._is_file:
+            return 0.0
+        return self._read / max(Path(self.name).stat().st_size if self._data is None else len(self._data), 1)
 
     def head(self) -> bytes:
         """Return the first bytes, some 64 kB where there are so many, without taking them from what `pieces` gives."""
@@ -120,10 +124,10 @@ class ByteStream:
 
     def _raw_pieces(self) -> Iterator[bytes]:
         try:
-            if self.name == STANDARD_INPUT:
+            if self._data is None and self.name == STANDARD_INPUT:
                 yield from _read(sys.stdin.buffer)
             else:
-                with Path(self.name).open("rb") as file:
+                with Path(self.name).open("rb") if self._data is None else io.BytesIO(self._data) as file:
                     self._read = 0
                     for piece in _read(file):
                         self._read += len(piece)

@@ -25,12 +25,12 @@ _ACCEPTED = (
 )
 
 
-def open_source(path: str | Path) -> Source:
-    """Open a file, or standard input for `-`, by its first bytes.
+def open_source(path: str | Path | ByteStream) -> Source:
+    """Open a file, standard input for `-`, or a stream, by its first bytes.
 
     Raises SourceError, naming the path, if it is not there, is empty, or holds no PubMed records.
     """
-    stream = ByteStream(path)
+    stream = path if isinstance(path, ByteStream) else ByteStream(path)
     head = stream.head()
     text = head.lstrip()
     if not text:

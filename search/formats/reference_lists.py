@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
@@ -22,11 +21,11 @@ from search.characters import composed
 from search.errors import InvalidRecordError, SourceError
 from search.formats.base import Rejection
 from search.formats.byte_stream import ByteStream, lines
-from search.formats.identifiers import normalise_pmcid, parse_pmid
+from search.formats.identifiers import normalise_pmcid, parse_pmid, tidy_doi, typed_identifier
 from search.formats.open import open_source
-from search.normalize import clean, normalise_doi
+from search.normalize import clean
 
-__all__ = ["Reference", "read_references", "tidy_doi", "write_ris"]
+__all__ = ["Reference", "read_references", "write_ris"]
 
 #: No line and no entry of a list of references is longer.
 _LONGEST = 1 << 22
@@ -72,14 +71,14 @@ _PREPRINT_SERVER = re.compile(
 )
 
 
-def read_references(path: str | Path) -> Iterator[Reference | Rejection]:
-    """Yield the references of a file, in its order, whatever their format; what cannot be used comes as a Rejection.
+def read_references(source: str | Path | ByteStream) -> Iterator[Reference | Rejection]:
+    """Yield the references of a file or a stream in their order; what cannot be used comes as a Rejection.
 
     The format is told by the content: RIS, BibTeX, CSL JSON, CSV with a column of titles, DOIs or PMIDs, PubMed's own
     formats, or a list of PMIDs, DOIs and PMCIDs, one a line. Raises SourceError if it is none of these, is empty, or
     cannot be read to its end.
     """
-    stream = ByteStream(path)
+    stream = source if isinstance(source, ByteStream) else ByteStream(source)
     head = stream.head().lstrip()
     if not head:
         raise SourceError(f"{stream.name}: is empty; references are expected")
@@ -91,12 +90,12 @@ def read_references(path: str | Path) -> Iterator[Reference | Rejection]:
         yield from _read_bibtex(stream)
     elif text[:1] in "[{" and _is_csl(text):
         yield from _read_csl(stream)
-    elif _identified(first.strip(), stream.name):
+    elif first.strip(' \ufeff\r"').lower() in _LIST_HEADS or _identified(first, stream.name):
         yield from _read_list(stream)
     elif _table_columns(first):
         yield from _read_csv(stream)
     else:
-        for record in open_source(path):
+        for record in open_source(stream):
             if isinstance(record, Article):
                 yield of_article(record, f"{stream.name} PMID {record.pmid}")
             elif isinstance(record, Rejection):
@@ -147,13 +146,6 @@ def _reference(where: str, *, is_preprint: bool = False, **fields: Any) -> Refer
 
 
 _TEXTS = ("title", "journal", "volume", "issue", "pages", "abstract")
-
-
-def tidy_doi(text: str | None) -> str:
-    """Return a DOI in small letters without address, percent codes and closing punctuation; empty if it is none."""
-    doi = (normalise_doi(clean(text)) or "").lower()
-    found = re.search(r"10\.\d{4,9}/\S+", unquote(doi) if "%" in doi else doi)
-    return found[0].rstrip(".,;)]}>\"'") if found else ""
 
 
 def _plain(text: str) -> str:
@@ -482,10 +474,14 @@ def _commas(names: str) -> list[str]:
     return parts if all(" " in part for part in parts) else [names]
 
 
+#: What stands above a list of identifiers.
+_LIST_HEADS = ("pmid", "pmids", "doi", "dois", "id", "uid")
+
+
 def _read_list(stream: ByteStream) -> Iterator[Reference | Rejection]:
     for number, line in lines(stream.pieces(), _LONGEST):
         text = (line or b"").decode("utf-8", "replace").strip(" \t\ufeff,;\"'")
-        if not text or text.startswith("#") or (number == 1 and text.lower() in ("pmid", "pmids", "doi", "id", "uid")):
+        if not text or text.startswith("#") or (number == 1 and text.lower() in _LIST_HEADS):
             continue
         where = f"{stream.name} line {number}"
         yield _identified(text, where) or Rejection(where, f"{ascii(text[:60])} is not a PMID, DOI or PMCID")
@@ -493,17 +489,13 @@ def _read_list(stream: ByteStream) -> Iterator[Reference | Rejection]:
 
 def _identified(text: str, where: str) -> Reference | None:
     """Return the reference that an identifier alone is; None for any other text."""
-    text = text.strip(" \t\ufeff,;\"'\r")
-    if text.lower() in ("pmid", "pmids", "uid"):
-        return Reference(where=where)
-    if re.fullmatch(r"(?:pmid:?\s*)?\d{1,10}|https?://pubmed\S+", text, re.I):
-        pmid = _pmid(text) or _pmid(re.sub(r"\D", "", text))
-        return Reference(where=where, pmid=pmid) if pmid else None
-    if re.fullmatch(r"(?:pmcid:?\s*)?PMC\d+", text, re.I):
-        return Reference(where=where, pmcid=normalise_pmcid(text) or "")
-    if re.fullmatch(r"(?:doi:?\s*|https?://(?:dx\.)?doi\.org/)?10\.\d{4,9}/\S+", text, re.I):
-        return Reference(where=where, doi=tidy_doi(text))
-    return None
+    identifier = typed_identifier(text.strip(" \t\ufeff,;\"'\r"))
+    if isinstance(identifier, int):
+        return Reference(where=where, pmid=identifier)
+    if identifier is None:
+        return None
+    is_pmcid = identifier.startswith("PMC")
+    return Reference(where=where, pmcid=identifier if is_pmcid else "", doi="" if is_pmcid else identifier)
 
 
 def _whole(stream: ByteStream) -> str:

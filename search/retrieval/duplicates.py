@@ -10,32 +10,34 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
 from search.article import Article
-from search.normalize import journal_keys, normalise_doi
+from search.normalize import GREEK_NAMES, journal_keys, normalise_doi
 
-__all__ = ["Group", "fold", "is_generic_title", "normalised_title"]
+__all__ = ["Group", "fold", "family_key", "first_page", "is_generic_title", "notice_lead", "title_key"]
 
-#: Publication types of records that are about another article.
-_NOTICE_TYPES = frozenset(
+#: Publication types of records that are about another article, beside notices.
+_COMMENT_TYPES = frozenset(
     {
         "Comment",
         "Corrected and Republished Article",
         "Duplicate Publication",
         "Editorial",
-        "Expression of Concern",
         "Letter",
-        "Published Erratum",
-        "Retraction Notice",
-        "Retraction of Publication",
     }
 )
-_NOTICE_TITLE = re.compile(
+#: What the title of a notice or a reply begins with.
+_LEAD = re.compile(
     r"(?:publisher |author |authors )?(?:retraction|retracted and republished|erratum|errata|corrigendum|corrigenda|"
-    r"correction|addendum|expression of concern|withdrawal|reply|response|comment|commentary)\b"
+    r"correction|addendum|expression of concern|withdrawal|reply|response|comment|commentary|letter|authors? reply)\b"
+    r"(?: note| notice)?(?: to| on| for| of)? ?"
 )
+#: What publishers put before the title of a retracted article, and brackets around a translated one.
+_MARKED = re.compile(r"\s*(?:retracted|withdrawn)(?: article| paper)?\s*[:.]\s*(?=\S)", re.IGNORECASE)
+_BRACKETS = re.compile(r"^\s*\[(.*)\]\.?\s*$", re.DOTALL)
 
 # Words that alone make no title: "Letter to the editor", "Authors' reply", "In this issue", "Book reviews".
 _GENERIC_WORDS_TEXT = """
@@ -109,7 +111,7 @@ def _keys(article: Article) -> Iterator[tuple[str, str]]:
     doi = (normalise_doi(article.doi) or "").casefold()
     if doi:
         yield "same DOI", doi
-    title = normalised_title(article.title)
+    title = title_key(article.title)
     if article.year is not None and not is_generic_title(title):
         yield "same title and year", f"{article.year} {title}"
 
@@ -124,8 +126,10 @@ def _may_fold(one: Article, other: Article) -> bool:
 
 
 def _is_notice(article: Article) -> bool:
-    return any(kind.name in _NOTICE_TYPES for kind in article.publication_types) or bool(
-        _NOTICE_TITLE.match(normalised_title(article.title))
+    return (
+        article.is_notice
+        or any(kind.name in _COMMENT_TYPES for kind in article.publication_types)
+        or notice_lead(article.title) != ""
     )
 
 
@@ -141,24 +145,58 @@ def _apart(one: Article, other: Article) -> bool:
     first, second = ((normalise_doi(article.doi) or "").casefold() for article in (one, other))
     if first and second:
         return first != second
-    start, other_start = (re.search(r"\w+", article.location) for article in (one, other))
-    return bool(start and other_start and start[0] != other_start[0])
+    start, other_start = first_page(one.location), first_page(other.location)
+    return bool(start and other_start and start != other_start)
 
 
 def _first_author(article: Article) -> str:
     if not article.authors:
         return ""
     first = article.authors[0]
-    return normalised_title(first.last_name or first.collective_name or "")
+    return family_key(first.last_name or first.collective_name or "")
 
 
 def is_generic_title(title: str) -> bool:
     """Whether a title is one that many articles may have: few words, or none that tells what it is about."""
-    words = normalised_title(title).split()
+    words = title_key(title).split()
     return len(words) < _FEWEST_WORDS or all(word in _GENERIC_WORDS or word.isdigit() for word in words)
 
 
-def normalised_title(title: str) -> str:
-    """Return a title as it is compared: letters and digits only, no case, no accents, single spaces."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(c))
+@lru_cache(maxsize=100_000)
+def title_key(title: str) -> str:
+    """Return a title as titles are compared: words without case, accents and signs, Greek letters spelled.
+
+    >>> title_key("RETRACTED: [Effects of TNF-\u03b1.]")
+    'effects of tnf alpha'
+    """
+    text = title[marked.end() :] if (marked := _MARKED.match(title)) else title
+    inner = _BRACKETS.match(text)
+    spelled = (inner[1] if inner else text).casefold().translate(GREEK_NAMES)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", spelled) if not unicodedata.combining(c))
     return " ".join(re.sub(r"[\W_]+", " ", plain).split())
+
+
+@lru_cache(maxsize=100_000)
+def family_key(name: str) -> str:
+    """Return a family name as it is compared: letters only, without case and accents."""
+    return title_key(name).replace(" ", "")
+
+
+@lru_cache(maxsize=100_000)
+def notice_lead(title: str) -> str:
+    """Return the words that make a title that of a notice or a reply; empty for any other.
+
+    >>> notice_lead("Erratum: reply to On zebras"), notice_lead("On zebras")
+    ('erratum reply to', '')
+    """
+    lead, rest = [], title_key(title)
+    while found := _LEAD.match(rest):
+        lead.append(found[0].strip())
+        rest = rest[found.end() :]
+    return " ".join(lead)
+
+
+def first_page(pages: str) -> str:
+    """Return the page that pages begin on, in small letters: `e12` of `E12-15`, `iv` of `iv-x`; empty for none."""
+    found = re.search(r"[a-z]*\d+|\b[ivxlc]+\b", pages.lower())
+    return found[0] if found else ""

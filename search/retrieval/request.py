@@ -38,6 +38,7 @@ __all__ = [
     "SimilarRequest",
     "SnowballRequest",
     "Sort",
+    "SourcesRequest",
     "StrategyRequest",
     "check_limit",
     "check_question",
@@ -256,12 +257,19 @@ class ReferencesRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """References as text: RIS, BibTeX, MEDLINE text, CSL JSON, CSV, or PMIDs and DOIs, one a line."""
 
     references: Annotated[str, Meta(min_length=1)]
+    name: Annotated[str, Meta(min_length=1, max_length=255, description="What the file is called.")] = "references"
 
 
-class DedupeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """References of several databases, each as text under the name of its database: as `search dedupe`."""
+class SourcesRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """References of several databases, each as text under the name of its database or file."""
 
     sources: Annotated[dict[str, str], Meta(min_length=1, max_length=50)]
+
+
+class DedupeRequest(SourcesRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """References of several databases whose duplicates are wanted, or what is left without them: as `search dedupe`."""
+
+    format: Annotated[Literal["json", "ris"], Meta(description="What was found, or what is left as RIS.")] = "json"
 
 
 class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,10 +7,9 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from search.formats.reference_lists import Reference
-from search.normalize import GREEK_NAMES
-from search.retrieval.duplicates import is_generic_title, normalised_title
+from search.retrieval.duplicates import family_key, first_page, is_generic_title, notice_lead, title_key
 
-__all__ = ["REASONS", "are_versions", "authors_fit", "differ", "family_key", "is_same", "title_key", "title_likeness"]
+__all__ = ["REASONS", "are_versions", "authors_fit", "differ", "is_same", "title_likeness"]
 
 #: Titles that are so like are one; with the same place in the same volume, so like.
 _ALIKE, _ALIKE_IN_PLACE = 0.93, 0.75
@@ -23,19 +22,6 @@ _FEWEST_SHARED = 0.45
 _SERIES = frozenset({"part", "chapter", "section", "volume", "paper", "study", "report", "i", "ii", "iii", "iv", "v"})
 
 _ROMAN = re.compile(r"\b(?:i{1,3}|iv|vi{0,3}|ix|x)\b")
-_TAGS = re.compile(r"^\s*\[(.*)\]\.?\s*$", re.DOTALL)
-_LEAD = re.compile(
-    r"(?:retraction|retracted|erratum|errata|corrigendum|correction|addendum|expression of concern|withdrawal|reply|"
-    r"response|comment|commentary|letter|authors? reply)\b(?: note| notice)?(?: to| on| for| of)? ?"
-)
-
-
-@lru_cache(maxsize=100_000)
-def title_key(title: str) -> str:
-    """Return a title as titles are compared: words without case, accents and signs, Greek letters spelled."""
-    inner = _TAGS.match(title)
-    spelled = (inner[1] if inner else title).lower().translate(GREEK_NAMES)
-    return normalised_title(spelled)
 
 
 def title_likeness(one: str, other: str) -> float:
@@ -70,12 +56,6 @@ def _words(key: str) -> frozenset[str]:
     return frozenset(key.split())
 
 
-@lru_cache(maxsize=100_000)
-def family_key(name: str) -> str:
-    """Return a family name as it is compared: letters only, without case and accents."""
-    return normalised_title(name).replace(" ", "")
-
-
 def authors_fit(one: Reference, other: Reference) -> bool | None:
     """Whether the first authors are the same as far as can be told; None where one is not given."""
     first, second = sorted((family_key(one.family_name), family_key(other.family_name)), key=len)
@@ -102,11 +82,11 @@ def differ(one: Reference, other: Reference) -> bool:
         return one.pmid != other.pmid
     if one.doi and other.doi and one.doi != other.doi:
         return True
-    if _differ(one.volume, other.volume) or _differ(_start(one), _start(other)):
+    if _differ(one.volume, other.volume) or _differ(first_page(one.pages), first_page(other.pages)):
         return True
     if one.year and other.year and abs(one.year - other.year) > 1:
         return True
-    return authors_fit(one, other) is False or _lead(one.title) != _lead(other.title)
+    return authors_fit(one, other) is False or notice_lead(one.title) != notice_lead(other.title)
 
 
 def is_same(one: Reference, other: Reference) -> str | None:
@@ -128,7 +108,12 @@ def is_same(one: Reference, other: Reference) -> str | None:
 
 def _by_title(one: Reference, other: Reference, likeness: float) -> str | None:
     """Return why two references that nothing sets apart are one by their titles."""
-    if likeness >= _ALIKE_IN_PLACE and one.volume and one.volume == other.volume and _start(one) == _start(other) != "":
+    if (
+        likeness >= _ALIKE_IN_PLACE
+        and one.volume
+        and one.volume == other.volume
+        and first_page(one.pages) == first_page(other.pages) != ""
+    ):
         return "same title, volume and page"
     if likeness < _ALIKE or is_generic_title(one.title) or is_generic_title(other.title):
         return None
@@ -174,21 +159,6 @@ def _same_numbers(one: Reference, other: Reference) -> bool:
         return True
     first, second = sorted((title_key(one.title), title_key(other.title)), key=len)
     return _is_cut(first, second)
-
-
-@lru_cache(maxsize=100_000)
-def _lead(title: str) -> tuple[str, ...]:
-    """Return the words before a title that make it that of a notice or a reply: `erratum`, `reply to`."""
-    lead, rest = [], title_key(title)
-    while found := _LEAD.match(rest):
-        lead.append(found[0].strip())
-        rest = rest[found.end() :]
-    return tuple(lead)
-
-
-def _start(reference: Reference) -> str:
-    found = re.search(r"[A-Za-z]*\d+", reference.pages)
-    return found[0].lower() if found else ""
 
 
 def _differ(one: str, other: str) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from search.article import CITES_RETRACTED, Article
 from search.errors import SourceError
 from search.formats.base import Rejection
+from search.formats.byte_stream import ByteStream
 from search.formats.reference_lists import Reference, of_article, read_references
 from search.presentation.notices import Notice, notices_of
 from search.review.alike import authors_fit, is_same, title_likeness
@@ -86,15 +87,17 @@ class Lookup(msgspec.Struct, frozen=True):
     retracted: Callable[[Iterable[int | str]], set[int | str]]
 
 
-def check_file(path: str | Path, lookup: Lookup) -> Report:
-    """Check the references of a file. Raises SourceError if it cannot be read, or holds none."""
-    entries = list(read_references(path))
+def check_file(source: str | Path | ByteStream, lookup: Lookup) -> Report:
+    """Check the references of a file or a stream. Raises SourceError if it cannot be read, or holds none."""
+    stream = source if isinstance(source, ByteStream) else ByteStream(source)
+    entries = list(read_references(stream))
     references = [entry for entry in entries if isinstance(entry, Reference)]
     if not references and not entries:
-        raise SourceError(f"{path}: holds no references")
+        raise SourceError(f"{stream.name}: holds no references")
     duplicates = {entry.where: entry for entry in dedupe(references)[1]}
     articles = lookup.articles({reference.pmid for reference in references if reference.pmid})
     checked = []
+    first: dict[int, str] = {}
     for entry in entries:
         if isinstance(entry, Rejection):
             finding = Finding("unreadable", entry.reason)
@@ -103,6 +106,11 @@ def check_file(path: str | Path, lookup: Lookup) -> Report:
         pmid, findings = _check(entry, articles, lookup)
         if double := duplicates.get(entry.where):
             findings.append(Finding("duplicate", f"is the same as {double.kept} ({double.reason})"))
+        elif pmid in first and not any(finding.problem == "mismatch" for finding in findings):
+            # One by its PMID and one by its DOI: only the index knows that they are the same.
+            findings.append(Finding("duplicate", f"is the same as {first[pmid]} (both are PMID {pmid})"))
+        if pmid is not None:
+            first.setdefault(pmid, entry.where)
         findings.sort(key=lambda finding: get_args(Problem).index(finding.problem))
         checked.append(Checked(where=entry.where, reference=str(entry), pmid=pmid, findings=findings))
     counts = {
@@ -110,7 +118,7 @@ def check_file(path: str | Path, lookup: Lookup) -> Report:
         for problem in get_args(Problem)
     }
     return Report(
-        file=str(path),
+        file=stream.name,
         references=len(checked),
         counts={problem: count for problem, count in counts.items() if count},
         checked=checked,

@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 
 from search.formats.base import Rejection
+from search.formats.byte_stream import ByteStream
 from search.formats.reference_lists import Reference, read_references
-from search.review.alike import REASONS, are_versions, differ, family_key, is_same, title_key
+from search.retrieval.duplicates import family_key, title_key
+from search.review.alike import REASONS, are_versions, differ, is_same
 
 __all__ = ["Deduplication", "Duplicate", "dedupe", "dedupe_files"]
 
@@ -50,8 +52,8 @@ class Deduplication(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def dedupe_files(paths: Sequence[str | Path], *, own: Sequence[Reference] = ()) -> Deduplication:
-    """Return the references of some files without duplicates, those of the first files before those of the next.
+def dedupe_files(sources: Sequence[str | Path | ByteStream], *, own: Sequence[Reference] = ()) -> Deduplication:
+    """Return the references of files or streams without duplicates, those of the first before those of the next.
 
     `own` are references that are there already: what is one of them is left out, and they are not counted. Raises
     SourceError if a file cannot be read to its end or holds no references.
@@ -60,21 +62,22 @@ def dedupe_files(paths: Sequence[str | Path], *, own: Sequence[Reference] = ()) 
     rejections: list[Rejection] = []
     identified: dict[str, int] = {}
     source_of: dict[str, str] = {}
-    for path in paths:
+    for source in sources:
+        stream = source if isinstance(source, ByteStream) else ByteStream(source)
         count = 0
-        for entry in read_references(path):
+        for entry in read_references(stream):
             if isinstance(entry, Rejection):
                 rejections.append(entry)
                 continue
             references.append(entry)
-            source_of[entry.where] = str(path)
+            source_of[entry.where] = stream.name
             count += 1
-        identified[str(path)] = count
+        identified[stream.name] = count
     kept, duplicates, versions = dedupe(references, len(own))
     removed = Counter(source_of[entry.where] for entry in duplicates)
     return Deduplication(
         identified=identified,
-        removed={path: removed[path] for path in identified},
+        removed={name: removed[name] for name in identified},
         kept=[reference for reference in kept if reference.where in source_of],
         duplicates=[entry for entry in duplicates if entry.where in source_of],
         versions=versions,

@@ -17,6 +17,7 @@ from search.errors import (
     NotFoundError,
     QueryError,
     SearchError,
+    SourceError,
     StoreError,
     TimeLimitError,
 )
@@ -48,6 +49,7 @@ _CODES = {
 _STATUSES: tuple[tuple[type[SearchError], int], ...] = (
     (NotFoundError, 404),
     (QueryError, 400),
+    (SourceError, 400),
     (IndexLockedError, 409),
     (IndexFolderError, 503),
     (ModelError, 503),

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import ipaddress
 import logging
+import re
 import time
 from typing import Any
 
@@ -26,6 +27,9 @@ log = logging.getLogger("search.web")
 _NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+
+#: What brings files of references.
+_FILES = re.compile(r"/api/(?:check|dedupe|saved/[^/]+/report)")
 
 #: Nothing is loaded from elsewhere, nothing inline runs, and no other page may frame or read this one.
 _HEADERS = {
@@ -112,7 +116,7 @@ class Guard:
         self.metrics.in_flight += 1
         try:
             refused = self._refusal(scope)
-            await (refused or self.app)(scope, self._limited(receive), watched)
+            await (refused or self.app)(scope, self._limited(receive, self._most(scope)), watched)
         except asyncio.CancelledError:
             answer["status"] = 499
             raise
@@ -120,7 +124,11 @@ class Guard:
             self.metrics.in_flight -= 1
             self._note(scope, answer, time.perf_counter() - begun)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _most(self, scope: Scope) -> int:
+        """Return how many bytes a request may bring."""
+        return self.settings.files if _FILES.fullmatch(scope["path"]) else self.settings.body
+
+    def _limited(self, receive: Receive, most: int) -> Receive:
         """Return a `receive` that refuses a body that grows too large or arrives too late."""
         size = 0
         end = asyncio.get_running_loop().time() + self.settings.seconds
@@ -136,15 +144,11 @@ class Guard:
                 raise HTTPException(408, f"the request did not come within {self.settings.seconds:g} s") from None
             whole = not message.get("more_body", False)
             size += len(message.get("body", b""))
-            if size > self.settings.body:
-                raise HTTPException(413, self._too_large)
+            if size > most:
+                raise HTTPException(413, _too_large(most))
             return message
 
         return limited
-
-    @property
-    def _too_large(self) -> str:
-        return f"the request is too large: at most {self.settings.body:,} bytes"
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -156,8 +160,8 @@ class Guard:
         if headers.get("sec-fetch-site") == "cross-site" and origin not in self.settings.origins:
             return failure(403, "pages of other sites may not ask; `serve: origins` in the configuration lists those")
         length = headers.get("content-length", "0")
-        if length.isascii() and length.isdigit() and int(length) > self.settings.body:
-            return failure(413, self._too_large)
+        if length.isascii() and length.isdigit() and int(length) > self._most(scope):
+            return failure(413, _too_large(self._most(scope)))
         refusal = _feed_refusal if scope["path"].startswith("/feeds/") else token_refusal
         return None if is_open(self.settings) else refusal(headers, self.settings)
 
@@ -217,6 +221,10 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()
+
+
+def _too_large(most: int) -> str:
+    return f"the request is too large: at most {most:,} bytes"
 
 
 def _is_api(path: str) -> bool:

@@ -31,6 +31,7 @@ from search.retrieval.request import (
     SearchRequest,
     SimilarRequest,
     SnowballRequest,
+    SourcesRequest,
     StrategyRequest,
     read_request,
 )
@@ -69,6 +70,7 @@ _FILES: dict[int | str, dict[str, Any]] = {
 }
 
 
+_RIS = FORMATS["ris"].media_type
 _FEED: dict[int | str, dict[str, Any]] = {200: {"content": {"application/atom+xml": {"schema": {"type": "string"}}}}}
 
 
@@ -261,10 +263,22 @@ async def check(request: Request, shared: Shared, body: Annotated[ReferencesRequ
     return await shared.answer(request, lambda: shared.service.check(body), slow=True)
 
 
-@router.post("/api/dedupe", summary="Find duplicates", response_model=Annotated[Deduplication, AsStruct()])
+@router.post(
+    "/api/dedupe",
+    summary="Find duplicates",
+    response_model=Annotated[Deduplication, AsStruct()],
+    responses={200: {"content": {_RIS: {"schema": {"type": "string"}}}}},
+)
 async def dedupe(request: Request, shared: Shared, body: Annotated[DedupeRequest, AsStruct(), Body()]) -> Response:
-    """Return the duplicates among references of several databases, as `search dedupe --format json` prints them."""
-    return await shared.answer(request, lambda: shared.service.dedupe(body), slow=True)
+    """Return the duplicates among references of several databases, as `search dedupe --format json` prints them.
+
+    With `format` `ris`, the references without their duplicates, as `search dedupe --output` writes them.
+    """
+    if body.format == "json":
+        return await shared.answer(request, lambda: shared.service.dedupe(body), slow=True)
+    answer = await shared.answer(request, lambda: shared.service.dedupe(body), slow=True, media_type=_RIS)
+    answer.headers["content-disposition"] = 'attachment; filename="deduplicated.ris"'
+    return answer
 
 
 @router.get("/api/about", summary="What the server may do, and its limits", response_model=Annotated[About, AsStruct()])
@@ -306,6 +320,16 @@ async def saved_methods(request: Request, shared: Shared, name: Name) -> Respons
 async def saved_report(request: Request, shared: Shared, name: Name) -> Response:
     """Return methods, strategy with counts, PRISMA numbers and PRISMA-S items, as `search report NAME` prints them."""
     return await shared.answer(request, lambda: shared.service.report(name), slow=True, media_type="text/markdown")
+
+
+@router.post("/api/saved/{name}/report", summary="A report with other databases", response_class=PlainTextResponse)
+async def saved_report_with(
+    request: Request, shared: Shared, name: Name, body: Annotated[SourcesRequest, AsStruct(), Body()]
+) -> Response:
+    """Return the report with the references of other databases in its numbers, as `search report NAME --with FILE`."""
+    return await shared.answer(
+        request, lambda: shared.service.report(name, body.sources), slow=True, media_type="text/markdown"
+    )
 
 
 @router.get(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +13,10 @@ from search import __version__
 from search.api import Index
 from search.article import Article
 from search.config import Config
-from search.errors import NotFoundError, QueryError, SourceError
+from search.errors import NotFoundError, QueryError
+from search.formats.byte_stream import ByteStream
 from search.formats.export import FORMATS, write
+from search.formats.reference_lists import write_ris
 from search.llm.answer import WrittenAnswer
 from search.llm.language_models import describe_llm
 from search.llm.load import load_llm
@@ -221,17 +221,16 @@ class Service:
 
     def check(self, request: ReferencesRequest) -> bytes:
         """Return what is to be said of some references, as `search check --format json` prints it."""
-        with _as_files({"references": request.references}) as (path,):
-            report = self.index.check(path)
-        return as_json(report).replace(msgspec.json.encode(str(path))[1:-1], b"references")
+        (stream,) = _streams({request.name: request.references})
+        return as_json(self.index.check(stream))
 
     def dedupe(self, request: DedupeRequest) -> bytes:
-        """Return the duplicates among the references of several databases, as `search dedupe --format json` does."""
-        with _as_files(request.sources) as paths:
-            found = as_json(dedupe_files(paths))
-        for path, name in zip(paths, request.sources, strict=True):
-            found = found.replace(msgspec.json.encode(str(path))[1:-1], msgspec.json.encode(name)[1:-1])
-        return found
+        """Return the duplicates among the references of several databases, as `search dedupe --format json` does.
+
+        In RIS the references without their duplicates, as `search dedupe --output` writes them.
+        """
+        found = dedupe_files(_streams(request.sources))
+        return as_json(found) if request.format == "json" else "".join(map(write_ris, found.kept)).encode()
 
     def status(self) -> bytes:
         """Return the state of the index as `search status --format json` prints it."""
@@ -302,9 +301,9 @@ class Service:
         """Return the Atom feed of a saved search."""
         return self.index.saved_feed(name, address).encode("utf-8", "replace")
 
-    def report(self, name: str) -> bytes:
-        """Return the report of a saved search, as `search report NAME` prints it."""
-        return self.index.saved_report(name).encode()
+    def report(self, name: str, sources: Mapping[str, str] | None = None) -> bytes:
+        """Return the report of a saved search, as `search report NAME --with FILE` prints it."""
+        return self.index.saved_report(name, _streams(sources or {})).encode("utf-8", "replace")
 
     def difference(self, name: str, first: int, second: int) -> bytes:
         """Return what sets two runs of a saved search apart, as `search saved NAME --diff --format json` prints it."""
@@ -369,20 +368,6 @@ class Service:
         return hits
 
 
-@contextmanager
-def _as_files(texts: Mapping[str, str]) -> Iterator[list[Path]]:
-    """Give files that hold some texts, for as long as it takes to read them.
-
-    Raises QueryError, with the name of the text, where SourceError is raised meanwhile.
-    """
-    with tempfile.TemporaryDirectory(prefix="search-references-") as folder:
-        paths = [Path(folder) / f"{number}.txt" for number in range(len(texts))]
-        for path, text in zip(paths, texts.values(), strict=True):
-            path.write_text(text, "utf-8", "replace")
-        try:
-            yield paths
-        except SourceError as error:
-            told = str(error)
-            for path, name in zip(paths, texts, strict=True):
-                told = told.replace(str(path), name)
-            raise QueryError(told) from error
+def _streams(texts: Mapping[str, str]) -> list[ByteStream]:
+    """Return texts under their names as what is read like files."""
+    return [ByteStream(name, text.encode("utf-8", "replace")) for name, text in texts.items()]

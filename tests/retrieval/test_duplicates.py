@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from search.article import Article, Author, Correction, Journal, PartialDate, PublicationType
 from search.normalize import normalise_doi
-from search.retrieval.duplicates import fold, normalised_title
+from search.retrieval.duplicates import fold, title_key
 
 TITLE = "Aspirin for the prevention of stroke: a randomised trial."
 
@@ -107,7 +107,7 @@ def test_an_article_that_may_not_join_the_first_group_may_join_the_next():
 
 
 def test_normal_forms():
-    assert normalised_title("  The β-Blocker (Über) <i>trial</i>_2. ") == "the β blocker uber i trial i 2"
+    assert title_key("  The β-Blocker (Über) <i>trial</i>_2. ") == "the beta blocker uber i trial i 2"
     assert normalise_doi(" doi: 10.1/ABC ") == "10.1/ABC" == normalise_doi("HTTP://dx.doi.org/10.1/ABC")
     assert normalise_doi(None) is None
 

@@ -52,8 +52,8 @@ def test_a_list_of_identifiers(index, tmp_path):
     text = "11111\n22222\n10.1000/33333\n44444\n55555\n99999\n10.1000/11111\nnonsense\n"
     found, report = check(index, tmp_path, text)
     assert found == [
-        [], ["retracted"], ["corrected"], ["cites retracted work"], ["concern"], ["not in the index"], [],
-        ["unreadable"],
+        [], ["retracted"], ["corrected"], ["cites retracted work"], ["concern"], ["not in the index"],
+        ["duplicate"], ["unreadable"],
     ]  # fmt: skip
     assert [entry.pmid for entry in report.checked][:3] == [11111, 22222, 33333]
     assert report.counts["retracted"] == 1 and report.failed()
@@ -100,6 +100,12 @@ def test_duplicates_in_a_list(index, tmp_path):
     found, report = check(index, tmp_path, ris(**GOOD, AN="11111") + ris(**{**GOOD, "TI": GOOD["TI"].upper()}))
     assert found == [[], ["duplicate"]]
     assert report.checked[1].findings[0].told.startswith(f"is the same as {tmp_path}/references.txt line 1 (same title")
+
+
+def test_a_title_may_say_that_the_article_is_retracted(index, tmp_path):
+    text = ris(TI="RETRACTED: A trial that was taken back later on", AU="Smith, J", PY="2010")
+    text += ris(TI="A trial that was taken back later on", AU="Smith, J", PY="2010", DO="10.1000/22222")
+    assert check(index, tmp_path, text)[0] == [["retracted"], ["retracted", "duplicate"]]
 
 
 def test_what_only_retraction_watch_knows(index, tmp_path):

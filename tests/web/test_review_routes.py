@@ -5,6 +5,7 @@ import base64
 from web.conftest import make_client
 
 from search.api import Index
+from search.formats.byte_stream import ByteStream
 from search.web.access_tokens import new_token, token_hash
 
 
@@ -37,8 +38,38 @@ def test_references_are_checked_and_deduplicated(demo):
         assert found["identified"] == {"Embase": 1, "Scopus": 1}
         (entry,) = found["duplicates"]
         assert (entry["where"], entry["kept"]) == ("Scopus line 1", "Embase line 1")
+        kept = client.post("/api/dedupe", json={"sources": {"Embase": one, "Scopus": one}, "format": "ris"})
+        assert kept.text.count("TI  - A title of some length here") == 1
+        assert kept.headers["content-disposition"] == 'attachment; filename="deduplicated.ris"'
         assert client.post("/api/dedupe", json={"sources": {"a": ""}}).status_code == 400
         assert client.post("/api/check", json={"references": "Dear colleague"}).status_code == 400
+        cut = client.post("/api/check", json={"references": '[{"DOI": "10.1/a"', "name": 'a "b" \\c.json'})
+        assert (cut.status_code, cut.json()["error"]["message"].partition(":")[0]) == (400, 'a "b" \\c.json')
+
+
+def test_files_of_references_may_be_larger_than_questions(demo):
+    many = "".join(f"{pmid}\n" for pmid in range(1, 3000))
+    with make_client(demo, body=2000, files=20_000) as client:
+        assert client.post("/api/check", json={"references": many}).json()["references"] == 2999
+        assert client.post("/api/check", json={"references": many * 2}).status_code == 413
+        assert client.post("/api/search", json={"question": many}).status_code == 413
+
+
+def test_a_report_counts_the_references_of_other_databases(demo):
+    with Index.open(demo) as index:
+        hits = index.save_search("aspirin", "aspirin and bowel cancer", 3)
+    ris = f"TY  - JOUR\nTI  - {hits[0].article.title}\nAN  - {hits[0].pmid}\nDB  - PubMed\nER  - \n"
+    other = "TY  - JOUR\nTI  - On a thing that no database has\nAU  - Lee, A\nPY  - 2010\nER  - \n"
+    with make_client(demo) as client:
+        told = client.post("/api/saved/aspirin/report", json={"sources": {"Embase": ris + other}}).text
+        assert client.post("/api/saved/none/report", json={"sources": {"Embase": ris}}).status_code == 404
+        assert client.post("/api/saved/aspirin/report", json={"sources": {"Embase": "?"}}).status_code == 400
+    assert "Embase" in told and told == _report(demo, ris + other)
+
+
+def _report(folder, text):
+    with Index.open(folder) as index:
+        return index.saved_report("aspirin", [ByteStream("Embase", text.encode())])
 
 
 def test_the_feed_of_a_saved_search_needs_the_token_that_the_server_needs(demo):
