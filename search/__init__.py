@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from search.config import Config, load_config
     from search.errors import SearchError
     from search.retrieval.filters import Filters
-    from search.retrieval.hit import Hit
+    from search.retrieval.hit import Hit, Hits
 
-__all__ = ["Article", "Config", "Deletion", "Filters", "Hit", "Index", "SearchError", "Status", "load_config"]
+__all__ = ["Article", "Config", "Deletion", "Filters", "Hit", "Hits", "Index", "SearchError", "Status", "load_config"]
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,7 @@ _HOME = {
     "Deletion": "search.article",
     "Filters": "search.retrieval.filters",
     "Hit": "search.retrieval.hit",
+    "Hits": "search.retrieval.hit",
     "Index": "search.api",
     "SearchError": "search.errors",
     "Status": "search.api",

@@ -21,7 +21,7 @@ from search.messages import left_out
 from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
 from search.retrieval.filters import Filters, FiltersLike, as_filters
-from search.retrieval.hit import Hit
+from search.retrieval.hit import Hit, Hits
 from search.retrieval.integrity import newly_retracted, retracted_among, with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
@@ -452,7 +452,7 @@ class Index:
         exact: bool | None = None,
         sort: Sort = "relevance",
         min_score: float | None = None,
-    ) -> list[Hit]: ...
+    ) -> Hits: ...
     @overload
     def search(
         self,
@@ -468,7 +468,7 @@ class Index:
         exact: bool | None = None,
         sort: Sort = "relevance",
         min_score: float | None = None,
-    ) -> list[list[Hit]]: ...
+    ) -> list[Hits]: ...
     def search(
         self,
         question: str | list[str],
@@ -483,7 +483,7 @@ class Index:
         exact: bool | None = None,
         sort: Sort = "relevance",
         min_score: float | None = None,
-    ) -> list[Hit] | list[list[Hit]]:
+    ) -> Hits | list[Hits]:
         """Return the articles that answer a question, best first; for a list of questions, a list each.
 
         `limit` and `mode` default to the `results` and `mode` of the config the index was opened with. The modes:
@@ -527,7 +527,7 @@ class Index:
             min_score=min_score,
         )
         questions = [question] if isinstance(question, str) else question
-        answers = self.engine.search(questions, options)
+        answers = [Hits(hits) for hits in self.engine.search(questions, options)]
         if not any(answers):
             self.engine.check_values(options.filters)
         return answers[0] if isinstance(question, str) else answers
@@ -633,7 +633,7 @@ class Index:
         sort: Sort = "relevance",
         min_score: float | None = None,
         replace: bool = False,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Run a search and save it under a name, with everything that a report of it needs.
 
         If the same search is saved under this name, the run is added to its runs. The other arguments are those of
@@ -668,7 +668,7 @@ class Index:
             min_score=min_score,
         )
         hits, run = self.engine.run(question, options)
-        return self._noted(saved, run, hits)[0]
+        return Hits(self._noted(saved, run, hits)[0])
 
     def delete_saved(self, name: str) -> None:
         """Delete a saved search with its runs. Raises NotFoundError if there is no such name.
@@ -696,7 +696,7 @@ class Index:
         """
         rename_saved(self._reader.saved, name, new)
 
-    def new_results(self, name: str) -> list[Hit]:
+    def new_results(self, name: str) -> Hits:
         """Run a saved search over the articles that were added since it last ran, and note the run.
 
         After the new articles come those that it had found and that were retracted since it last ran, each with that
@@ -718,7 +718,7 @@ class Index:
             Hit(rank=rank, score=0.0, article=newly_retracted(article, saved))
             for rank, article in enumerate(articles, start=len(hits) + 1)
         ]
-        return [*hits, *retracted]
+        return Hits([*hits, *retracted])
 
     def _noted(self, saved: SavedSearch, run: Run, hits: list[Hit]) -> tuple[list[Hit], tuple[int, ...]]:
         """Note the run of a search, and return its hits with what was retracted since marked, and the PMIDs of this."""
@@ -854,7 +854,7 @@ class Index:
 
         return check_file(file, Lookup(self.engine.identified, articles, by_title, retracted))
 
-    def nearest(self, vectors: Vectors, limit: int | None = None) -> list[list[Hit]]:
+    def nearest(self, vectors: Vectors, limit: int | None = None) -> list[Hits]:
         """Return the articles nearest to vectors of your own: (n, dimension) float32 with unit rows.
 
         >>> index = Index.open("indexes/demo")
@@ -864,7 +864,7 @@ class Index:
         >>> index.close()
         """
         with self._reader.view() as view:
-            return hits_of(view, nearest(view, vectors, self._limit(limit)))
+            return [Hits(hits) for hits in hits_of(view, nearest(view, vectors, self._limit(limit)))]
 
     def similar(
         self,
@@ -874,7 +874,7 @@ class Index:
         unlike: Sequence[int] = (),
         texts: Sequence[str] = (),
         filters: FiltersLike = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Return the articles most like one, or like several articles and texts together, without these.
 
         `texts` are titles, abstracts or whatever describes what is wanted; `unlike` are articles to keep away from.
@@ -889,7 +889,8 @@ class Index:
         """
         liked = [pmids] if isinstance(pmids, int) else list(pmids)
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
-        return self.engine.similar(liked, self._limit(limit), unlike=unlike, texts=vectors, filters=as_filters(filters))
+        limit = self._limit(limit)
+        return Hits(self.engine.similar(liked, limit, unlike=unlike, texts=vectors, filters=as_filters(filters)))
 
     def cited_by(self, pmid: int, limit: int = 100, *, offset: int = 0) -> Citations:
         """Return what cites an article: how many works, and those of the index, the newest first.

@@ -28,6 +28,7 @@ def test_the_public_names_are_these():
         "Deletion",
         "Filters",
         "Hit",
+        "Hits",
         "Index",
         "SearchError",
         "Status",
@@ -155,6 +156,23 @@ def test_filters_may_be_a_dict_and_hits_show_themselves_briefly(built_demo):
     assert repr(hits[0]).startswith(f"<Hit 1: {hits[0].score:.3f}, PMID {hits[0].pmid}, ") and len(repr(hits[0])) < 120
     assert f'href="{hits[0].article.url}"' in hits[0]._repr_html_()
     assert hits[0].to_dict()["article"]["pmid"] == hits[0].pmid
+
+
+def test_hits_make_a_table_of_pandas_and_a_list_in_a_notebook(built_demo, monkeypatch):
+    with search.Index.open(built_demo) as index:
+        hits = index.search("aspirin and bowel cancer", 3, evidence=1)
+        assert isinstance(index.similar(hits[0].pmid, 2), search.Hits)
+        assert [type(answer) for answer in index.search(["aspirin", "asthma"], 1)] == [search.Hits, search.Hits]
+    table = hits.to_pandas()
+    assert list(table["pmid"]) == [hit.pmid for hit in hits] and list(table["rank"]) == [1, 2, 3]
+    assert table.loc[0, "title"] == hits[0].article.title.rstrip(".") and table["score"].dtype == float
+    assert table["year"].dtype == "Int64" and table["retracted"].dtype == bool
+    assert table.loc[0, "evidence"] == hits[0].evidence[0].text
+    assert list(search.Hits().to_pandas().columns) == list(table.columns) and len(search.Hits().to_pandas()) == 0
+    assert hits._repr_html_() == "".join(hit._repr_html_() for hit in hits)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ConfigError, match="needs pandas: pip install pandas"):
+        hits.to_pandas()
 
 
 #: What a declared package consists of or needs: FastAPI, httpx, sentence-transformers, psycopg[pool], datasets.

@@ -84,7 +84,10 @@ def add(
 @click.option("--workers", type=click.IntRange(min=1), help="With --ray and no GPUs: how many workers.")
 @json_option
 def encode(folder: str | None, config_file: Path | None, ray: str | None, workers: int | None, as_json: bool) -> None:
-    """Encode the articles that have no vector of their text."""
+    """Encode the articles that are not encoded yet.
+
+    An article whose text has changed is encoded again.
+    """
     from search.cli.output import print_json
     from search.cli.progress import Meter
 
@@ -101,7 +104,10 @@ def encode(folder: str | None, config_file: Path | None, ray: str | None, worker
 @common
 @json_option
 def delete(pmids: tuple[int, ...], folder: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Delete articles by PMID. They stay deleted until `search add --restore`, even if a file brings them again."""
+    """Delete articles by PMID.
+
+    They stay deleted until `search add --restore`, even if a file brings them again.
+    """
     from search.cli.output import print_json
 
     with open_index(config_file, folder) as index:

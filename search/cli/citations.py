@@ -65,7 +65,7 @@ def snowball(
     seen: tuple[int, ...],
     style: str,
 ) -> None:
-    """Follow citations from some articles, or from what a saved search found, both ways.
+    """Follow citations both ways, from articles or a saved search.
 
     What touches most of them comes first, then what is nearest to them in meaning. What is there already is left out.
     """
@@ -85,7 +85,10 @@ def snowball(
 
 @click.group()
 def citations() -> None:
-    """Add NIH's open citation collection, so that more is known of who cites whom."""
+    """Add NIH's open citation collection, or remove it.
+
+    With it, the index knows more of who cites whom than its own records say.
+    """
 
 
 @citations.command(name="add")
@@ -111,15 +114,25 @@ def add_citations(
 
 @citations.command(name="remove")
 @common
-def remove_citations(folder: str | None, config_file: Path | None) -> None:
+@json_option
+def remove_citations(folder: str | None, config_file: Path | None, as_json: bool) -> None:
     """Remove the open citation collection; what records cite stays."""
+    from search.cli.output import print_json
+
     with open_index(config_file, folder) as index:
-        click.echo(f"{index.remove_citations():,} citations removed", err=True)
+        removed = index.remove_citations()
+    if as_json:
+        print_json({"removed": removed}, indent=2)
+    else:
+        click.echo(f"{removed:,} citations removed", err=True)
 
 
 @click.group()
 def retractions() -> None:
-    """Add Retraction Watch's list, so that every output tells its reasons and dates."""
+    """Add Retraction Watch's list of retractions.
+
+    Every output then gives the reasons and dates of the list.
+    """
 
 
 @retractions.command(name="add")
@@ -127,7 +140,7 @@ def retractions() -> None:
 @common
 @json_option
 def add_retractions(file: str, folder: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Take Retraction Watch's public CSV in place of the list that is there."""
+    """Add Retraction Watch's public CSV; it replaces an earlier list."""
     with open_index(config_file, folder) as index:
         report = index.add_retractions(file)
     _print_report(report, "entries", as_json)

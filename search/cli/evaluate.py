@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from search.cli.options import formats
+
 if TYPE_CHECKING:
     from search.evaluation.retrieval import RetrievalResult
 
 __all__ = ["evaluate"]
 
-format_option = click.option(
-    "--format", "style", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True
-)
+format_option = formats("table", "markdown", "json")
 models_option = click.option(
     "--model",
     "models",
@@ -51,7 +51,10 @@ def pairs(
     seed: int,
     style: str,
 ) -> None:
-    """Correlate cosines with 1 for true pairs and 0 for shuffled ones (Pearson x100), beside the published figures."""
+    """Correlate cosines with true (1) and shuffled (0) pairs: Pearson x100.
+
+    The published figures stand beside it.
+    """
     from search.evaluation import report
     from search.evaluation.hub import fetch_pair_set
     from search.evaluation.pair_correlation import evaluate_pairs, load_pair_set
@@ -109,7 +112,7 @@ def retrieval(
     plot: Path | None,
     style: str,
 ) -> None:
-    """Rank the documents of a collection for its questions: nDCG@10, recall@100, MRR, precision@10."""
+    """Judge rankings of a collection by nDCG@10, recall@100, MRR and P@10."""
     from search.evaluation import report
     from search.evaluation.collection import load_collection
     from search.evaluation.retrieval import MODES, evaluate_retrieval

@@ -7,11 +7,11 @@ __all__ = ["EXAMPLES"]
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "query": (
         'search "does aspirin prevent bowel cancer?" --date 2010: --evidence 1',
-        'search query "statins and stroke" --mode hybrid --type "Randomized Controlled Trial" --json',
+        'search query "statins and stroke" --mode hybrid --type review --json',
     ),
     "ask": (
         'search ask "does aspirin prevent bowel cancer?"',
-        'search ask "do statins prevent stroke?" --type "Randomized Controlled Trial"',
+        'search ask "do statins prevent stroke?" --type "Meta-Analysis"',
     ),
     "table": (
         'search table "aspirin and bowel cancer"',
@@ -29,9 +29,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "references": ("search references 29768149", "search references 29768149 --json"),
     "snowball": ("search snowball 29768149 17170002 --rounds 2", "search snowball aspirin -n 100 --json"),
     "citations": ("search citations add open_citation_collection.csv", "search citations remove"),
+    "citations add": (
+        "search citations add open_citation_collection.csv",
+        "search citations add open_citation_collection.csv.gz --reread",
+    ),
+    "citations remove": ("search citations remove", "search citations remove --index indexes/demo --json"),
     "retractions": (
         "search retractions add retraction_watch.csv",
-        "search retractions add rw.csv --json",
+        "search retractions add retraction_watch.csv --json",
+    ),
+    "retractions add": (
+        "search retractions add retraction_watch.csv",
+        "search retractions add retraction_watch.csv --json",
     ),
     "strategy": (
         "search strategy 'statins[tiab] AND (stroke[mh] OR stroke[tiab])'",
@@ -45,7 +54,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": ("search check references.bib", "search check references.ris --strict --json"),
     "dedupe": ("search dedupe embase.ris scopus.csv -o to-screen.ris", "search dedupe *.ris --json"),
     "export": (
-        'search export --query "statins and stroke" -n 200 --format ris -o statins.ris',
+        'search export --query "statins and stroke" --format ris -o statins.ris',
         "search export --pmids pmids.txt --format bibtex",
     ),
     "add": (
@@ -71,7 +80,49 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "completion": ("search completion bash", "search completion zsh"),
     "serve": ("search serve --open", "search serve --port 9000 --index indexes/demo"),
     "mcp": ("search mcp", "search mcp --http --port 8090"),
-    "token": ("search token",),
+    "token": ("search token", "search token --json"),
     "mesh": ("search mesh add desc2026.xml", 'search mesh show "myocardial infarction"'),
+    "mesh add": ("search mesh add desc2026.xml", "search mesh add d2026.bin --json"),
+    "mesh show": ('search mesh show "myocardial infarction"', "search mesh show heart attack --json"),
     "models": ("search models", "search models download pubmedbert"),
+    "models download": (
+        "search models download pubmedbert",
+        'search models download "{name: my-org/my-model, pooling: cls}"',
+    ),
+    "train": (
+        "search train pairs -o pairs.jsonl.gz",
+        "search train model --pairs pairs.jsonl.gz --base minilm -o mine",
+    ),
+    "train pairs": (
+        "search train pairs -o pairs.jsonl.gz",
+        "search train pairs -o pairs.jsonl.gz --sample 10,000 --kinds title-abstract",
+    ),
+    "train model": (
+        "search train model --pairs pairs.jsonl.gz --base minilm -o mine",
+        "search train model --pairs pairs.jsonl.gz --base minilm -o mine --resume",
+    ),
+    "train hybrid": (
+        "search train hybrid --data texts/ --index indexes/pubmed -o taught",
+        "search train hybrid --data texts/ --index my -o taught --set steps=400",
+    ),
+    "train mix": (
+        "search train mix mine --share 0.5 -o mixed",
+        "search train mix mine --base builtin --share 0.7 -o mixed",
+    ),
+    "train roles": (
+        "search train roles corpus.jsonl -o roles/",
+        "search train roles ori_pqal.json corpus.jsonl -o roles/ --json",
+    ),
+    "evaluate": (
+        "search evaluate pairs ori_pqal.json",
+        "search evaluate retrieval --collection scifact/ --mode hybrid",
+    ),
+    "evaluate pairs": (
+        "search evaluate pairs ori_pqal.json",
+        "search evaluate pairs --model builtin --model pubmedbert --format markdown",
+    ),
+    "evaluate retrieval": (
+        "search evaluate retrieval --collection scifact/ --mode hybrid",
+        "search evaluate retrieval --collection scifact/ --compare builtin minilm",
+    ),
 }

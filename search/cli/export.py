@@ -67,6 +67,7 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
     help="With --query and --format markdown: quote N sentences of each that say what was found.",
 )
 @click.option("--all", "everything", is_flag=True, help="Export the whole index, or all that --strategy selects.")
+@click.option("--json", "as_json", is_flag=True, help="With -o: print how many articles went where as JSON.")
 @filter_options
 def export(
     pmids: tuple[int, ...],
@@ -83,6 +84,7 @@ def export(
     mode: Mode | None,
     evidence: int,
     everything: bool,
+    as_json: bool,
     filters: Filters,
 ) -> None:
     """Write articles in the formats of other tools.
@@ -90,18 +92,13 @@ def export(
     RIS, BibTeX, MEDLINE text, CSV, JSON lines, CSL JSON, citations in a style, Markdown, or an index that txtai opens.
     Give PMIDs, a file of PMIDs, a search, a strategy or --all. Retracted articles are marked in every format.
     """
-    chosen = list(pmids)
-    if filters.strategy is not None and question is None and not chosen:
-        question = ""
-    if question is None and not chosen and not everything and filters.pmids is not None:
-        chosen = sorted(filters.pmids)
+    from search.cli.output import print_json
+
+    chosen, question = _selection(list(pmids), question, everything, filters)
     selected = question is not None
-    if sum((bool(chosen), selected, everything and not selected)) != 1:
-        raise click.UsageError("give PMIDs, --pmids FILE, --query, --strategy or --all")
-    if selected and everything and filters.strategy is None:
-        raise click.UsageError("--all goes with --query only where --strategy says which articles are all")
-    if style == "txtai" and output is None:
-        raise click.UsageError("--format txtai needs --output FOLDER")
+    if (style == "txtai" or as_json) and output is None:
+        needs = f"--format {style} needs --output FOLDER" if style == "txtai" else "--json goes with -o FILE"
+        raise click.UsageError(needs)
     _check_format_options(style, question, hybrid or graph, evidence)
     with open_index(config_file, folder) as index, ExitStack() as stack:
         if selected and everything:
@@ -116,7 +113,26 @@ def export(
             count = index.export_txtai(output, chosen_articles, hybrid=hybrid, graph=graph)
         else:
             count = _write(articles, style, output, cited, mark, quotes)
-    click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)
+    if as_json:
+        print_json({"articles": count, "format": style, "output": output}, indent=2)
+    else:
+        click.echo(f"{count:,} article{'' if count == 1 else 's'}", err=True)
+
+
+def _selection(
+    pmids: list[int], question: str | None, everything: bool, filters: Filters
+) -> tuple[list[int], str | None]:
+    """Return the PMIDs to export, or the question (empty where a strategy alone selects); neither means everything."""
+    if filters.strategy is not None and question is None and not pmids:
+        question = ""
+    selected = question is not None
+    if not selected and not pmids and not everything and filters.pmids is not None:
+        pmids = sorted(filters.pmids)
+    if sum((bool(pmids), selected, everything and not selected)) != 1:
+        raise click.UsageError("give PMIDs, --pmids FILE, --query, --strategy or --all")
+    if selected and everything and filters.strategy is None:
+        raise click.UsageError("--all goes with --query only where --strategy says which articles are all")
+    return pmids, question
 
 
 def _check_format_options(style: str, question: str | None, of_txtai: bool, evidence: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,16 +14,16 @@ import click
 if TYPE_CHECKING:
     from search.retrieval.suggestions import SuggestField
 
-__all__ = ["StrategyText", "filter_options", "is_pmid", "read_pmids"]
+__all__ = ["Day", "StrategyText", "filter_options", "is_pmid", "read_pmids"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_DAY = r"\d{4}(?:-\d\d-\d\d)?"
+_DAY = r"\d{4}(?:-\d\d(?:-\d\d)?)?"
 _RANGE = re.compile(rf"({_DAY})|({_DAY})?:({_DAY})?")
 
 
 class _Range(click.ParamType[tuple[date | None, date | None]]):
-    """`2015`, `2015:2020`, `2015:`, `:2020-06-30`."""
+    """`2015`, `2015:2020`, `2015-03:`, `:2020-06-30`."""
 
     name = "range"
 
@@ -30,16 +31,44 @@ class _Range(click.ParamType[tuple[date | None, date | None]]):
         """Return the first and the last day."""
         match = _RANGE.fullmatch(value)
         if match is None or value == ":":
-            self.fail(f"{value!r} is not a year, a day (yyyy-mm-dd) or a range of them (2015:2020, 2015:)", param, ctx)
+            self.fail(f"{value!r} is not a year, a month, a day (2015-03-31) or a range (2015:2020, 2015:)", param, ctx)
         first, last = (match[1], match[1]) if match[1] else (match[2], match[3])
         try:
-            return _day(first, "-01-01"), _day(last, "-12-31")
+            return _day(first, last=False), _day(last, last=True)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
-def _day(text: str | None, rest: str) -> date | None:
-    return date.fromisoformat(text if len(text) > 4 else text + rest) if text else None
+def _day(text: str | None, *, last: bool) -> date | None:
+    """Return a day, or the first or the last one of a year or a month."""
+    if not text:
+        return None
+    year, month, *day = [int(part) for part in (text if len(text) > 4 else f"{text}-{12 if last else 1}").split("-")]
+    if day or not last:
+        return date(year, month, day[0] if day else 1)
+    return date(year, month, monthrange(year, month)[1])
+
+
+_AGO = re.compile(r"(?:last|past|(\d{1,4})) ?(day|week|month|year)s?(?: ago)?")
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+
+
+class Day(click.ParamType[date]):
+    """`2026-01-31`, `today`, `yesterday`, `7 days`, `2 weeks ago`, `last month`."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the day; a month counts 30 days, a year 365."""
+        text = " ".join(value.lower().split())
+        ago = _AGO.fullmatch({"today": "0 days", "yesterday": "1 day"}.get(text, text))
+        try:
+            if ago:
+                today = datetime.now(timezone.utc).date()  # as the index counts days
+                return today - timedelta(int(ago[1] or 1) * _DAYS[ago[2]])
+            return date.fromisoformat(text)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a day: 2026-01-31, yesterday, '7 days', 'last month'", param, ctx)
 
 
 class StrategyText(click.ParamType[str]):
@@ -79,7 +108,7 @@ def _completes(field: SuggestField) -> Callable[[click.Context, click.Parameter,
 
 
 _OPTIONS = (
-    click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published in 2015:2020, 2015-03-01:, ..."),
+    click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published in 2015:2020, 2015-03:, ..."),
     click.option(
         "--author",
         "authors",
@@ -133,9 +162,9 @@ _OPTIONS = (
     click.option("--no-retracted", is_flag=True, help="Leave out retracted articles."),
     click.option(
         "--added-since",
-        type=click.DateTime(["%Y-%m-%d"]),
+        type=Day(),
         metavar="DAY",
-        help="Added to the index on this day (2026-01-31) or later.",
+        help="Added to the index on this day or later: 2026-01-31, yesterday, '7 days'.",
     ),
     click.option(
         "--strategy",
@@ -166,7 +195,7 @@ def filter_options(function: _Function) -> _Function:
         has_abstract: bool,
         free_full_text: bool,
         no_retracted: bool,
-        added_since: Any,
+        added_since: date | None,
         strategy: str | None,
         only_pmids: Any,
         not_pmids: Any,
@@ -188,7 +217,7 @@ def filter_options(function: _Function) -> _Function:
             has_abstract=has_abstract,
             free_full_text=free_full_text,
             not_retracted=no_retracted,
-            added_since=added_since.date() if added_since else None,
+            added_since=added_since,
             strategy=strategy,
             pmids=frozenset(read_pmids(only_pmids)) if only_pmids else None,
             not_pmids=frozenset(read_pmids(not_pmids)) if not_pmids else frozenset(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from search.cli.filters import filter_options, is_pmid
-from search.cli.options import common, format_option, open_index, text_or_json
+from search.cli.options import common, format_option, formats, open_index, text_or_json
 from search.errors import QueryError
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ def query(
 @common
 @limit_option
 @mode_option
-@click.option(
-    "--format", "style", type=click.Choice(["markdown", "csv", "json"]), default="markdown", show_default=True
-)
+@formats("markdown", "csv", "json")
 @filter_options
 def table(
     question: tuple[str, ...],
@@ -128,9 +126,10 @@ def table(
     style: str,
     filters: Filters,
 ) -> None:
-    """Lay the articles that answer a question out as a table of studies: design, n, finding, year, citation.
+    """Lay the answers out as a table of studies.
 
-    Design and n are determined by rules from types, headings and abstract, and left empty where these do not say.
+    The columns are design, n, finding, year and citation. Design and n are read by rules from publication types,
+    headings and abstract, and are empty where these do not say.
     """
     from search.cli.screen import plain
     from search.presentation.hit import as_json
@@ -156,7 +155,7 @@ def table(
     help="Let a language model write the answer, or quote findings only [default: --llm if the config names a model].",
 )
 @click.option("--strict", is_flag=True, default=None, help="With --llm: leave out sentences that fail the check.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@text_or_json
 @filter_options
 def ask(
     question: tuple[str, ...],
@@ -169,7 +168,7 @@ def ask(
     style: str,
     filters: Filters,
 ) -> None:
-    """Quote what the best articles found about a question, each finding with its source.
+    """Quote what the best articles found, each finding with its source.
 
     Findings that agree are together, the nearest and those of firmer designs first. Every sentence is an article's own.
 
@@ -274,7 +273,10 @@ def facets(
 def show(
     identifiers: tuple[str, ...], folder: str | None, config_file: Path | None, style: str, all_authors: bool
 ) -> None:
-    """Show articles by PMID, DOI, PMCID or address; JSON has every field of the record."""
+    """Show articles by PMID, DOI, PMCID or address.
+
+    JSON has every field of the record; several articles are a list.
+    """
     from search.article import to_dict
     from search.cli.output import print_article, print_json
     from search.cli.screen import paged
@@ -286,8 +288,8 @@ def show(
     with open_index(config_file, folder) as index:
         articles = index.get_many([_named(index, identifier) for identifier in identifiers])
     if style == "json":
-        for article in articles:
-            print_json(to_dict(article), indent=2)
+        records = [to_dict(article) for article in articles]
+        print_json(records[0] if len(identifiers) == 1 else records, indent=2)
         return
     with paged():
         for article in articles:

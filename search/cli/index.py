@@ -114,7 +114,7 @@ def merge(folder: str | None, config_file: Path | None, as_json: bool) -> None:
         index.merge()
         generation = index.status().generation
     if as_json:
-        print_json({"generation": generation})
+        print_json({"generation": generation}, indent=2)
     else:
         click.echo(f"generation {generation} is active", err=True)
 
@@ -123,36 +123,44 @@ def merge(folder: str | None, config_file: Path | None, as_json: bool) -> None:
 @common
 @json_option
 def verify(folder: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Read the whole index and cross-check its parts. Exit code 1 if there are problems."""
+    """Read the whole index and cross-check its parts.
+
+    The exit code is 1 if there are problems.
+    """
     from search.api import Index
-    from search.cli.output import print_json
-    from search.cli.screen import plain
 
     values, address = settings(config_file, folder)
     problems = Index.verify(address, config=values)
-    if as_json:
-        print_json({"problems": problems}, indent=2)
-    else:
-        for problem in problems:
-            click.echo(plain(problem))
-        count = f"{len(problems):,} problem{'' if len(problems) == 1 else 's'}"
-        click.echo(count if problems else "no problems found", err=True)
-    sys.exit(1 if problems else 0)
+    count = f"{len(problems):,} problem{'' if len(problems) == 1 else 's'}"
+    _print_problems(problems, count if problems else "no problems found", as_json)
 
 
 @click.command()
 @common
-def repair(folder: str | None, config_file: Path | None) -> None:
+@json_option
+def repair(folder: str | None, config_file: Path | None, as_json: bool) -> None:
     """Rebuild search indexes, terms and dates from the records.
 
     Encodes nothing: a damaged vector is removed, and `search encode` makes it again. Exit code 1 if problems are left.
     """
     from search.api import Index
-    from search.cli.screen import plain
 
     values, address = settings(config_file, folder)
     problems = Index.repair(address, config=values)
-    for problem in problems:
-        click.echo(plain(problem))
-    click.echo(f"everything else is rebuilt; {len(problems):,} left" if problems else "no problems left", err=True)
+    _print_problems(
+        problems, f"everything else is rebuilt; {len(problems):,} left" if problems else "no problems left", as_json
+    )
+
+
+def _print_problems(problems: list[str], summary: str, as_json: bool) -> None:
+    """Print what is wrong with an index, and end with exit code 1 if anything is."""
+    from search.cli.output import print_json
+    from search.cli.screen import plain
+
+    if as_json:
+        print_json({"problems": problems}, indent=2)
+    else:
+        for problem in problems:
+            click.echo(plain(problem))
+        click.echo(summary, err=True)
     sys.exit(1 if problems else 0)

@@ -74,6 +74,9 @@ _GROUPS = {
     },
 }
 
+#: No summary of a command is longer: click would cut it.
+_SUMMARY = 100
+
 _COMMANDS = {name: place for group in _GROUPS.values() for name, place in group.items()}
 
 
@@ -90,8 +93,9 @@ class _Commands(click.Group):
             return None
         module, name = _COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(module), name)
-        if examples := EXAMPLES.get(cmd_name):
-            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+        _add_examples(command, cmd_name)
+        for part, below in getattr(command, "commands", {}).items():
+            _add_examples(below, f"{cmd_name} {part}")
         return command
 
     def resolve_command(
@@ -110,9 +114,14 @@ class _Commands(click.Group):
         """Write the commands in their groups."""
         for title, names in _GROUPS.items():
             commands = ((name, self.get_command(ctx, name)) for name in names)
-            rows = [(name, command.get_short_help_str(80)) for name, command in commands if command is not None]
+            rows = [(name, command.get_short_help_str(_SUMMARY)) for name, command in commands if command is not None]
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+def _add_examples(command: click.Command, name: str) -> None:
+    if examples := EXAMPLES.get(name):
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
 
 
 @click.group(

@@ -6,14 +6,18 @@ from typing import Any
 
 import click
 
+from search.cli.options import formats, json_option, model_named
+
 __all__ = ["models"]
 
 
 @click.group(invoke_without_command=True)
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@formats("table", "json")
 @click.pass_context
 def models(context: click.Context, style: str) -> None:
-    """List the models that have a short name; any other is named by its folder or its hub name.
+    """List the models that have a short name, or download one.
+
+    Any other model is named by its folder or its hub name.
 
     NFCorpus, SciFact and TREC-COVID are published nDCG@10 x 100, PubMed QA is a published Pearson correlation x 100;
     docs/models.md says by whom. The rate is of documents of the last large job on this machine.
@@ -33,12 +37,17 @@ def models(context: click.Context, style: str) -> None:
 
 @models.command()
 @click.argument("name")
-def download(name: str) -> None:
-    """Download a model from the Hugging Face hub and compile it, so that it works with no network from then on."""
-    from search.cli.options import model_named
+@json_option
+def download(name: str, as_json: bool) -> None:
+    """Download a model and compile it, to work with no network from then on."""
+    from search.cli.output import print_json
     from search.models import load_encoder
 
     encoder = load_encoder(model_named(name) or name)
+    if as_json:
+        names = ("name", "revision", "dimension", "backend", "notes")
+        print_json({key: getattr(encoder, key) for key in names}, indent=2)
+        return
     for note in encoder.notes:
         click.echo(f"note: {note}", err=True)
     where = f", revision {encoder.revision}" if encoder.revision else ""

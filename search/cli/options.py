@@ -21,6 +21,7 @@ __all__ = [
     "common",
     "config_option",
     "format_option",
+    "formats",
     "json_option",
     "model_named",
     "open_index",
@@ -52,15 +53,17 @@ def common(function: _Function) -> _Function:
 
 def format_option(function: _Function) -> _Function:
     """Add `--format` and `--json`."""
-    return _formats(FORMATS)(function)
+    return formats(*FORMATS)(function)
 
 
 def text_or_json(function: _Function) -> _Function:
     """Add `--format text|json` and `--json`."""
-    return _formats(("text", "json"))(function)
+    return formats("text", "json")(function)
 
 
-def _formats(formats: tuple[str, ...]) -> Callable[[_Function], _Function]:
+def formats(*names: str, explained: str = "How to print.") -> Callable[[_Function], _Function]:
+    """Add `--format` with these names, of which the first is the default, and `--json`."""
+
     def note(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.meta[_JSON] = value
 
@@ -74,11 +77,11 @@ def _formats(formats: tuple[str, ...]) -> Callable[[_Function], _Function]:
         return click.option(
             "--format",
             "style",
-            type=click.Choice(formats),
-            default="text",
+            type=click.Choice(names),
+            default=names[0],
             show_default=True,
             callback=chosen,
-            help="How to print.",
+            help=explained,
         )(function)
 
     return add

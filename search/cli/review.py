@@ -26,7 +26,7 @@ _FOUND = 3
 @click.option("--strict", is_flag=True, help="Fail for references that are not in the index too.")
 @text_or_json
 def check(file: str, folder: str | None, config_file: Path | None, strict: bool, style: str) -> None:
-    """Check the references of a text: retracted, in doubt, duplicated, or not what PubMed has.
+    """Check references: retracted, in doubt, duplicated, or wrong.
 
     FILE is RIS, BibTeX, MEDLINE text (.nbib), CSL JSON, CSV, or a list of PMIDs and DOIs. Nothing is asked of the
     network. The exit code is 3 if a reference is retracted, under concern, duplicated, unreadable, or says another

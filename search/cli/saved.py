@@ -54,13 +54,12 @@ def saved(
     if chosen > 1 or (chosen and not name):
         raise click.UsageError("--delete, --rename and --diff take the name of a saved search, and exclude each other")
     with open_index(config_file, folder) as index:
-        if name and delete:
-            index.delete_saved(name)
-            click.echo(f"{name} is deleted", err=True)
-            return
-        if name and rename:
-            index.rename_saved(name, rename)
-            click.echo(f"{name} is now {rename}", err=True)
+        if name and (delete or rename):
+            index.rename_saved(name, rename) if rename else index.delete_saved(name)
+            if style == "json":
+                print_json({"name": rename, "renamed": name} if rename else {"deleted": name}, indent=2)
+            else:
+                click.echo(f"{name} is now {rename}" if rename else f"{name} is deleted", err=True)
             return
         if name and diff:
             _print_difference(index, name, *diff, style)
@@ -176,9 +175,10 @@ def _run(command: str, name: str, hits: list[Hit]) -> None:
     help="References of another database, whose numbers go into the flow; repeatable.",
 )
 def report(name: str, folder: str | None, config_file: Path | None, files: tuple[str, ...]) -> None:
-    """Report a saved search as a review does: methods, strategy with counts, PRISMA numbers, PRISMA-S items.
+    """Write the report of a saved search for a review.
 
-    In Markdown, which reads as plain text too. What only the authors know is in square brackets.
+    It has the methods, the strategy with its counts, PRISMA numbers and PRISMA-S items, in Markdown, which reads as
+    plain text too. What only the authors know is in square brackets.
     """
     from search.cli.screen import plain
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import common, settings
+from search.cli.options import common, json_option, settings
 from search.errors import ConfigError
 from search.extras import install_command
 
@@ -72,7 +72,8 @@ def _with_address(config: Config, host: str | None, port: int | None) -> Config:
 
 
 @click.command()
-def token() -> None:
+@json_option
+def token(as_json: bool) -> None:
     """Make a token for the server, and print it with its hash.
 
     Clients send the token; the configuration holds its hash. The token itself is stored nowhere.
@@ -80,5 +81,10 @@ def token() -> None:
     from search.web.access_tokens import new_token, token_hash
 
     made = new_token()
+    if as_json:
+        from search.cli.output import print_json
+
+        print_json({"token": made, "hash": token_hash(made)}, indent=2)
+        return
     click.echo(f"token, for the header `Authorization: Bearer ...`: {made}")
     click.echo(f"hash, for `serve: tokens` in the config:  {token_hash(made)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli.filters import StrategyText
-from search.cli.options import common, open_index
+from search.cli.options import common, formats, open_index
 
 if TYPE_CHECKING:
     from search.api import Index
@@ -21,13 +21,9 @@ __all__ = ["strategy"]
 @click.command()
 @click.argument("text", type=StrategyText(), metavar="TEXT|@FILE")
 @common
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "pmids", "report"]),
-    default="text",
-    show_default=True,
-    help="Lines with counts; all of it as JSON; PMIDs, one a line; or the text of a report (PRISMA-S).",
+@formats(
+    *("text", "json", "pmids", "report"),
+    explained="Lines with counts; all of it as JSON; PMIDs, one a line; or the text of a report (PRISMA-S).",
 )
 def strategy(text: str, folder: str | None, config_file: Path | None, style: str) -> None:
     """Run a search in PubMed's query language, with exact counts.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli.articles import open_or_create, print_report
-from search.cli.options import common, settings
+from search.cli.options import common, json_option, settings
 
 if TYPE_CHECKING:
     from search.pubmed.sync import SyncReport
@@ -44,6 +44,7 @@ _FILES_SHOWN = 12
 @click.option("--keep", is_flag=True, help="Keep downloaded files.")
 @click.option("--model", help="The model of a new index [default: the config's `model`].")
 @click.option("--no-encode", is_flag=True, help="Only store the articles; `search encode` encodes them later.")
+@json_option
 def sync(
     folder: str | None,
     config_file: Path | None,
@@ -58,20 +59,23 @@ def sync(
     keep: bool,
     model: str | None,
     no_encode: bool,
+    as_json: bool,
 ) -> None:
-    """Bring the index to NLM's state: all of PubMed, or a part of it.
+    """Download PubMed, or a part of it, and keep it current.
 
     Downloads the baseline and update files that were not applied yet, checks them and applies them in NLM's order. Run
     it again to resume after an interruption, and daily to keep the index current. The part that is kept (--since,
     --mesh, --language, --query-terms; all of them must hold) is remembered.
     """
+    from search.cli.output import print_json
     from search.pubmed.origin import preview
     from search.pubmed.subset import make_part
 
     part = make_part(since, mesh, language, terms)
     if dry_run:
         config, path = settings(config_file, folder)
-        _print_plan(preview(config, path, source, part=part, change_part=change_part))
+        plan = preview(config, path, source, part=part, change_part=change_part)
+        print_json(plan, indent=2) if as_json else _print_plan(plan)
         return
     from search.cli.progress import Meter
 
@@ -85,7 +89,7 @@ def sync(
             encode=not no_encode,
             progress=meter.update,
         )
-    _print_sync(report)
+    print_json(report, indent=2) if as_json else _print_sync(report)
 
 
 def _print_plan(plan: SyncPlan) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from search.cli.options import common, open_index
+from search.cli.options import common, json_option, open_index
+
+if TYPE_CHECKING:
+    from search.training.pairs import PairsReport
 
 __all__ = ["train"]
 
@@ -27,9 +30,15 @@ def train() -> None:
     "--kinds", default="title-abstract,similar-title", show_default=True, help="Kinds of pairs, separated by commas."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def pairs(folder: str | None, config_file: Path | None, output: Path, sample: str, kinds: str, seed: int) -> None:
-    """Mine pairs from the articles of an index: (title, abstract), (title, similar title)."""
-    from search.cli.screen import plain
+@json_option
+def pairs(
+    folder: str | None, config_file: Path | None, output: Path, sample: str, kinds: str, seed: int, as_json: bool
+) -> None:
+    """Mine pairs of texts from the articles of an index.
+
+    The kinds are (title, abstract) and (title, similar title).
+    """
+    from search.cli.output import print_json
     from search.training.pairs import mine_pairs
 
     digits = sample.replace(",", "")
@@ -39,6 +48,12 @@ def pairs(folder: str | None, config_file: Path | None, output: Path, sample: st
         report = mine_pairs(
             index.articles(), output, seed=seed, sample=None if sample == "all" else int(digits), kinds=kinds.split(",")
         )
+    print_json(report, indent=2) if as_json else _print_pairs(report)
+
+
+def _print_pairs(report: PairsReport) -> None:
+    from search.cli.screen import plain
+
     click.echo(f"{report.articles:,} articles read, {report.sampled:,} sampled, {report.total:,} pairs", err=True)
     for kind, count in report.pairs.items():
         first, second = report.lengths[kind]
@@ -56,8 +71,15 @@ def pairs(folder: str | None, config_file: Path | None, output: Path, sample: st
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. learning_rate=1e-5.")
 @click.option("--licence", help="The licence for the model card, e.g. apache-2.0 [default: that of the base].")
+@json_option
 def model(
-    pairs_file: Path, base: str, output: Path, resume: bool, values: tuple[str, ...], licence: str | None
+    pairs_file: Path,
+    base: str,
+    output: Path,
+    resume: bool,
+    values: tuple[str, ...],
+    licence: str | None,
+    as_json: bool,
 ) -> None:
     """Fine-tune a base on pairs with the recipe of the reference model.
 
@@ -76,6 +98,11 @@ def model(
         licence=licence,
         progress=_print_progress,
     )
+    if as_json:
+        from search.cli.output import print_json
+
+        print_json(report, indent=2)
+        return
     click.echo(
         f"{report.output}: {report.steps:,} steps on {report.pairs:,} pairs in {report.seconds:,.0f} s; Pearson x100 "
         f"on {report.held_out:,} held-out pairs {report.score_before:.2f} before, {report.score_after:.2f} after",
@@ -107,7 +134,7 @@ def hybrid(
     resume: bool,
     values: tuple[str, ...],
 ) -> None:
-    """Teach a small model, by questions alone, what BM25 adds to its own ranking.
+    """Teach a small model what BM25 adds to its own ranking.
 
     What the data folder holds, and the parameters, are in docs/training.md.
     """
@@ -145,6 +172,7 @@ def mix(trained: Path, base: str, share: float, output: Path) -> None:
     from search.training.weights import mix_models
 
     mix_models(resolve_model(base).document, resolve_model(trained).document, output, share)
+    click.echo(f"{output}: {share:.0%} of {trained}, {1 - share:.0%} of {base}", err=True)
 
 
 def _require_packages() -> None:
@@ -184,12 +212,17 @@ def _print_progress(progress: Any) -> None:
 @train.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the weights.")
-def roles(files: tuple[Path, ...], output: Path) -> None:
-    """Teach which sentences of an abstract are background, aim, methods, results, conclusions.
+@json_option
+def roles(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
+    """Teach which sentences of an abstract are aim, methods or results.
 
     FILES hold structured abstracts: PubMed QA's JSON, a BEIR corpus.jsonl, or what `search add` reads.
     """
+    from search.cli.output import print_json
     from search.training.roles import read_abstracts, report_lines, train_roles
 
     report = train_roles(read_abstracts(files), output, lambda line: click.echo(line, err=True))
-    click.echo("\n".join(report_lines(report)))
+    if as_json:
+        print_json(report, indent=2)
+    else:
+        click.echo("\n".join(report_lines(report)))

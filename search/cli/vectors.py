@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from search.cli.options import common, open_index
+from search.cli.options import common, json_option, open_index
 
 __all__ = ["import_vectors"]
 
@@ -19,9 +19,10 @@ _UNUSABLE_SHOWN = 10
 @click.option("--pmids", help="The PMIDs of the rows: a JSON list, an integer .npy, or one per line.")
 @click.option("--model", help="The model the vectors were made with; `medcpt` for NCBI's files.")
 @click.option("--replace", is_flag=True, help="Replace the vectors that articles already have.")
+@json_option
 def import_vectors(
     paths: tuple[str, ...], folder: str | None, config_file: Path | None, pmids: str | None, model: str | None,
-    replace: bool,
+    replace: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Import published vectors instead of encoding.
 
@@ -30,10 +31,14 @@ def import_vectors(
     Add the articles first (`search add --no-encode`); vectors of other articles are skipped. Nothing is written unless
     every file fits the index: the model's name, its dimension, and as many PMIDs as rows.
     """
+    from search.cli.output import print_json
     from search.cli.progress import RowMeter
 
     with open_index(config_file, folder) as index, RowMeter() as meter:
         report = index.import_vectors(paths, pmids=pmids, model=model, replace=replace, progress=meter.update)
+    if as_json:
+        print_json(report, indent=2)
+        return
     fates = ", ".join(f"{number:,} {fate}" for fate, number in sorted(report.counts.items())) or "nothing"
     click.echo(f"{report.read:,} vectors read: {fates}", err=True)
     if report.unusable:

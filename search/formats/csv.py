@@ -12,7 +12,7 @@ from search.formats.citation_fields import abstract_line, bare_title, keyword_te
 from search.normalize import clean
 from search.presentation.notices import notices_of
 
-__all__ = ["COLUMNS", "defuse", "header", "line", "render", "row"]
+__all__ = ["COLUMNS", "defuse", "header", "line", "render", "row", "texts"]
 
 #: The columns, in order.
 COLUMNS = (
@@ -58,7 +58,14 @@ def render(article: Article) -> str:
 
 def row(article: Article) -> list[str | int]:
     """Return the cells of an article, one for each of `COLUMNS`: numbers where there are any, and safe texts."""
-    cells = {
+    numbers: dict[str, str | int] = {"pmid": article.pmid, "year": article.year or ""}
+    cells = texts(article)
+    return [numbers[column] if column in numbers else defuse(cells[column]) for column in COLUMNS]
+
+
+def texts(article: Article) -> dict[str, str]:
+    """Return what stands in the columns that are texts, in order; a spreadsheet needs `defuse`."""
+    return {
         "title": bare_title(article.title or (article.book.title if article.book is not None else "")),
         "authors": _joined(map(str, article.authors)),
         "journal": clean(article.journal_name),
@@ -78,8 +85,6 @@ def row(article: Article) -> list[str | int]:
         "notices": _joined(map(str, notices_of(article))),
         "url": article.url,
     }
-    numbers: dict[str, str | int] = {"pmid": article.pmid, "year": article.year or ""}
-    return [numbers[column] if column in numbers else defuse(cells[column]) for column in COLUMNS]
 
 
 def defuse(cell: str) -> str:

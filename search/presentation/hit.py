@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -266,7 +267,7 @@ def snowball_record(found: Snowball) -> SnowballRecord:
 
 def as_json(value: Any, indent: int = 2) -> bytes:
     """Return a value as JSON that ends with a line break, indented or (0) on one line."""
-    data = msgspec.json.encode(value)
+    data = msgspec.json.encode(value, enc_hook=os.fspath)
     return (msgspec.json.format(data, indent=indent) if indent else data) + b"\n"
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 import msgspec
 
 from search.article import Article
+from search.formats.csv import defuse, line
 from search.formats.markdown import escape
 from search.presentation.citation import citation
 from search.presentation.notices import notice_labels
@@ -66,15 +65,13 @@ def markdown_table(rows: Sequence[StudyRow]) -> str:
 
 
 def csv_table(rows: Sequence[StudyRow]) -> str:
-    """Return the rows as CSV with a line of names, lines ending in CR LF."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
+    """Return the rows as CSV with a line of names; no cell is ever read as a formula."""
     names = StudyRow.__struct_fields__
-    writer.writerow(names)
-    for row in rows:
-        values = [getattr(row, name) for name in names]
-        writer.writerow(["; ".join(value) if isinstance(value, list) else _shown(value) for value in values])
-    return stream.getvalue()
+    return line(names) + "".join(line(_cell(getattr(row, name)) for name in names) for row in rows)
+
+
+def _cell(value: int | str | list[str] | None) -> int | str:
+    return value if isinstance(value, int) else defuse("; ".join(value) if isinstance(value, list) else _shown(value))
 
 
 def _cells(row: StudyRow) -> tuple[object, ...]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from search.article import Article
+from search.errors import ConfigError
+from search.formats import csv
 from search.retrieval.evidence import EvidenceSentence
 from search.retrieval.expansion import Change
 
-__all__ = ["Duplicate", "Hit"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["Duplicate", "Hit", "Hits"]
 
 
 class Duplicate(msgspec.Struct, frozen=True):
@@ -83,3 +88,39 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
         """Return the hit as plain dicts, lists, strings and numbers; `article` has every field of the record."""
         result: dict[str, Any] = msgspec.to_builtins(self)
         return result
+
+
+class Hits(list[Hit]):
+    """The hits of a search: a list that a notebook shows with titles and links, and that makes a table."""
+
+    def to_pandas(self) -> DataFrame:
+        """Return a pandas DataFrame with one row a hit, in order.
+
+        The columns are `rank` (int), `score` (float), those of CSV (`pmid` int, `year` nullable int, `retracted` bool,
+        the others texts; several values are joined by `; `) and `evidence`, the sentences that the search gave.
+        Raises ConfigError if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise ConfigError("to_pandas() needs pandas: pip install pandas") from error
+        columns = ("rank", "score", *csv.COLUMNS, "evidence")
+        frame = pandas.DataFrame([_cells(hit) for hit in self], columns=columns)
+        return frame.astype({"rank": int, "score": float, "pmid": int, "year": "Int64", "retracted": bool})
+
+    def _repr_html_(self) -> str:
+        """Return the hits as a notebook shows them, one below the other."""
+        return "".join(hit._repr_html_() for hit in self) or "<p>nothing found</p>"
+
+
+def _cells(hit: Hit) -> dict[str, Any]:
+    article = hit.article
+    return {
+        **csv.texts(article),
+        "rank": hit.rank,
+        "score": hit.score,
+        "pmid": article.pmid,
+        "year": article.year,
+        "retracted": article.is_retracted,
+        "evidence": " ".join(sentence.text for sentence in hit.evidence),
+    }

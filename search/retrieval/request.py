@@ -40,6 +40,7 @@ __all__ = [
     "Sort",
     "SourcesRequest",
     "StrategyRequest",
+    "TableRequest",
     "check_limit",
     "check_question",
     "questions_of",
@@ -150,6 +151,12 @@ class SearchRequest(SearchOptions, frozen=True):
 
     question: QuestionText
     explain: bool = False
+
+
+class TableRequest(SearchRequest, frozen=True):
+    """A question whose answers are laid out as a table of studies, as JSON or as a CSV file: as `search table`."""
+
+    format: Literal["json", "csv"] = "json"
 
 
 class BatchRequest(SearchOptions, frozen=True):

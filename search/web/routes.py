@@ -33,6 +33,7 @@ from search.retrieval.request import (
     SnowballRequest,
     SourcesRequest,
     StrategyRequest,
+    TableRequest,
     read_request,
 )
 from search.retrieval.saved_searches import RunDifference, SavedSearch
@@ -145,9 +146,14 @@ async def ask(
 
 
 @router.post("/api/table", summary="A table of studies", response_model=Annotated[list[StudyRow], AsStruct()])
-async def table(request: Request, shared: Shared, body: Annotated[SearchRequest, AsStruct(), Body()]) -> Response:
-    """Lay the articles that answer a question out as rows, as `search table --format json` prints them."""
-    return await shared.answer(request, lambda: shared.service.table(body), body, slow=True)
+async def table(request: Request, shared: Shared, body: Annotated[TableRequest, AsStruct(), Body()]) -> Response:
+    """Lay the articles that answer a question out as rows, as `search table` prints them: JSON, or a CSV file."""
+    if body.format == "json":
+        return await shared.answer(request, lambda: shared.service.table(body), body, slow=True)
+    media_type = FORMATS["csv"].media_type
+    answer = await shared.answer(request, lambda: shared.service.table(body), body, slow=True, media_type=media_type)
+    answer.headers["content-disposition"] = 'attachment; filename="studies.csv"'
+    return answer
 
 
 @router.post("/api/understand", summary="How a question is read", response_model=Annotated[Understanding, AsStruct()])

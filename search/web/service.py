@@ -21,7 +21,7 @@ from search.llm.answer import WrittenAnswer
 from search.llm.language_models import describe_llm
 from search.llm.load import load_llm
 from search.presentation.hit import as_json, citations_record, hit_records, search_records, snowball_record
-from search.presentation.study_table import study_rows
+from search.presentation.study_table import csv_table, study_rows
 from search.retrieval.examples import example_questions
 from search.retrieval.facets import facets_of, facets_of_alternatives
 from search.retrieval.filters import Filters
@@ -42,6 +42,7 @@ from search.retrieval.request import (
     SimilarRequest,
     SnowballRequest,
     StrategyRequest,
+    TableRequest,
     questions_of,
 )
 from search.retrieval.saved_searches import methods
@@ -144,11 +145,20 @@ class Service:
         limit = None if request.limit is None else self._last(request.limit)
         return self.index.ask(request.question, limit, mode=request.mode, filters=request.filters, llm=True)
 
-    def table(self, request: SearchRequest) -> bytes:
-        """Return the articles of a question as rows of a table, as `search table --format json` prints them."""
-        limit = self._last(request.limit, request.offset)
-        hits = self.index.search(request.question, limit, mode=request.mode, filters=request.filters, evidence=1)
-        return as_json(study_rows(hits[request.offset :]))
+    def table(self, request: TableRequest) -> bytes:
+        """Return the articles of a question as rows of a table, as `search table` prints them."""
+        hits = self.index.search(
+            request.question,
+            self._last(request.limit, request.offset),
+            mode=request.mode,
+            filters=request.filters,
+            evidence=1,
+            exact=request.exact,
+            sort=request.sort,
+            min_score=request.min_score,
+        )
+        rows = study_rows(hits[request.offset :])
+        return csv_table(rows).encode("utf-8", "replace") if request.format == "csv" else as_json(rows)
 
     def batch(self, request: BatchRequest) -> bytes:
         """Return the hits of several questions as `search query --queries FILE --format json` prints them."""

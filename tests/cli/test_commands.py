@@ -459,6 +459,28 @@ def test_filters_as_options(run, built_demo):
     assert pmids("--language", "French") == pmids("--language", "fre") != set()
     assert pmids("--type", "randomized controlled trial", "--mesh", "Aspirin") < pmids("--mesh", "D001241")
     assert run("query", "x", "--date", "soon", "--index", built_demo)[0] == 2
+    assert pmids("--date", "2015-03:") | pmids("--date", ":2015-02") == everything
+    assert pmids("--date", "2015-02") == pmids("--date", "2015-02-01:2015-02-28")
+
+
+@pytest.mark.parametrize(
+    ("typed", "days"),
+    [("today", 0), ("yesterday", 1), ("7 days", 7), ("2 weeks ago", 14), ("last month", 30), ("1 year", 365)],
+)
+def test_added_since_takes_a_day_as_people_say_it(typed, days):
+    from datetime import datetime, timedelta, timezone
+
+    from search.cli.filters import Day
+
+    before = datetime.now(timezone.utc).date()
+    day = Day().convert(typed, None, None)
+    assert before - timedelta(days) <= day <= datetime.now(timezone.utc).date() - timedelta(days)
+
+
+def test_a_day_that_is_none_is_refused_with_examples(run, built_demo):
+    for typed in ("soon", "2026-02-30", "9999 years", "days"):
+        code, _, err = run("query", "x", "--added-since", typed, "--index", built_demo)
+        assert code == 2 and f"{typed!r} is not a day: 2026-01-31, yesterday, '7 days', 'last month'" in err
 
 
 def test_verify_and_repair(run, demo):
@@ -514,15 +536,41 @@ def test_help_groups_the_commands_and_every_example_is_one(run):
     out = run("--help")[1]
     assert [title for title in ("Find:", "Keep:", "Load:", "Maintain:", "Serve:", "Models:") if title not in out] == []
     context = click.Context(command_line.cli)
+    assert "..." not in out.split("Find:")[1]
+    names = []
     for name in command_line.cli.list_commands(context):
-        if name not in ("train", "evaluate"):
-            assert "Examples:" in run(name, "--help")[1], name
+        names += [
+            [name],
+            *([name, part] for part in getattr(command_line.cli.get_command(context, name), "commands", ())),
+        ]
+    for words in names:
+        help_text = run(*words, "--help")[1]
+        assert help_text.count("\n    search ") == 2, words
+        assert [line for line in help_text.splitlines() if len(line) > 80] == [], words
+    assert sorted(EXAMPLES) == sorted(" ".join(words) for words in names)
     for examples in EXAMPLES.values():
         for example in examples:
             words = shlex.split(example)[1:]
             found, command, rest = command_line.cli.resolve_command(context, words)
-            if not {"abstract.txt", "pmids.txt", "@asthma.txt"} & set(words):
+            if isinstance(command, click.Group) and rest:
+                found, command, rest = command.resolve_command(context, rest)
+            if not {"abstract.txt", "pmids.txt", "@asthma.txt", "corpus.jsonl"} & set(words):
                 command.make_context(found, list(rest))
+
+
+def test_every_command_that_reports_has_json():
+    import click
+
+    context = click.Context(command_line.cli)
+    silent = {"open", "completion", "serve", "mcp", "report", "train hybrid", "train mix"}
+    without = set()
+    for name in command_line.cli.list_commands(context):
+        command = command_line.cli.get_command(context, name)
+        parts = {f"{name} {part}": below for part, below in getattr(command, "commands", {name: command}).items()}
+        for words, part in (parts if isinstance(command, click.Group) else {name: command}).items():
+            if not any("--json" in parameter.opts for parameter in part.params):
+                without.add(words)
+    assert without == silent
 
 
 def test_every_report_is_json_where_it_is_asked_for(run, demo):
@@ -534,6 +582,20 @@ def test_every_report_is_json_where_it_is_asked_for(run, demo):
     assert json.loads(run("merge", "--index", demo, "--json")[1])["generation"] > 0
     assert json.loads(run("verify", "--index", demo, "--json")[1]) == {"problems": []}
     assert json.loads(run("config", "--index", "x", "--json")[1])["index"] == "x"
+    assert json.loads(run("repair", "--index", demo, "--json")[1]) == {"problems": []}
+    assert json.loads(run("copy", demo, "copied", "--json")[1]) == {"from": str(demo), "to": "copied", "articles": 221}
+    written = run("export", 2, "--format", "ris", "-o", "two.ris", "--index", demo, "--json")[1]
+    assert json.loads(written) == {"articles": 1, "format": "ris", "output": "two.ris"}
+    assert run("export", 2, "--format", "ris", "--index", demo, "--json")[0] == 2
+    assert [found["pmid"] for found in json.loads(run("show", 2, 990000025, "--index", demo, "--json")[1])] == [
+        2,
+        990000025,
+    ]
+    assert run("ask", ASPIRIN, "--index", demo, "--json") == run("ask", ASPIRIN, "--index", demo, "--format", "json")
+    assert json.loads(run("table", ASPIRIN, "-n", 1, "--index", demo, "--json")[1])[0]["pmid"] == 990000025
+    assert json.loads(run("saved", "--json", "--index", demo)[1]) == []
+    assert json.loads(run("citations", "remove", "--index", demo, "--json")[1]) == {"removed": 0}
+    assert set(json.loads(run("token", "--json")[1])) == {"token", "hash"}
 
 
 def test_nothing_is_left_where_nothing_was_added(run):

@@ -36,6 +36,14 @@ def test_markdown_has_a_line_a_study_and_its_bars_escaped():
     assert lines[3].startswith("|  |  |  |  | Zinc. PMID: 8.")
 
 
+def test_no_cell_of_the_csv_is_a_formula():
+    title = "=HYPERLINK(1)"
+    (row,) = csv.DictReader(
+        io.StringIO(csv_table(study_rows([Hit(rank=1, score=1.0, article=Article(pmid=9, title=title))])))
+    )
+    assert row["citation"].startswith("'=HYPERLINK(1)")
+
+
 def test_csv_reads_back():
     rows = list(csv.DictReader(io.StringIO(csv_table(study_rows(HITS)), newline="")))
     assert [row["pmid"] for row in rows] == ["7", "8"]

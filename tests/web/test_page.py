@@ -3,6 +3,7 @@
 Screenshots of what is shown go to `build/screenshots`.
 """
 
+import csv
 import os
 import re
 import shutil
@@ -649,6 +650,13 @@ def test_quick_filters_and_the_table(open_page, server):
     ).json()
     findings = [cell.inner_text() for cell in page.locator(".studies .finding").all()]
     assert findings == [row["finding"] or "" for row in rows]
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download these rows as CSV").click()
+    with Path(started.value.path()).open(newline="") as stream:
+        written = list(csv.DictReader(stream))
+    assert [(int(row["pmid"]), row["finding"]) for row in written] == [
+        (row["pmid"], row["finding"] or "") for row in rows
+    ]
     shot(page, "table-wide-light")
 
 

@@ -339,6 +339,12 @@ def test_the_table_is_that_of_the_command_line(client, printed):
         client.post("/api/table", json={"question": ASPIRIN, "limit": 1, "offset": 3}).json()
         == json.loads(expected)[3:]
     )
+    answer = client.post("/api/table", json={"question": ASPIRIN, "limit": 4, "format": "csv"})
+    assert answer.content == printed("table", ASPIRIN, "-n", 4, "--format", "csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="studies.csv"'
+    by_date = client.post("/api/table", json={"question": ASPIRIN, "limit": 10, "sort": "date"}).json()
+    years = [row["year"] for row in by_date]
+    assert years == sorted(years, reverse=True) and len(set(years)) > 2
 
 
 def test_examples_are_titles_of_the_index(client):

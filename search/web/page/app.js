@@ -1,6 +1,6 @@
 // The page: reads the address, asks the server, shows what it answers. Every change goes through the address.
 
-import { Failure, address, get, onTokenNeeded, post } from "./api.js";
+import { Failure, address, download, get, onTokenNeeded, post } from "./api.js";
 import { drawAnswers } from "./answers.js";
 import { cite, setUpCiting } from "./cite.js";
 import { $, h, number, plural } from "./dom.js";
@@ -51,6 +51,14 @@ function wanted(from = state) {
   const base = { filters: filters(from, kept) };
   if (from.like.length) return { ...base, pmids: from.like };
   return { ...base, question: from.q, mode: mode(from) };
+}
+
+/** The same for the page of hits that is shown. */
+function wantedHits() {
+  const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
+  if (state.sort && !state.like.length) asked.sort = state.sort;
+  if (state.exact && !state.like.length) asked.exact = true;
+  return asked;
 }
 
 // Meaning and words together rank better than meaning alone; a config with `mode: lexical` is followed.
@@ -147,9 +155,7 @@ const opened = () => new Set(history.state?.opened ?? []);
  * ranked list, where articles had to be encoded for it and the list is a first look.
  */
 async function showHits(signal) {
-  const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
-  if (state.sort && !state.like.length) asked.sort = state.sort;
-  if (state.exact && !state.like.length) asked.exact = true;
+  const asked = wantedHits();
   const path = state.like.length ? "api/similar" : "api/search";
   const isFirstLook = !about.encoded && state.q && !state.like.length && mode() !== "lexical";
   const [hits] = await Promise.all([post(path, isFirstLook ? { ...asked, encode_on_demand: 0 } : asked, signal), nameLikes(signal)]);
@@ -181,7 +187,7 @@ function rank(hits, items, offset) {
 
 function draw(hits, offset) {
   for (const hit of hits) titles.set(hit.pmid, hit.title);
-  const items = drawHits(hits, { ...acts, isRanked: !state.sort, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
+  const items = drawHits(hits, { ...acts, table: state.like.length ? null : saveTable, isRanked: !state.sort, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
     state.view, opened());
   // The list is there; sentences, counts and what stands at the side follow.
   document.body.classList.remove("waiting");
@@ -214,6 +220,8 @@ async function nameLikes(signal) {
   for (const { value } of found) if (value) titles.set(value.pmid, value.title);
   drawControls();
 }
+
+const saveTable = () => download("api/table", { ...wantedHits(), format: "csv" }).catch((error) => say(told(error)));
 
 const acts = {
   similar: (hit) => similarTo([hit.pmid]), cite, select: selection.select, isSelected: selection.isSelected,

@@ -23,9 +23,10 @@ export function drawHits(hits, act, view, opened) {
 function drawTable(items, act, view) {
   $("table").hidden = view !== "table";
   if (view !== "table") return $("table").replaceChildren();
+  const download = act.table && h("p", {}, h("button", { type: "button", class: "link", id: "table-csv", onclick: act.table }, "Download these rows as CSV"));
   const heads = ["", "Design", "n", "Finding", "Year", "Article"].map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Select")));
   $("table").replaceChildren(h("table", { class: "studies" }, h("caption", { class: "hidden" }, "The results as a table of studies"),
-    h("thead", {}, h("tr", {}, heads)), h("tbody", {}, items.map((item) => row(item.hit, act)))));
+    h("thead", {}, h("tr", {}, heads)), h("tbody", {}, items.map((item) => row(item.hit, act)))), ...(download ? [download] : []));
 }
 
 function row(hit, act) {
