@@ -1331,9 +1331,14 @@ class Index:
         >>> index.close()
         """
         from search.ingest.citation_files import add_retractions
+        from search.retrieval.citing import pmids_by_identifier
+
+        def by_doi(dois: Iterable[str]) -> dict[str, int]:
+            with self._reader.view() as view:
+                return pmids_by_identifier(view, dois)
 
         with self._writing() as writer:
-            return add_retractions(writer, path)
+            return add_retractions(writer, path, by_doi)
 
     def delete(self, pmids: Iterable[int]) -> int:
         """Delete articles and return how many there were. They stay deleted, whatever is added later.

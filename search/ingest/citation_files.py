@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -216,9 +216,12 @@ def _read_block(block: bytes, places: list[int], names: list[str], before: int, 
 # Retraction Watch -----------------------------------------------------------------------------------------------------
 
 
-def add_retractions(writer: Writer, path: str | Path) -> FileReport:
+def add_retractions(
+    writer: Writer, path: str | Path, by_doi: Callable[[Sequence[str]], Mapping[str, int]] = lambda dois: {}
+) -> FileReport:
     """Take Retraction Watch's list (CSV) in place of the one that is there, all of it or nothing.
 
+    `by_doi` gives the PMIDs of the articles of the index that have some DOIs, for entries whose PMID it does not have.
     A paper that was reinstated later counts as not retracted. Raises SourceError if the file cannot be read to its end
     or lacks a column.
     """
@@ -247,6 +250,8 @@ def add_retractions(writer: Writer, path: str | Path) -> FileReport:
     if not report.read:
         raise SourceError(f"{stream.name}: holds no entries")
     report.counts["added"] = len(kept)
+    there = writer.store.existing(pmid for pmid, *_ in kept if pmid)
+    owners = by_doi(sorted({doi for pmid, doi, *_ in kept if doi and pmid not in there}))
 
     def work(_: int) -> None:
         writer.store.executemany("DELETE FROM retractions", [()])
@@ -255,10 +260,11 @@ def add_retractions(writer: Writer, path: str | Path) -> FileReport:
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             kept,
         )
+        writer.store.name_retracted(owners)
 
     writer.store.transact(work)
     report.counts["of articles in the index"] = writer.store.one(
-        "SELECT count(DISTINCT a.pmid) FROM retractions AS r JOIN articles AS a ON a.pmid = r.pmid"
+        "SELECT count(DISTINCT a.pmid) FROM retractions AS r JOIN articles AS a ON a.pmid = abs(r.pmid)"
     )
     return report
 

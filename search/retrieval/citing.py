@@ -18,7 +18,7 @@ from search.storage.backend import View
 from search.storage.citation_graph import cited_by, cited_counts, references_of
 from search.storage.rows import Vectors
 
-__all__ = ["Citations", "Snowball", "citations_of", "snowball"]
+__all__ = ["Citations", "Snowball", "citations_of", "pmids_by_identifier", "snowball"]
 
 #: Of what a round finds so many go on: those that touch most of the set.
 _MOST_IN_A_ROUND = 2_000
@@ -141,12 +141,19 @@ def _touched(view: View, pmids: Sequence[int]) -> Counter[int | str]:
 
 def _resolved(view: View, works: Sequence[int | str]) -> list[int | str]:
     """Return works with the PMID in place of the DOI or PMCID of an article of the index."""
-    resolved: list[int | str] = []
-    for work in works:
-        query = identifier_query(work) if isinstance(work, str) else None
+    known = pmids_by_identifier(view, [work for work in works if isinstance(work, str)])
+    return list(dict.fromkeys(known.get(work, work) if isinstance(work, str) else work for work in works))
+
+
+def pmids_by_identifier(view: View, identifiers: Iterable[str]) -> dict[str, int]:
+    """Return the PMIDs of the articles that DOIs and PMCIDs name, of those that name one of the index."""
+    found = {}
+    for identifier in identifiers:
+        query = identifier_query(identifier)
         pmids = view.tokens.pmids(query).tolist() if query is not None else []
-        resolved.append(int(pmids[0]) if len(pmids) == 1 else work)
-    return list(dict.fromkeys(resolved))
+        if len(pmids) == 1:
+            found[identifier] = int(pmids[0])
+    return found
 
 
 def _ranked(

@@ -84,12 +84,14 @@ def _with_listed(store: Store, articles: Mapping[int, Article]) -> dict[int, Art
 
 
 def _entries(store: Store, pmids: Sequence[int], dois: Sequence[str]) -> list[Any]:
-    rows = list(store.rows(f"SELECT {_COLUMNS} FROM retractions WHERE pmid {store.AMONG}", [store.listed(pmids)]))
+    # Negative are those that the list gives only the DOI of.
+    listed = store.listed(sign * pmid for pmid in pmids for sign in (1, -1))
+    rows = list(store.rows(f"SELECT {_COLUMNS} FROM retractions WHERE pmid {store.AMONG}", [listed]))
     for start in range(0, len(dois), _AT_ONCE):
         some = dois[start : start + _AT_ONCE]
         marks = ", ".join("?" for _ in some)
         rows += store.rows(f"SELECT {_COLUMNS} FROM retractions WHERE doi IN ({marks})", list(some))
-    return list(dict.fromkeys(map(tuple, rows)))
+    return list(dict.fromkeys((abs(pmid), *rest) for pmid, *rest in rows))
 
 
 def _with_entry(article: Article, entry: Any) -> Article:

@@ -30,9 +30,8 @@ ALL = Condition("1 = 1")
 NONE = Condition("1 = 0")
 
 #: Retracted articles, by their record or by Retraction Watch's list.
-RETRACTED = Condition(
-    "(a.retracted OR EXISTS (SELECT 1 FROM retractions AS r WHERE r.pmid = a.pmid AND r.nature = 'Retraction'))"
-)
+_LISTED = "EXISTS (SELECT 1 FROM retractions AS r WHERE r.pmid = {} AND r.nature = 'Retraction')"
+RETRACTED = Condition(f"(a.retracted OR {_LISTED.format('a.pmid')} OR {_LISTED.format('-a.pmid')})")
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:

@@ -108,6 +108,7 @@ class ArticleRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     document: bytes
     terms: tuple[tuple[Term, bool], ...]
     references: tuple[int | str, ...] = ()
+    doi: str = ""
 
 
 class Copied(msgspec.Struct, frozen=True, gc=False):
@@ -157,6 +158,7 @@ def prepare(article: Article) -> ArticleRow:
         document=pack(document),
         terms=terms_of(article),
         references=article.references,
+        doi=(article.doi or "").lower(),
     )
 
 

@@ -19,8 +19,9 @@ SQLite and PostgreSQL share the tables of `_SHARED`; each has a few more of its 
   because they belong to the part of PubMed that is kept. `seen_later` names articles that a later file than their own
   holds too, in an older revision. `query_runs` are queries to PubMed; `query_pmids` what is done of an unfinished one.
 - `citation_runs` and `citation_blocks` are the citations (`search.storage.citation_graph`).
-- `retractions` is Retraction Watch's list: of which article (`pmid`, 0 if unknown; `doi` in small letters, empty if
-  unknown), what (`nature`), since when, why, and by which notice.
+- `retractions` is Retraction Watch's list: of which article (`pmid`, 0 if unknown, negative if it is that of the
+  article of the index that has the DOI; `doi` in small letters, empty if unknown), what (`nature`), since when, why,
+  and by which notice.
 - `settings` holds `manifest` (what the index is, as JSON), `dimension`, `vectors` (float16 or float32), and what the
   ledger sets.
 """

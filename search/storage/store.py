@@ -44,7 +44,7 @@ _Result = TypeVar("_Result")
 UNIT = 2e-3
 
 #: Articles that are written again in one transaction.
-_REMADE_AT_ONCE = 500
+_AT_ONCE = 500
 
 _FILE_COLUMNS = ("name", "sha256", "complete", "started", "finished", "counts", "error")
 
@@ -427,8 +427,8 @@ class WritableStore(Store):
 
     def remake_rows(self, pmids: list[int]) -> None:
         """Write again, from their records, all that is made from these; vectors of another text become stale."""
-        for start in range(0, len(pmids), _REMADE_AT_ONCE):
-            some = pmids[start : start + _REMADE_AT_ONCE]
+        for start in range(0, len(pmids), _AT_ONCE):
+            some = pmids[start : start + _AT_ONCE]
 
             def work(change: int, some: list[int] = some) -> None:
                 rows = [prepare(article) for article in self.get_many(some).values()]
@@ -477,9 +477,31 @@ class WritableStore(Store):
         sequences: Mapping[int, int],
         stale: set[int],
     ) -> None:
-        """Write articles as `_put_rows` does, and what they cite."""
+        """Write articles as `_put_rows` does, what they cite, and which retractions are theirs by DOI."""
         self._put_rows(rows, change, added, sequences, stale)
+        self._claim_retractions(rows)
         put_edges(self, Kind.RECORDS, change, record_edges((row.pmid, row.references) for row in rows))
+
+    def _claim_retractions(self, rows: Sequence[ArticleRow]) -> None:
+        """Note the PMIDs of articles at the entries of Retraction Watch's list that are theirs by DOI only."""
+        if not self.one("SELECT count(*) FROM (SELECT 1 FROM retractions LIMIT 1) AS one"):
+            return
+        self._for("UPDATE retractions SET pmid = 0 WHERE pmid", [-row.pmid for row in rows])
+        owners = {row.doi: row.pmid for row in rows if row.doi}
+        dois = list(owners)
+        for start in range(0, len(dois), _AT_ONCE):
+            some = dois[start : start + _AT_ONCE]
+            marks = ", ".join("?" for _ in some)
+            listed = {doi for (doi,) in self.rows(f"SELECT doi FROM retractions WHERE doi IN ({marks})", some)}
+            self.name_retracted({doi: owners[doi] for doi in listed})
+
+    def name_retracted(self, owners: Mapping[str, int]) -> None:
+        """Note the PMIDs of articles by their DOIs at entries of no other article of the index; within `transact`."""
+        self.executemany(
+            "UPDATE retractions SET pmid = ? WHERE doi = ? "
+            "AND NOT EXISTS (SELECT 1 FROM articles AS a WHERE a.pmid = retractions.pmid)",
+            [(-pmid, doi) for doi, pmid in owners.items()],
+        )
 
     def _put_plan(self, plan: Plan, change: int, stale: set[int]) -> None:
         rows = list(plan.rows.values())

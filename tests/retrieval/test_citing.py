@@ -105,6 +105,25 @@ def add_list(index, tmp_path, *rows):
     index.add_retractions(path)
 
 
+def test_a_retraction_that_is_known_by_doi_only_counts_as_nlms_own(index, tmp_path, encoder, address):
+    def kept():
+        return {hit.pmid for hit in index.search("aspirin", 10, mode="lexical", filters={"not_retracted": True})}
+
+    whole = kept()
+    assert 1 in whole
+    add_list(
+        index, tmp_path, "3/1/2024 0:00,,0,10.1000/ONE,0,Retraction,+Why;", "3/1/2024 0:00,,0,10.1000/x,99,Retraction,;"
+    )
+    assert kept() == whole - {1} and index.get(1).is_retracted
+    assert notice_labels(index.get(4)) == ["cites retracted work"]
+    # An article that comes later, and one that gets another DOI.
+    index.add([article(70, "aspirin again", doi="10.1000/X"), article(71, "aspirin", references=(70, 1))])
+    assert kept() == (whole - {1}) | {71} and index.get(70).is_retracted
+    assert [notice.citation for notice in index.get(71).notices] == ["PMID 70, PMID 1"]
+    index.add([article(70, "aspirin again", doi="10.1000/y", version=2)])
+    assert kept() == (whole - {1}) | {70, 71}
+
+
 def test_retraction_watch_is_told_beside_nlms_notices(index, tmp_path):
     add_list(
         index, tmp_path, "3/1/2024 0:00,10.9/n,99,,2,Retraction,+Plagiarism;+Fake Data;",
