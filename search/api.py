@@ -542,7 +542,7 @@ class Index:
         [1, 2, 3]
         >>> index.close()
         """
-        from search.presentation.hit import text_record
+        from search.presentation.hit_record import text_record
 
         return [[text_record(hit) for hit in hits] for hits in self.search(list(queries), limit)]
 

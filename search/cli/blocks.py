@@ -8,7 +8,7 @@ import msgspec
 
 from search.cli.screen import badge, badge_style, console, plain, print_wrapped
 from search.presentation.citation import author_names
-from search.presentation.hit import explanation, study_type
+from search.presentation.hit_record import explanation, study_type
 from search.presentation.notices import notices_of
 from search.presentation.study_table import study_label
 from search.retrieval.findings import Findings

@@ -70,7 +70,7 @@ def snowball(
     What touches most of them comes first, then what is nearest to them in meaning. What is there already is left out.
     """
     from search.cli.output import print_json
-    from search.presentation.hit import snowball_record
+    from search.presentation.hit_record import snowball_record
 
     names = [word for word in start if not is_pmid(word)]
     if names and len(start) > 1:
@@ -166,7 +166,7 @@ def _print_citations(found: Citations, title: str, style: str) -> None:
     from search.cli.blocks import print_hits
     from search.cli.output import print_json
     from search.cli.screen import paged
-    from search.presentation.hit import citations_record
+    from search.presentation.hit_record import citations_record
     from search.retrieval.hit import Hit
 
     if style == "json":

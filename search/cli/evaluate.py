@@ -55,9 +55,8 @@ def pairs(
 
     The published figures stand beside it.
     """
-    from search.evaluation import report
-    from search.evaluation.hub import fetch_pair_set
     from search.evaluation.pair_correlation import evaluate_pairs, load_pair_set
+    from search.evaluation.published_sets import fetch_pair_set
 
     set_names = names or ("pubmedqa",) * max(1, len(files))
     if files and len(set_names) != len(files):
@@ -74,10 +73,10 @@ def pairs(
         for pair_set in sets
     ]
     if style == "json":
-        click.echo(report.to_json(scores))
+        click.echo(result_tables.to_json(scores))
     else:
-        click.echo(report.render(report.pairs_table(scores), style))
-        click.echo(report.index_text(scores))
+        click.echo(result_tables.render(result_tables.pairs_table(scores), style))
+        click.echo(result_tables.index_text(scores))
 
 
 @evaluate.command()
@@ -113,7 +112,6 @@ def retrieval(
     style: str,
 ) -> None:
     """Judge rankings of a collection by nDCG@10, recall@100, MRR and P@10."""
-    from search.evaluation import report
     from search.evaluation.collection import load_collection
     from search.evaluation.retrieval import MODES, evaluate_retrieval
 
@@ -127,14 +125,14 @@ def retrieval(
             )
     comparisons = _comparisons(results, compare) if compare else []
     if plot is not None:
-        report.plot_results(_values(results), plot)
+        result_tables.plot_results(_values(results), plot)
     if style == "json":
-        click.echo(report.to_json([*results, *comparisons]))
+        click.echo(result_tables.to_json([*results, *comparisons]))
         return
-    click.echo(report.render(report.retrieval_table(results), style))
-    click.echo(report.index_text(results))
+    click.echo(result_tables.render(result_tables.retrieval_table(results), style))
+    click.echo(result_tables.index_text(results))
     for comparison in comparisons:
-        click.echo(report.comparison_text(comparison))
+        click.echo(result_tables.comparison_text(comparison))
 
 
 def _encoders(names: Sequence[str]) -> list[tuple[str, Callable[..., Any]]]:

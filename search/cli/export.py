@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CITATION_STYLES", "EXPORT_FORMATS", "export"]
 
-#: `search.formats.export.FORMATS` and `search.formats.citation.STYLES`, which take time to import.
+#: `search.formats.export.FORMATS` and `search.formats.styled_citation.STYLES`, which take time to import.
 EXPORT_FORMATS = ("ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown")
 CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
 

@@ -132,7 +132,7 @@ def table(
     headings and abstract, and are empty where these do not say.
     """
     from search.cli.screen import plain
-    from search.presentation.hit import as_json
+    from search.presentation.hit_record import as_json
     from search.presentation.study_table import csv_table, markdown_table, study_rows
 
     with open_index(config_file, folder) as index:
@@ -177,7 +177,7 @@ def ask(
     """
     from search.cli.blocks import print_findings
     from search.cli.written import print_answer, print_answer_json
-    from search.presentation.hit import as_json
+    from search.presentation.hit_record import as_json
 
     with open_index(config_file, folder) as index:
         if with_llm is None:

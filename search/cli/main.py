@@ -13,7 +13,7 @@ import click
 from click.shell_completion import shell_complete
 
 from search import __version__
-from search.cli.examples import EXAMPLES
+from search.cli.help_examples import EXAMPLES
 from search.errors import SearchError
 
 __all__ = ["cli", "main"]

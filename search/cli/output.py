@@ -13,7 +13,7 @@ from search.cli.screen import badge, badge_style, console, paged, plain, print_w
 from search.formats import csv
 from search.normalize import escaped
 from search.presentation.citation import author_names, source
-from search.presentation.hit import as_json, hit_records, search_records
+from search.presentation.hit_record import as_json, hit_records, search_records
 from search.presentation.notices import notices_of
 from search.retrieval.facets import Facets
 from search.retrieval.hit import Hit

@@ -150,7 +150,7 @@ def new(
 
 def _run(command: str, name: str, hits: list[Hit]) -> None:
     """Run a command with the new results of a search as its input. Raises QueryError if it fails."""
-    from search.presentation.hit import as_json, hit_records
+    from search.presentation.hit_record import as_json, hit_records
 
     try:
         arguments = [part.replace("{}", name) for part in shlex.split(command)]

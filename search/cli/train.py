@@ -169,7 +169,7 @@ def mix(trained: Path, base: str, share: float, output: Path) -> None:
     """Mix the weights of a trained model with those of its base."""
     _require_packages()
     from search.models.presets import resolve_model
-    from search.training.weights import mix_models
+    from search.training.saved_model import mix_models
 
     mix_models(resolve_model(base).document, resolve_model(trained).document, output, share)
     click.echo(f"{output}: {share:.0%} of {trained}, {1 - share:.0%} of {base}", err=True)
@@ -219,7 +219,7 @@ def roles(files: tuple[Path, ...], output: Path, as_json: bool) -> None:
     FILES hold structured abstracts: PubMed QA's JSON, a BEIR corpus.jsonl, or what `search add` reads.
     """
     from search.cli.output import print_json
-    from search.training.roles import read_abstracts, report_lines, train_roles
+    from search.training.role_classifier import read_abstracts, report_lines, train_roles
 
     report = train_roles(read_abstracts(files), output, lambda line: click.echo(line, err=True))
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli.screen import console, plain, print_wrapped
-from search.presentation.hit import as_json
+from search.presentation.hit_record import as_json
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from search.errors import EvaluationError
 from search.evaluation.approximate import IndexRecall, index_recall
-from search.evaluation.metrics import pearson, spearman
+from search.evaluation.measures import pearson, spearman
 from search.models.tokens import Text
 
 __all__ = ["PAIR_SETS", "PUBLISHED", "Encode", "PairScores", "PairSet", "evaluate_pairs", "load_pair_set", "shuffled"]

@@ -15,7 +15,7 @@ from search.article import TEXT_RULE, AbstractSection, Article
 from search.errors import EvaluationError
 from search.evaluation.approximate import IndexRecall, index_recall
 from search.evaluation.collection import Collection
-from search.evaluation.metrics import (
+from search.evaluation.measures import (
     Interval,
     bootstrap_interval,
     ndcg_at_k,

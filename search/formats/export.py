@@ -10,7 +10,7 @@ import msgspec
 
 from search.article import Article
 from search.errors import ExportError
-from search.formats import bibtex, citation, csl, csv, jsonl, markdown, ris
+from search.formats import bibtex, csl, csv, jsonl, markdown, ris, styled_citation
 from search.formats.medline import write as nbib
 
 __all__ = ["FORMATS", "Format", "render", "write"]
@@ -48,7 +48,7 @@ FORMATS: dict[str, Format] = {
         separator=",\n",
         footer="\n]\n",
     ),
-    "citation": Format("Citations in a style, one a line", ".txt", "text/plain", citation.render, styled=True),
+    "citation": Format("Citations in a style, one a line", ".txt", "text/plain", styled_citation.render, styled=True),
     "markdown": Format("Markdown, a list to read", ".md", "text/markdown", markdown.render, numbered=True),
 }
 

@@ -22,7 +22,7 @@ from search.api import Index
 from search.article import Article
 from search.config import Config, config_from_dict
 from search.errors import ExportError, QueryError
-from search.presentation.hit import text_record
+from search.presentation.hit_record import text_record
 from search.pubmed.subset import Part
 from search.retrieval.request import ContextRequest, ExportRequest, SearchRequest, SimilarRequest, read_request
 

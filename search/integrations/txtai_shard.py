@@ -19,7 +19,7 @@ from txtai.api import Extension
 from search.api import Index
 from search.config import load_config
 from search.errors import SearchError
-from search.presentation.hit import text_record
+from search.presentation.hit_record import text_record
 
 __all__ = ["Shard"]
 

@@ -15,7 +15,7 @@ from search.api import Index
 from search.article import MAX_PMID, Article
 from search.errors import QueryError
 from search.presentation.citation import citation
-from search.presentation.hit import article_record, hit_record
+from search.presentation.hit_record import article_record, hit_record
 from search.presentation.notices import notice_labels
 from search.retrieval.citing import Citations
 from search.retrieval.filters import Filters, MeshTerm

@@ -2,7 +2,7 @@
 
 Where the abstract is structured, its sections say. Elsewhere a small linear-chain model predicts (`role_model/`): the
 words and pairs of words of a sentence, its place in the abstract and the roles of its neighbours. Its weights were
-taught by `search.training.roles`.
+taught by `search.training.role_classifier`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RoleModel(NamedTuple):
 
 @cache
 def load_roles(folder: Path = _FOLDER) -> RoleModel:
-    """Read a model that `search.training.roles` wrote."""
+    """Read a model that `search.training.role_classifier` wrote."""
     with np.load(folder / "weights.npz", allow_pickle=False) as stored:
         names = stored["features"].tobytes().decode().split("\n")
         chain = stored["chain"].astype(np.float64)

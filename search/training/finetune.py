@@ -24,7 +24,7 @@ from search.models.presets import resolve_model
 from search.training.card import Base, describe_base, model_card
 from search.training.pairs import Pair, read_pairs
 from search.training.parameters import TrainingParameters, TrainingProgress, TrainingReport
-from search.training.weights import refuse_existing
+from search.training.saved_model import refuse_existing
 
 __all__ = ["split_pairs", "train_model"]
 

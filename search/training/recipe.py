@@ -29,7 +29,7 @@ from search.retrieval.sentences import sentences_of
 from search.storage.backend import open_reader
 from search.training.bm25_matrix import BM25
 from search.training.hybrid import Bank, HybridParameters, TeachingModel, TrainingQuestion, load_bert, teach
-from search.training.weights import refuse_existing, save_model
+from search.training.saved_model import refuse_existing, save_model
 
 __all__ = ["KINDS", "TrainingTexts", "draw_questions", "load_texts", "teach_hybrid", "neighbouring"]
 

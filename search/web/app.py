@@ -16,7 +16,7 @@ from search import __version__
 from search.web.application import Application
 from search.web.failures import add_failures
 from search.web.guard import Guard
-from search.web.models import openapi
+from search.web.openapi import openapi
 from search.web.routes import router
 from search.web.service import Service
 

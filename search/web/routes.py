@@ -12,7 +12,7 @@ from search.api import Status
 from search.article import MAX_PMID, Article
 from search.errors import QueryError
 from search.formats.export import FORMATS
-from search.presentation.hit import Answer, CitationsRecord, HitRecord, SnowballRecord, as_json
+from search.presentation.hit_record import Answer, CitationsRecord, HitRecord, SnowballRecord, as_json
 from search.presentation.study_table import StudyRow
 from search.retrieval.expansion import Understanding
 from search.retrieval.facets import Facets
@@ -44,7 +44,7 @@ from search.review.dedupe import Deduplication
 from search.web.answer_events import answer_events
 from search.web.application import Application
 from search.web.guard import check_write
-from search.web.models import AsStruct
+from search.web.openapi import AsStruct
 from search.web.service import About, Health
 
 __all__ = ["router"]

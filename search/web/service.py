@@ -20,9 +20,9 @@ from search.formats.reference_lists import write_ris
 from search.llm.answer import WrittenAnswer
 from search.llm.language_models import describe_llm
 from search.llm.load import load_llm
-from search.presentation.hit import as_json, citations_record, hit_records, search_records, snowball_record
+from search.presentation.hit_record import as_json, citations_record, hit_records, search_records, snowball_record
 from search.presentation.study_table import csv_table, study_rows
-from search.retrieval.examples import example_questions
+from search.retrieval.example_questions import example_questions
 from search.retrieval.facets import facets_of, facets_of_alternatives
 from search.retrieval.filters import Filters
 from search.retrieval.hit import Hit

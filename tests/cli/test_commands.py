@@ -531,7 +531,7 @@ def test_help_groups_the_commands_and_every_example_is_one(run):
 
     import click
 
-    from search.cli.examples import EXAMPLES
+    from search.cli.help_examples import EXAMPLES
 
     out = run("--help")[1]
     assert [title for title in ("Find:", "Keep:", "Load:", "Maintain:", "Serve:", "Models:") if title not in out] == []
@@ -626,8 +626,8 @@ def test_a_pipe_that_is_closed_early_is_no_error_of_an_export(built_demo, tmp_pa
 def test_the_lists_of_the_command_line_are_those_of_the_program():
     from search.cli.export import CITATION_STYLES, EXPORT_FORMATS
     from search.cli.find import MODES
-    from search.formats.citation import STYLES
     from search.formats.export import FORMATS
+    from search.formats.styled_citation import STYLES
     from search.retrieval import request
 
     assert tuple(STYLES) == CITATION_STYLES

@@ -10,7 +10,7 @@ from search.cli.evaluate import evaluate
 from search.errors import EvaluationError, ModelError
 from search.evaluation.collection import load_collection
 from search.evaluation.pair_correlation import PAIR_SETS, PairScores
-from search.evaluation.report import (
+from search.evaluation.result_tables import (
     comparison_text,
     index_text,
     pairs_table,

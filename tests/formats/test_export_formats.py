@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from search.article import AbstractSection, Article, Author, Journal, PartialDate, from_json
 from search.errors import ExportError
 from search.formats import export
-from search.formats.citation import _style, render
+from search.formats.styled_citation import _style, render
 
 SLOW_STRATEGY = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 

@@ -8,7 +8,7 @@ from helpers import article, put
 from search.api import Index
 from search.article import Correction, PublicationType
 from search.errors import NotFoundError, QueryError
-from search.presentation.hit import article_record, hit_record
+from search.presentation.hit_record import article_record, hit_record
 from search.presentation.notices import notice_labels
 
 RETRACTED = (PublicationType("Retracted Publication"),)

@@ -12,7 +12,7 @@ from search.article import TEXT_RULE, embedding_text
 from search.config import Config, config_from_dict
 from search.errors import ConfigError
 from search.models.static_vectors import builtin_static
-from search.presentation.hit import hit_record
+from search.presentation.hit_record import hit_record
 from search.retrieval import on_demand
 from search.retrieval.engine import Engine
 from search.retrieval.filters import Filters

@@ -22,7 +22,7 @@ from search.training.bm25_matrix import BM25
 from search.training.hybrid import (
     Bank, HybridParameters, TeachingModel, TrainingQuestion, encode_with_gradient, load_bert, teach,
 )
-from search.training.weights import save_model
+from search.training.saved_model import save_model
 model, tokenizer = load_bert(Path("BASE"))
 texts = [f"aspirin and stroke in trial {number}" for number in range(40)]
 def encode(some):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from search.formats.pubmed_xml import parts
+from search.formats.pubmed_xml.element_table import ElementTable, Rows
 from search.formats.pubmed_xml.parts import Fields, Level, below, columns, marks, names, texts
-from search.formats.pubmed_xml.table import ElementTable, Rows
 
 __all__ = ["read_books"]
 

@@ -19,6 +19,7 @@ from search.article import (
 from search.errors import InvalidRecordError
 from search.formats.identifiers import parse_pmid
 from search.formats.pubmed_xml import parts
+from search.formats.pubmed_xml.element_table import ElementTable, Rows
 from search.formats.pubmed_xml.parts import (
     Fields,
     Level,
@@ -31,7 +32,6 @@ from search.formats.pubmed_xml.parts import (
     names,
     texts,
 )
-from search.formats.pubmed_xml.table import ElementTable, Rows
 
 __all__ = ["read_articles"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from lxml import etree
 
 from search.characters import composed
+from search.formats.pubmed_xml.element_table import ElementTable, NotPlainError, Rows, with_characters
 from search.formats.pubmed_xml.mathml import math_text
-from search.formats.pubmed_xml.table import ElementTable, NotPlainError, Rows, with_characters
 
 __all__ = ["contents_as_names", "contents_as_texts", "framed", "new_parser", "text_of", "tidy"]
 

@@ -16,10 +16,10 @@ import numpy as np
 from search.article import AbstractSection, Author, Grant, HistoryDate, Keyword, PartialDate, PublicationType
 from search.formats.dates import calendar_date, free_date, partial_date
 from search.formats.identifiers import normalise_orcid
+from search.formats.pubmed_xml.element_table import ElementTable, Rows, forget_attributes, with_characters
 from search.formats.pubmed_xml.markup import contents_as_names as names
 from search.formats.pubmed_xml.markup import contents_as_texts as texts
 from search.formats.pubmed_xml.markup import tidy
-from search.formats.pubmed_xml.table import ElementTable, Rows, forget_attributes, with_characters
 
 __all__ = [
     "Fields",

@@ -17,11 +17,11 @@ from search.errors import InvalidRecordError, SourceError
 from search.formats.base import Record, Rejection
 from search.formats.identifiers import check_readable, normalise_pmcid, parse_pmid
 from search.formats.pubmed_xml.book import read_books
+from search.formats.pubmed_xml.element_table import ElementTable, NotPlainError, with_characters
 from search.formats.pubmed_xml.journal_article import read_articles
 from search.formats.pubmed_xml.markup import framed, new_parser
 from search.formats.pubmed_xml.parts import Fields, Level, below, marks, names
 from search.formats.pubmed_xml.splitter import RawRecord, until_problem
-from search.formats.pubmed_xml.table import ElementTable, NotPlainError, with_characters
 from search.normalize import normalise_doi
 
 __all__ = ["read_records"]

@@ -8,8 +8,8 @@ import pytest
 
 from search.cli.main import main
 from search.errors import EvaluationError
-from search.evaluation.hub import fetch_pair_set
 from search.evaluation.pair_correlation import load_pair_set
+from search.evaluation.published_sets import fetch_pair_set
 
 
 @pytest.fixture

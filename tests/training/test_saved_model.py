@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.errors import TrainingError
-from search.training.weights import mix_models
+from search.training.saved_model import mix_models
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,7 @@ def trained(tiny_model, tmp_path_factory):
     """Return a model like the tiny one with every weight a little larger."""
     from safetensors.torch import load_file
 
-    from search.training.weights import save_model
+    from search.training.saved_model import save_model
 
     folder = tmp_path_factory.mktemp("mix") / "trained"
     weights = load_file(tiny_model / "model.safetensors")

@@ -8,7 +8,7 @@ import pytest
 
 from search.retrieval.roles import feature_scores, load_roles, marginals
 from search.retrieval.section_labels import ALL_ROLES, ROLES
-from search.training.roles import _Chains, _labelled_text, part_of, read_abstracts, report_lines, train_roles
+from search.training.role_classifier import _Chains, _labelled_text, part_of, read_abstracts, report_lines, train_roles
 
 TEXT = (
     "BACKGROUND: {0} is common. AIM: To study {0}. METHODS: {1} patients were randomised. "

@@ -6,7 +6,7 @@ import ir_measures
 import numpy as np
 import pytest
 
-from search.evaluation.metrics import (
+from search.evaluation.measures import (
     bootstrap_interval,
     ndcg_at_k,
     paired_randomisation_test,

@@ -1,7 +1,7 @@
 """Questions to begin with: real questions first, nothing odd, no more than four."""
 
 from search.article import AbstractSection, Article
-from search.retrieval.examples import example_questions
+from search.retrieval.example_questions import example_questions
 
 
 def article(pmid, title, **other):
