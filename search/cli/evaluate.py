@@ -55,6 +55,7 @@ def pairs(
 
     The published figures stand beside it.
     """
+    from search.evaluation import result_tables
     from search.evaluation.pair_correlation import evaluate_pairs, load_pair_set
     from search.evaluation.published_sets import fetch_pair_set
 
@@ -112,6 +113,7 @@ def retrieval(
     style: str,
 ) -> None:
     """Judge rankings of a collection by nDCG@10, recall@100, MRR and P@10."""
+    from search.evaluation import result_tables
     from search.evaluation.collection import load_collection
     from search.evaluation.retrieval import MODES, evaluate_retrieval
 
