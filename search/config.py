@@ -68,9 +68,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`nlm`: where NLM's files are downloaded from; without `downloads` they go to a folder of the index."""
+    """`nlm`: where NLM's files are downloaded from; without `downloads` they go to a folder of the index.
+
+    `mesh_url` has the descriptors and supplementary concepts of MeSH.
+    """
 
     url: str = "https://ftp.ncbi.nlm.nih.gov/pubmed/"
+    mesh_url: str = "https://nlmpubs.nlm.nih.gov/projects/mesh/MESH_FILES/xmlmesh/"
     downloads: _Text | None = None
     timeout: _Seconds = 60.0
 
@@ -266,11 +270,12 @@ _FIELDS = tuple(
 
 
 def _check_addresses(config: Config, name: str) -> None:
-    for key, service in (("nlm", config.nlm), ("eutils", config.eutils)):
-        if not _is_address(service.url):
+    addresses = {"nlm: url": config.nlm.url, "nlm: mesh_url": config.nlm.mesh_url, "eutils: url": config.eutils.url}
+    for key, url in addresses.items():
+        if not _is_address(url):
             raise ConfigError(
-                f"{name}: `{key}: url` must be a web address (https:// or http://) without user and password, "
-                f"not {service.url.rpartition('@')[2]!r}"
+                f"{name}: `{key}` must be a web address (https:// or http://) without user and password, "
+                f"not {url.rpartition('@')[2]!r}"
             )
     if config.language_model is not None:
         _check_language_model(config.language_model, name)

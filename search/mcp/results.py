@@ -135,7 +135,14 @@ def mesh_result(index: Index, name: str) -> dict[str, Any]:
     Raises QueryError, with the nearest headings, for a name that neither knows.
     """
     tree = load_mesh(index.config.mesh_tree)
-    heading = tree.heading(name) if tree is not None else None
+    heading = (tree.heading(name) or tree.concept(name)) if tree is not None else None
+    if heading is not None and heading.supplementary:
+        return {
+            "supplementary_concept": heading.name,
+            "articles": _count(index, heading.name, "nm"),
+            "other_names": list(heading.entry_terms),
+            "pharmacological_actions": list(heading.actions),
+        }
     if heading is None or tree is None:
         index.engine.check_values(Filters(mesh=(MeshTerm(name),)))
         return {"heading": name, "articles": _count(index, name, "mh")}
@@ -145,6 +152,7 @@ def mesh_result(index: Index, name: str) -> dict[str, Any]:
         "articles_without_narrower_headings": _count(index, heading.name, "mh:noexp"),
         "entry_terms": list(heading.entry_terms),
         "tree_numbers": list(heading.numbers),
+        "pharmacological_actions": list(heading.actions),
         "narrower_headings": tree.below(heading.name),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import threading
 import time
 from collections import deque
@@ -16,27 +15,13 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-import httpx
 import msgspec
 
 from search.errors import SourceError
-from search.pubmed.http import (
-    Patience,
-    TransientError,
-    ask,
-    check_status,
-    failure,
-    make_client,
-    persist,
-)
+from search.pubmed.download import download
+from search.pubmed.http import Patience, TransientError, ask, check_status, make_client, persist
 
 __all__ = ["FileFolder", "FileServer", "NlmFile", "Origin", "fetch_ahead", "parse_listing"]
-
-#: What stays free on a disk that files are downloaded to, in bytes: the index beside them grows too.
-RESERVE = 500_000_000
-
-#: No file of NLM's comes near this, in bytes.
-_MOST_BYTES = 1 << 30
 
 _NAME = re.compile(r"pubmed(\d\d)n(\d{4,5})\.xml(?:\.gz)?", re.ASCII)
 _LINK_BEGINS = re.compile(r"<a\s", re.IGNORECASE)
@@ -177,45 +162,13 @@ class FileServer:
         if path.exists() and _md5_of(path) == expected:
             return path, expected
         part = self._downloads / f"{file.name}.part"
-        self._download(file, part, stop)
+        download(self._client, self._address(file), part, stop, size=file.size)
         actual = _md5_of(part)
         if actual != expected:
             part.unlink()
             raise TransientError(f"the download has MD5 {actual} and NLM says {expected}")
         part.replace(path)
         return path, expected
-
-    def _download(self, file: NlmFile, part: Path, stop: threading.Event) -> None:
-        """Append the missing bytes to the .part file. Its content is trusted only once its MD5 is right."""
-        have = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        gained = 0
-        try:
-            with self._client.stream("GET", self._address(file), headers=headers) as response:
-                if response.status_code == 416 and have:
-                    # Nothing is missing, or it is not the same file any more: the MD5 tells.
-                    return
-                check_status(response, 200, 206)
-                resumed = response.headers.get("content-range", "").startswith(f"bytes {have}-")
-                if response.status_code == 206 and not resumed:
-                    part.unlink(missing_ok=True)
-                    raise TransientError("the server sent another part of the file than it was asked for")
-                _check_space(part.parent, int(response.headers.get("content-length") or file.size), file.name)
-                with part.open("ab" if response.status_code == 206 else "wb") as stream:
-                    # As it comes: a block of a fixed size would be lost where the line breaks in the middle of it.
-                    for block in response.iter_raw():
-                        stream.write(block)
-                        stream.flush()
-                        gained += len(block)
-                        if stop.is_set():
-                            raise SourceError(f"{file.name}: stopped")
-                        if have + gained > _MOST_BYTES:
-                            part.unlink()
-                            raise SourceError(f"{file.name}: over {_MOST_BYTES >> 30} GB, which no file of NLM's is")
-        except httpx.HTTPError as error:
-            raise TransientError(failure(error), progressed=gained > 0) from None
-        except OSError as error:
-            raise SourceError(f"{part}: {error.strerror}; what was downloaded of it is kept") from error
 
     def release(self, path: Path) -> None:
         """Remove a file that was applied, unless files are kept."""
@@ -390,12 +343,3 @@ def _bytes(listed: str) -> int:
     """Return the bytes that a listing's `20M` stands for; 0 if it is not a size."""
     match = _SIZE.search(listed[-40:])
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " ")) if match else 0
-
-
-def _check_space(folder: Path, needed: int, name: str) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed + RESERVE:
-        raise SourceError(
-            f"{name} needs {needed / 1e6:,.0f} MB and {folder} has {free / 1e6:,.0f} MB free, of which "
-            f"{RESERVE / 1e6:,.0f} MB are left for the index; free some space and run the same command again"
-        )

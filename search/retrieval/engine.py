@@ -259,10 +259,9 @@ class Engine:
             return self._evaluation(view, text).result()
 
     def _evaluation(self, view: View, text: str) -> StrategyEvaluation:
-        strategy = parse_strategy(text)
-        if self._mesh_tree is not None:
-            strategy = mapped(strategy, self._mesh_tree)
-        return StrategyEvaluation(strategy, view.tokens, view.store, self._below)
+        strategy = mapped(parse_strategy(text), self._mesh_tree, view.tokens)
+        acting = self._mesh_tree.acting if self._mesh_tree is not None else None
+        return StrategyEvaluation(strategy, view.tokens, view.store, self._below, acting)
 
     def _below(self, heading: str) -> list[str]:
         return self._mesh_tree.below(heading) if self._mesh_tree is not None else []

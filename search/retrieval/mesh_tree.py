@@ -1,66 +1,86 @@
-"""MeSH, from NLM's own files: the headings with their entry terms, and what lies below each in the tree."""
+"""MeSH, from NLM's own files: headings and supplementary concepts with their other names, and the tree."""
 
 from __future__ import annotations
 
-import gzip
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
+import difflib
+import sqlite3
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from search.errors import QueryError
-from search.files import cache_folder, write_cached
+from search.files import cache_folder, replace_file
+from search.formats.mesh import MeshRecord, read_mesh
 from search.normalize import folded_words, name_key
 
-__all__ = ["MeshTree", "MeshTreeHeading", "add_mesh", "installed_mesh", "load_mesh"]
+__all__ = ["MeshTree", "add_mesh", "installed_mesh", "load_mesh"]
 
+_SQLITE = b"SQLite format 3\x00"
 
-class MeshTreeHeading(msgspec.Struct, frozen=True, array_like=True):
-    """A descriptor: its name, its UI, its places in the tree, and the other names that stand for it."""
+#: A record is found by its name, else its UI, else another name; descriptors come before supplementary concepts.
+_SUPPLEMENTARY = 3
 
-    name: str
-    ui: str = ""
-    numbers: tuple[str, ...] = ()
-    entry_terms: tuple[str, ...] = ()
+_SCHEMA = """
+CREATE TABLE record (id INTEGER PRIMARY KEY, supplementary INTEGER NOT NULL, content BLOB NOT NULL) STRICT;
+CREATE TABLE name (key TEXT, rank INTEGER, record INTEGER, PRIMARY KEY (key, rank, record)) STRICT, WITHOUT ROWID;
+CREATE TABLE place (number TEXT PRIMARY KEY, record INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE action (key TEXT, record INTEGER, PRIMARY KEY (key, record)) STRICT, WITHOUT ROWID;
+"""
+
+_RECORDS_KEPT = 20_000
 
 
 class MeshTree:
-    """The headings of MeSH.
+    """The headings of MeSH, and its supplementary concepts where they were added.
 
-    Reads NLM's `descYYYY.xml`, `dYYYY.bin` (the ASCII MeSH) or `mtreesYYYY.bin` (names and places alone), gzipped or
-    not, and what `search mesh add` has kept. Raises QueryError if the file is in neither format.
+    Reads what `search mesh add` keeps, or one of NLM's files (`search.formats.mesh`), which takes a while. Raises
+    QueryError if the file is neither. May be used by several threads.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.headings = _read(Path(path))
-        self._by_number: dict[str, MeshTreeHeading] = {}
-        self._by_name: dict[str, MeshTreeHeading] = {}
-        for heading in self.headings:
-            self._by_number.update(dict.fromkeys(heading.numbers, heading))
-            for term in heading.entry_terms:
-                self._by_name.setdefault(_key(term), heading)
-        for heading in self.headings:
-            self._by_name.update({_key(name): heading for name in (heading.ui, heading.name) if name})
-        self._numbers = sorted(self._by_number)
-        self._names: list[tuple[str, str, MeshTreeHeading]] | None = None
+        self._path = Path(path)
+        self._database = _opened(self._path)
+        self._close = weakref.finalize(self, self._database.close)
+        self._lock = threading.Lock()
+        self._named = lru_cache(_RECORDS_KEPT)(self._find)
 
-    def heading(self, name: str) -> MeshTreeHeading | None:
+    def close(self) -> None:
+        """Close the file."""
+        self._close()
+
+    def heading(self, name: str) -> MeshRecord | None:
         """Return the heading with this name, UI or entry term, ignoring case and punctuation, or None."""
-        return self._by_name.get(_key(name))
+        return self._named(_key(name), False)
 
-    def beginning(self, prefix: str, limit: int) -> list[tuple[str, MeshTreeHeading]]:
+    def concept(self, name: str) -> MeshRecord | None:
+        """Return the supplementary concept with this name, UI or other name, or None."""
+        return self._named(_key(name), True)
+
+    def _find(self, key: str, supplementary: bool) -> MeshRecord | None:
+        compared = ">=" if supplementary else "<"
+        rows = self._rows(
+            f"SELECT content FROM name JOIN record ON record.id = name.record WHERE key = ? AND rank {compared} ? "
+            "ORDER BY rank, record LIMIT 1",
+            (key, _SUPPLEMENTARY),
+        )
+        return _decoded(rows[0][0]) if rows else None
+
+    def beginning(self, prefix: str, limit: int) -> list[tuple[str, MeshRecord]]:
         """Return up to `limit` names and entry terms that begin with a text, in order, each with its heading."""
-        if self._names is None:
-            names = ((name, heading) for heading in self.headings for name in (heading.name, *heading.entry_terms))
-            self._names = sorted(((_key(name), name, heading) for name, heading in names), key=lambda row: row[:2])
         key = _key(prefix)
-        first = bisect_left(self._names, key, key=lambda row: row[0])
-        rows = takewhile(lambda row: row[0].startswith(key), self._names[first : first + limit])
-        return [(name, heading) for _, name, heading in rows]
+        rows = self._rows(
+            "SELECT key, content FROM name JOIN record ON record.id = name.record "
+            "WHERE key >= ? AND key < ? AND rank IN (0, 2) ORDER BY key LIMIT ?",
+            (key, f"{key}\U0010ffff", limit),
+        )
+        records = [(key, _decoded(content)) for key, content in rows]
+        return [(_written(key, record), record) for key, record in records]
 
     def below(self, name: str) -> list[str]:
         """Return the names of the headings below one, in order; nothing if it is unknown.
@@ -70,19 +90,56 @@ class MeshTree:
         heading = self.heading(name)
         if heading is None:
             return []
-        headings: set[str] = set()
+        names: set[str] = set()
         for number in heading.numbers:
-            position = bisect_left(self._numbers, number + ".")
-            while position < len(self._numbers) and self._numbers[position].startswith(number + "."):
-                headings.add(self._by_number[self._numbers[position]].name)
-                position += 1
+            rows = self._rows(
+                "SELECT content FROM place JOIN record ON record.id = place.record WHERE number > ? AND number < ?",
+                (f"{number}.", f"{number}/"),
+            )
+            names.update(_decoded(content).name for (content,) in rows)
         itself = [] if name_key(heading.name) == name_key(name) else [heading.name]
-        return [*itself, *sorted(headings)]
+        return [*itself, *sorted(names)]
+
+    def acting(self, action: str, *, explode: bool = True) -> list[str]:
+        """Return the names of the substances with a pharmacological action, or one below it in the tree.
+
+        Raises QueryError if there is no such action, with the nearest, or if no record of MeSH names any.
+        """
+        heading = self.heading(action)
+        actions = [heading.name, *(self.below(heading.name) if explode else ())] if heading else [action]
+        rows = [
+            row
+            for some in actions
+            for row in self._rows(
+                "SELECT content FROM action JOIN record ON record.id = action.record WHERE key = ?", (_key(some),)
+            )
+        ]
+        if not rows:
+            raise QueryError(self._unknown_action(action))
+        return list(dict.fromkeys(_decoded(content).name for (content,) in rows))
+
+    def is_action(self, name: str) -> bool:
+        """Whether substances have a pharmacological action of this name."""
+        return bool(self._rows("SELECT 1 FROM action WHERE key = ? LIMIT 1", (_key(name),)))
+
+    def _unknown_action(self, action: str) -> str:
+        known = [key for (key,) in self._rows("SELECT DISTINCT key FROM action", ())]
+        if not known:
+            return "the MeSH of this installation names no pharmacological actions: run `search mesh update`"
+        near = difflib.get_close_matches(_key(action), known, n=3)
+        return f"MeSH has no pharmacological action {action!r}" + (f": the nearest are {', '.join(near)}" if near else "")
+
+    def _rows(self, statement: str, values: Sequence[str | int]) -> list[tuple[str | bytes, ...]]:
+        try:
+            with self._lock:
+                return self._database.execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise QueryError(f"{self._path} is damaged ({error}): add MeSH again") from error
 
 
 def installed_mesh() -> Path:
     """Return where `search mesh add` keeps MeSH for this installation."""
-    return cache_folder() / "mesh.json"
+    return cache_folder() / "mesh.sqlite"
 
 
 def load_mesh(path: str | Path | None) -> MeshTree | None:
@@ -93,82 +150,100 @@ def load_mesh(path: str | Path | None) -> MeshTree | None:
     return MeshTree(installed) if installed.exists() else None
 
 
-def add_mesh(path: str | Path) -> int:
-    """Keep the MeSH of one of NLM's files for this installation, and return how many headings it has."""
-    tree = MeshTree(path)
-    write_cached(installed_mesh(), msgspec.json.encode({"mesh": tree.headings}))
-    return len(tree.headings)
+def add_mesh(paths: Iterable[str | Path]) -> tuple[int, int]:
+    """Keep the MeSH of NLM's files for this installation; return how many headings and supplementary concepts it has.
+
+    What was kept of the kind that the files do not have stays. Raises QueryError if there are no headings.
+    """
+    target = installed_mesh()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".mesh-") as folder:
+            made = Path(folder) / target.name
+            with closing(sqlite3.connect(made)) as database:
+                _fill(database, (record for path in paths for record in read_mesh(Path(path))))
+                if target.exists():
+                    _keep_others(database, target)
+                counts = _counts(database)
+                if not counts[0]:
+                    raise QueryError("there are no headings yet: add NLM's descYYYY.xml or dYYYY.bin, too")
+                database.commit()
+            replace_file(made, target)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise QueryError(f"cannot keep MeSH at {target}: {getattr(error, 'strerror', None) or error}") from error
+    return counts
+
+
+def _keep_others(database: sqlite3.Connection, installed: Path) -> None:
+    """Add what is installed of the kind that a new MeSH does not have."""
+    new = _counts(database)
+    with closing(sqlite3.connect(installed)) as old:
+        kept = old.execute("SELECT supplementary, content FROM record ORDER BY id").fetchall()
+    _insert(database, (_decoded(content) for supplementary, content in kept if not new[supplementary]))
+
+
+def _counts(database: sqlite3.Connection) -> tuple[int, int]:
+    rows = dict(database.execute("SELECT supplementary, count(*) FROM record GROUP BY supplementary").fetchall())
+    return rows.get(0, 0), rows.get(1, 0)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Return MeSH as a database: the file itself if it is one, else one in memory, made of NLM's file."""
+    try:
+        with path.open("rb") as stream:
+            is_database = stream.read(len(_SQLITE)) == _SQLITE
+    except OSError as error:
+        raise QueryError(f"{path}: {error.strerror}") from error
+    if is_database:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    database = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
+        _fill(database, read_mesh(path))
+        if not _counts(database)[0]:
+            raise QueryError(f"{path} has supplementary concepts only: give NLM's descYYYY.xml or dYYYY.bin")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _fill(database: sqlite3.Connection, records: Iterable[MeshRecord]) -> None:
+    database.executescript(_SCHEMA)
+    _insert(database, records)
+
+
+def _insert(database: sqlite3.Connection, records: Iterable[MeshRecord]) -> None:
+    """Write records; of two places with one number the first counts."""
+    for record in records:
+        number = database.execute(
+            "INSERT INTO record (supplementary, content) VALUES (?, ?)",
+            (record.supplementary, msgspec.msgpack.encode(record)),
+        ).lastrowid
+        names = {key: rank for key, rank in [*_names(record)][::-1] if key}
+        rows = [(key, rank + _SUPPLEMENTARY * record.supplementary, number) for key, rank in names.items()]
+        database.executemany("INSERT INTO name VALUES (?, ?, ?)", rows)
+        database.executemany("INSERT OR IGNORE INTO place VALUES (?, ?)", [(place, number) for place in record.numbers])
+        actions = dict.fromkeys(map(_key, record.actions))
+        database.executemany("INSERT INTO action VALUES (?, ?)", [(action, number) for action in actions])
+
+
+def _names(record: MeshRecord) -> Iterator[tuple[str, int]]:
+    yield _key(record.name), 0
+    yield _key(record.ui), 1
+    yield from ((_key(term), 2) for term in record.entry_terms)
+
+
+def _written(key: str, record: MeshRecord) -> str:
+    """Return the name of a record that is written so."""
+    return next((name for name in (record.name, *record.entry_terms) if _key(name) == key), record.name)
+
+
+def _decoded(content: str | bytes) -> MeshRecord:
+    try:
+        return msgspec.msgpack.decode(content, type=MeshRecord)
+    except msgspec.MsgspecError as error:
+        raise QueryError(f"MeSH as it is kept is damaged ({error}): add it again") from error
 
 
 def _key(name: str) -> str:
     return " ".join(folded_words(name))
-
-
-def _read(path: Path) -> list[MeshTreeHeading]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rb") as stream:
-            start = stream.read(64).lstrip(b"\xef\xbb\xbf \n")
-            stream.seek(0)
-            if start.startswith(b'{"mesh"'):
-                headings = msgspec.json.decode(stream.read(), type=dict[str, list[MeshTreeHeading]])["mesh"]
-            elif start.startswith(b"<"):
-                headings = list(_xml(stream))
-            else:
-                lines = stream.read().decode("utf-8", "replace").splitlines()
-                ascii_mesh = any(line == "*NEWRECORD" for line in lines)
-                headings = list(_ascii(lines) if ascii_mesh else _mtrees(lines))
-    except (OSError, EOFError) as error:
-        raise QueryError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    except (msgspec.MsgspecError, SyntaxError) as error:
-        raise QueryError(f"{path} is damaged: {error}") from error
-    if not any(heading.numbers for heading in headings):
-        raise QueryError(f"{path} is not MeSH: give NLM's descYYYY.xml, dYYYY.bin or mtreesYYYY.bin")
-    return headings
-
-
-def _mtrees(lines: Iterable[str]) -> Iterator[MeshTreeHeading]:
-    """Read `Body Regions;A01`."""
-    numbers: defaultdict[str, list[str]] = defaultdict(list)
-    for line in lines:
-        name, _, number = line.rpartition(";")
-        if name and _is_number(number.strip()):
-            numbers[name.strip()].append(number.strip())
-    yield from (MeshTreeHeading(name, numbers=tuple(some)) for name, some in numbers.items())
-
-
-def _is_number(text: str) -> bool:
-    first, *rest = text.split(".")
-    return len(first) == 3 and first[0].isupper() and first[1:].isdigit() and all(part.isdigit() for part in rest)
-
-
-def _ascii(lines: Iterable[str]) -> Iterator[MeshTreeHeading]:
-    """Read records of `MH = name`, `UI = D000001`, `MN = A01.111`, `ENTRY = term|T047|...`."""
-    fields: defaultdict[str, list[str]] = defaultdict(list)
-    for line in (*lines, "*NEWRECORD"):
-        if line == "*NEWRECORD":
-            if fields["MH"]:
-                entries = [value.partition("|")[0] for value in (*fields["ENTRY"], *fields["PRINT ENTRY"])]
-                ui = "".join(fields["UI"][:1])
-                yield MeshTreeHeading(fields["MH"][0], ui, tuple(fields["MN"]), tuple(entries))
-            fields.clear()
-        else:
-            key, equals, value = line.partition(" = ")
-            if equals:
-                fields[key].append(value.strip())
-
-
-def _xml(stream: Any) -> Iterator[MeshTreeHeading]:
-    """Read the `DescriptorRecord`s of NLM's XML, one at a time."""
-    from lxml import etree
-
-    records = etree.iterparse(stream, tag="DescriptorRecord", resolve_entities=False, no_network=True, load_dtd=False)
-    for _, record in records:
-        name = record.findtext("DescriptorName/String", "").strip()
-        terms = [term.text or "" for term in record.iterfind("ConceptList/Concept/TermList/Term/String")]
-        numbers = [number.text or "" for number in record.iterfind("TreeNumberList/TreeNumber")]
-        entries = tuple(term for term in dict.fromkeys(map(str.strip, terms)) if term and term != name)
-        yield MeshTreeHeading(name, record.findtext("DescriptorUI", ""), tuple(numbers), entries)
-        record.clear()
-        while record.getprevious() is not None:
-            del record.getparent()[0]

@@ -63,10 +63,10 @@ def test_mesh_that_was_added_is_used(run, built_demo, tmp_path, monkeypatch):
     find = ("strategy", "high blood pressure[mh]", "--index", built_demo, "--format", "json")
     assert json.loads(run(*find)[1])["count"] == 0
     code, _, err = run("mesh", "show", "Hypertension", "--index", built_demo)
-    assert (code, "search mesh add FILE" in err) == (1, True)
+    assert (code, "search mesh update" in err) == (1, True)
     file = tmp_path / "d2025.bin"
     file.write_text("*NEWRECORD\nMH = Hypertension\nENTRY = High Blood Pressure|T047\nMN = C14.907.489\nUI = D006973\n")
-    assert run("mesh", "add", file) == (0, "", "1 headings added\n")
+    assert run("mesh", "add", file) == (0, "", "MeSH now has 1 headings and 0 supplementary concepts\n")
     found = json.loads(run(*find)[1])
     assert found["translation"] == '"Hypertension"[MeSH Terms]'
     assert found["count"] > 0

@@ -1,10 +1,12 @@
 """Nothing leaves the machine: no command, no server and no call of the API asks the network for anything of its own."""
 
+import gzip
 import json
 import os
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -157,16 +159,22 @@ def test_what_is_told_to_use_the_network_asks_nobody_else(tmp_path):
     server = NlmServer()
     try:
         server.put(26, 1, packed(article_xml(1, "first"), article_xml(2, "second")))
+        for kind, record in (("desc", "Descriptor"), ("supp", "SupplementalRecord")):
+            name = f"<{record}Name><String>A</String></{record}Name>"
+            tag = record.removesuffix("Record") + "Record"
+            server.files[f"mesh/{kind}{date.today().year}.gz"] = gzip.compress(f"<a><{tag}>{name}</{tag}></a>".encode())
         (tmp_path / "config.yml").write_text(
-            f"index: made\nnlm: {{url: {server.url}}}\neutils: {{url: {server.url}, email: a@example.org}}\n"
+            f"index: made\nnlm: {{url: {server.url}, mesh_url: {server.url}mesh}}\neutils: {{url: {server.url}, email: a@example.org}}\n"
         )
         ended, events, _ = watched(
-            tmp_path, [["sync"], ["add", "--pubmed", "aspirin", "--limit", "2"], ["sync", "--dry-run"]], apart=False
+            tmp_path,
+            [["sync"], ["add", "--pubmed", "aspirin", "--limit", "2"], ["sync", "--dry-run"], ["mesh", "update"]],
+            apart=False,
         )
         host, port = server.url.removeprefix("http://").strip("/").split(":")
     finally:
         server.close()
-    assert [code for code, _ in ended] == [0, 0, 0], ended
+    assert [code for code, _ in ended] == [0, 0, 0, 0], ended
     asked = {line for line in events if not line.startswith("socket.bind ('127.0.0.1', 0)")}
     assert {f"socket.connect ('{host}', {port})"} <= asked
     assert all(f"'{host}', {port})" in line for line in asked), asked

@@ -10,7 +10,7 @@ from nlm_server import Fault, NlmServer, article_xml, packed
 
 from search.errors import SourceError
 from search.pubmed import http as web
-from search.pubmed import nlm_files
+from search.pubmed import download
 from search.pubmed.eutils import Eutils
 from search.pubmed.http import Patience
 from search.pubmed.nlm_files import FileFolder, FileServer, NlmFile, parse_listing
@@ -101,7 +101,7 @@ def test_a_packed_answer_is_read(server, origin):
 
 
 def test_a_file_without_end_is_not_kept(server, origin, tmp_path, monkeypatch):
-    monkeypatch.setattr(nlm_files, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(download, "_MOST_BYTES", 1 << 20)
     server.put(26, 1, b"x" * (1 << 21))
     with pytest.raises(SourceError, match="which no file of NLM's is"):
         origin.fetch(NlmFile(name=NAME, baseline=True), threading.Event())

@@ -10,7 +10,7 @@ import pytest
 from nlm_server import Fault, NlmServer, article_xml, packed
 
 from search.errors import SourceError
-from search.pubmed import nlm_files
+from search.pubmed import download
 from search.pubmed.http import Patience
 from search.pubmed.nlm_files import FileFolder, FileServer, NlmFile, fetch_ahead, parse_listing
 
@@ -164,7 +164,7 @@ def test_retry_after_is_obeyed_and_a_long_one_is_an_error(server, origin, waits)
 
 
 def test_a_full_disk_is_told_before_downloading(server, origin, monkeypatch, tmp_path):
-    monkeypatch.setattr(nlm_files.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1_000})())
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1_000})())
     with pytest.raises(SourceError, match="free some space"):
         fetch(origin)
 

@@ -25,7 +25,15 @@ from search.retrieval.strategy.strategy_tree import (
     Term,
     translation,
 )
-from search.retrieval.strategy.term_query import Below, conjunction, date_query, disjunction, near_queries, term_query
+from search.retrieval.strategy.term_query import (
+    Acting,
+    Below,
+    conjunction,
+    date_query,
+    disjunction,
+    near_queries,
+    term_query,
+)
 from search.storage.article_tokens import key_of, tokens_of, zone_values
 from search.storage.rows import Pmids
 from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, TokenQuery, holds
@@ -121,12 +129,20 @@ def selects(strategy: Strategy, article: Article, below: Below) -> bool:
 class StrategyEvaluation:
     """Turns the lines of a strategy into queries for the tokens of an index, and counts what they find."""
 
-    def __init__(self, strategy: Strategy, tokens: TokenIndex, documents: Documents, below: Below) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        tokens: TokenIndex,
+        documents: Documents,
+        below: Below,
+        acting: Acting | None = None,
+    ) -> None:
         self.notes = dict.fromkeys(strategy.notes)
         self._strategy = strategy
         self._tokens = tokens
         self._documents = documents
         self._below = below
+        self._acting = acting
         self._lines: dict[int, TokenQuery] = {}
         self._explained = False
 
@@ -183,7 +199,7 @@ class StrategyEvaluation:
             return self._query(parse_strategy(meaning).result.tree, source)
         if term.distance is not None:
             return disjunction([self._near(term, zone, query) for zone, query in near_queries(term)])
-        query = term_query(term, self._below)
+        query = term_query(term, self._below, self._acting)
         if self._explained and FIELDS[term.field].kind in ("heading", "subheading", "value"):
             self._note_unknown(term, query)
         return query

@@ -14,7 +14,7 @@ import msgspec
 __all__ = ["FIELDS", "FILTER_WORDS", "Field", "Kind", "field_of", "nearest_tags"]
 
 #: How the text before a tag is understood.
-Kind = Literal["words", "person", "heading", "subheading", "value", "date", "pmid", "filter", "unanswered"]
+Kind = Literal["words", "person", "heading", "subheading", "value", "action", "date", "pmid", "filter"]
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -22,7 +22,6 @@ class Field(msgspec.Struct, frozen=True):
 
     `zones` are the parts of the text whose words are looked at, `keys` the prefixes of the exact values. `names` are
     other ways to write the tag. `vocabulary` tells that its values may hold a lower-case `and` (`wounds and injuries`).
-    `reason` says why records cannot answer it.
     """
 
     tag: str
@@ -32,7 +31,6 @@ class Field(msgspec.Struct, frozen=True):
     keys: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     vocabulary: bool = False
-    reason: str = ""
 
     @property
     def takes_distance(self) -> bool:
@@ -42,7 +40,7 @@ class Field(msgspec.Struct, frozen=True):
     @property
     def takes_noexp(self) -> bool:
         """Whether its values include narrower ones, unless the tag ends in `:noexp`."""
-        return self.tag in ("mh", "majr", "sh", "pt")
+        return self.tag in ("mh", "majr", "sh", "pt", "pa")
 
 
 _TIAB = "tbk"
@@ -100,7 +98,13 @@ _SUBJECTS = [
         vocabulary=True,
     ),
     Field("rn", "EC/RN Number", "value", keys=("rn",), names=("rn number", "registry number")),
-    Field("pa", "Pharmacological Action", "unanswered", names=("pharmacologic action",), vocabulary=True),
+    Field(
+        "pa",
+        "Pharmacological Action",
+        "action",
+        names=("pharmacologic action", "pharmacological actions"),
+        vocabulary=True,
+    ),
     Field("pt", "Publication Type", "value", keys=("pt",), names=("ptyp", "publication types"), vocabulary=True),
 ]
 _PUBLICATION = [
@@ -147,13 +151,9 @@ _IDENTIFIERS = [
     Field("si", "Secondary Source ID", "value", keys=("si",), names=("secondary source",)),
     Field("sb", "Filter", "filter", keys=("sb",), names=("subset", "subsets", "filters")),
 ]
-_UNANSWERED = {
-    "pa": "NLM keeps the actions of a substance apart from the records: search its substances with [nm] or [mh]",
-}
-
 #: Every field, by its short tag.
 FIELDS: dict[str, Field] = {
-    field.tag: msgspec.structs.replace(field, reason=_UNANSWERED.get(field.tag, ""))
+    field.tag: field
     for group in (_WORDS, _PEOPLE, _SUBJECTS, _PUBLICATION, _DATES, _IDENTIFIERS)
     for field in group
 }

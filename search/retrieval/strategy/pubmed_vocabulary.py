@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from search.errors import QueryError
 
-__all__ = ["FILTERS", "STOPWORDS", "narrower_subheadings", "narrower_types", "subheading_of"]
+__all__ = ["FILTERS", "STOPWORDS", "is_subheading", "narrower_subheadings", "narrower_types", "subheading_of"]
 
 _SUBHEADINGS = """
 ab abnormalities; ad administration and dosage; ae adverse effects; ag agonists; aa analogs and derivatives;
@@ -152,6 +152,11 @@ def subheading_of(text: str) -> str:
     near = difflib.get_close_matches(name, _BY_ABBREVIATION.values(), n=3, cutoff=0.5)
     hint = f"the nearest are {', '.join(near)}" if near else "PubMed's help lists them"
     raise QueryError(f"no MeSH subheading {text!r}: {hint}")
+
+
+def is_subheading(name: str) -> bool:
+    """Whether a name is that of a subheading, in any case."""
+    return " ".join(name.lower().split()) in _BY_ABBREVIATION.values()
 
 
 def narrower_subheadings(name: str) -> list[str]:

@@ -339,8 +339,6 @@ class _Parser:
         field = field_of(name)
         if field is None:
             raise self.source.error(piece.start, f"no field [{piece.value}]: the nearest are {nearest_tags(name)}")
-        if field.reason:
-            raise self.source.error(piece.start, f"[{piece.value}] cannot be answered: {field.reason}")
         if distance is not None and not field.takes_distance:
             raise self.source.error(piece.start, "proximity is for words in [tiab], [ti], [ab] and [ad]")
         if not explode and not field.takes_noexp:

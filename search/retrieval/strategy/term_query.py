@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from search.errors import QueryError
 from search.normalize import common_journals, common_type, folded_words, journal_key, language_code
@@ -33,14 +34,23 @@ __all__ = [
 #: The names below a MeSH heading, given by its name; nothing for one that is not known.
 Below = Callable[[str], Iterable[str]]
 
+
+class Acting(Protocol):
+    """The substances with a pharmacological action, given by its name."""
+
+    def __call__(self, action: str, *, explode: bool = True) -> Iterable[str]:
+        """Return their names. Raises QueryError if there is no such action."""
+        ...
+
+
 #: Subsets that records tell of.
 _SUBSETS = frozenset({"all", "medline", "inprocess", "publisher", "pubmednotmedline", "free full text", "pubmed books"})
 _SUFFIXES = frozenset({"jr", "sr", "2nd", "3rd", "4th", "ii", "iii", "iv"})
 _MOST_INITIALS = 3
 
 
-def term_query(term: Term, below: Below) -> TokenQuery:
-    """Return what a term asks for; `below` gives the headings below one in the MeSH tree.
+def term_query(term: Term, below: Below, acting: Acting | None = None) -> TokenQuery:
+    """Return what a term asks for; `below` and `acting` are what MeSH knows of headings and of actions.
 
     Proximity is not decided here (`near_queries`). Raises QueryError for a value that no record can have.
     """
@@ -51,6 +61,8 @@ def term_query(term: Term, below: Below) -> TokenQuery:
         return PmidSet((int(term.text),))
     if field.kind == "person":
         return _person(term, field)
+    if field.kind == "action":
+        return _action(term, acting)
     return any_of(exact_tokens(term, below), truncated=term.truncated)
 
 
@@ -157,6 +169,19 @@ def _headings(term: Term, prefix: str, below: Below) -> Iterator[str]:
     for found in names:
         for part in narrower_subheadings(under) if term.explode else [under]:
             yield f"{prefix}:{key_of(found)}/{key_of(part)}"
+
+
+def _action(term: Term, acting: Acting | None) -> AnyOf:
+    """Return a query for the substances with an action, which records have as substances and as headings."""
+    if acting is None:
+        raise QueryError(
+            f"[{term.field}] needs MeSH, which names the actions of each substance: run `search mesh update`, or give "
+            "NLM's descYYYY.xml and suppYYYY.xml to `search mesh add`"
+        )
+    if term.truncated:
+        raise QueryError(f"write the name of a pharmacological action whole, without *, not {term.text!r}")
+    names = [key_of(name) for name in acting(term.text, explode=term.explode)]
+    return any_of(f"{prefix}:{name}" for prefix in ("nm", "mh") for name in names)
 
 
 def _filter(text: str) -> str:
