@@ -1,16 +1,19 @@
 """The documentation is true: its commands exist and run, its links lead somewhere, its names are the code's."""
 
+import gzip
 import importlib
 import re
 import runpy
 import shlex
 import shutil
 import sys
+from datetime import date
 from pathlib import Path
 
 import click
 import pytest
 from doc_outputs import PAIR, comparable, printed, shortened
+from nlm_server import NlmServer
 
 from search.cli import main as command_line
 
@@ -77,6 +80,26 @@ def test_the_commands_of_a_page_print_what_it_shows(built_demo, tmp_path, monkey
         assert scores == pytest.approx(expected_scores, abs=0.003, rel=0.01), typed
 
 
+@pytest.fixture
+def mesh_server(monkeypatch, tmp_path):
+    """A server on loopback that has MeSH of this year, and a config file in the current folder that names it."""
+    record = "<{0}Name><String>{1}</String></{0}Name>"
+    heading = record.format("Descriptor", "Myocardial Infarction")
+    heading += "<TreeNumberList><TreeNumber>C14</TreeNumber></TreeNumberList><ConceptList><Concept><TermList><Term>"
+    heading += "<String>Heart Attack</String></Term></TermList></Concept></ConceptList>"
+    server = NlmServer()
+    for kind, xml in {
+        "desc": f"<a><DescriptorRecord>{heading}</DescriptorRecord></a>",
+        "supp": f"<a><SupplementalRecord>{record.format('SupplementalRecord', 'x')}</SupplementalRecord></a>",
+    }.items():
+        server.files[f"{kind}{date.today().year}.gz"] = gzip.compress(xml.encode())
+    monkeypatch.setenv("SEARCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "config.yml").write_text(f"index: indexes/demo\nnlm: {{mesh_url: {server.url}}}\n")
+    yield
+    server.close()
+
+
+@pytest.mark.usefixtures("mesh_server")
 def test_the_commands_of_the_strategies_page_run(built_demo, tmp_path, monkeypatch, capsys):
     import shutil
 

@@ -23,6 +23,9 @@ __all__ = ["update_mesh"]
 
 _KINDS = ("desc", "supp")
 
+#: Somebody waits for the answer: after a quarter of a minute without any, the network is not there.
+_ATTEMPTS = 5
+
 
 def update_mesh(
     config: NlmConfig,
@@ -38,13 +41,14 @@ def update_mesh(
     be fetched; what was there stays.
     """
     year = (today or date.today()).year
+    patience = patience or Patience(attempts=_ATTEMPTS)
     client = make_client(config.timeout, headers={"Accept-Encoding": "identity"}, redirects=True)
     try:
         try:
-            paths = _fetch_year(client, config.mesh_url, year, say, patience or Patience())
+            paths = _fetch_year(client, config.mesh_url, year, say, patience)
         except AbsentFileError:
             say(f"NLM does not have MeSH {year} yet")
-            paths = _fetch_year(client, config.mesh_url, year - 1, say, patience or Patience())
+            paths = _fetch_year(client, config.mesh_url, year - 1, say, patience)
     finally:
         client.close()
     say("reading")
