@@ -118,5 +118,7 @@ def _tree(config: Config) -> MeshTree:
 
     tree = load_mesh(config.mesh_tree)
     if tree is None:
-        raise QueryError("MeSH is not installed: run `search mesh update`, or give NLM's file to `search mesh add FILE`")
+        raise QueryError(
+            "MeSH is not installed: run `search mesh update`, or give NLM's file to `search mesh add FILE`"
+        )
     return tree

@@ -50,7 +50,9 @@ def read_mesh(path: Path) -> Iterator[MeshRecord]:
     except SyntaxError as error:
         raise QueryError(f"{path} is damaged: {error}") from error
     if not count:
-        raise QueryError(f"{path} is not MeSH: give NLM's descYYYY.xml, suppYYYY.xml, dYYYY.bin, cYYYY.bin or mtreesYYYY.bin")
+        raise QueryError(
+            f"{path} is not MeSH: give NLM's descYYYY.xml, suppYYYY.xml, dYYYY.bin, cYYYY.bin or mtreesYYYY.bin"
+        )
 
 
 def _is_gzip(path: Path) -> bool:

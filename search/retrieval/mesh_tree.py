@@ -127,7 +127,9 @@ class MeshTree:
         if not known:
             return "the MeSH of this installation names no pharmacological actions: run `search mesh update`"
         near = difflib.get_close_matches(_key(action), known, n=3)
-        return f"MeSH has no pharmacological action {action!r}" + (f": the nearest are {', '.join(near)}" if near else "")
+        return f"MeSH has no pharmacological action {action!r}" + (
+            f": the nearest are {', '.join(near)}" if near else ""
+        )
 
     def _rows(self, statement: str, values: Sequence[str | int]) -> list[tuple[str | bytes, ...]]:
         try:

@@ -153,9 +153,7 @@ _IDENTIFIERS = [
 ]
 #: Every field, by its short tag.
 FIELDS: dict[str, Field] = {
-    field.tag: field
-    for group in (_WORDS, _PEOPLE, _SUBJECTS, _PUBLICATION, _DATES, _IDENTIFIERS)
-    for field in group
+    field.tag: field for group in (_WORDS, _PEOPLE, _SUBJECTS, _PUBLICATION, _DATES, _IDENTIFIERS) for field in group
 }
 
 _BY_NAME = {name: field for field in FIELDS.values() for name in (field.tag, field.name.lower(), *field.names)}

@@ -93,7 +93,9 @@ class _Mapping:
         words = folded_words(name)
         if " ".join(words) in _NO_JOURNALS:
             return None
-        names = [full for full in common_journals(name) if self._holds([f"ta:{'_'.join(folded_words(journal_key(full)))}"])]
+        names = [
+            full for full in common_journals(name) if self._holds([f"ta:{'_'.join(folded_words(journal_key(full)))}"])
+        ]
         if not names:
             return None
         journals = [Term(full, "ta", quoted=True, start=term.start) for full in names]
