@@ -35,8 +35,8 @@ def add(files: tuple[Path, ...], as_json: bool) -> None:
     """Keep MeSH for this installation, from NLM's files.
 
     FILES are the descriptors (descYYYY.xml, or dYYYY.bin in ASCII) and, for [nm] and all of [pa], the supplementary
-    concepts (suppYYYY.xml or cYYYY.bin), gzipped or not; mtreesYYYY.bin gives the tree alone. Every index uses them from
-    then on, unless `mesh_tree` in config.yml names another file. A kind that no file has stays as it was.
+    concepts (suppYYYY.xml or cYYYY.bin), gzipped or not; mtreesYYYY.bin gives the tree alone. Every index uses them
+    from then on, unless `mesh_tree` in config.yml names another file. A kind that no file has stays as it was.
     """
     from search.retrieval.mesh_tree import add_mesh
 

@@ -88,7 +88,7 @@ def _is_number(text: str) -> bool:
 
 
 def _ascii(lines: Iterable[str]) -> Iterator[MeshRecord]:
-    """Read records of `MH = name` or `NM = name`, `UI = D000001`, `MN = A01.111`, `ENTRY = term|T047|...`, `PA = name`."""
+    """Read records of `MH = name` (or `NM`), `UI = D000001`, `MN = A01.111`, `ENTRY = term|T047|...`, `PA = name`."""
     fields: defaultdict[str, list[str]] = defaultdict(list)
     for line in lines:
         if line.strip() == "*NEWRECORD":

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -131,7 +132,7 @@ class MeshTree:
             f": the nearest are {', '.join(near)}" if near else ""
         )
 
-    def _rows(self, statement: str, values: Sequence[str | int]) -> list[tuple[str | bytes, ...]]:
+    def _rows(self, statement: str, values: Sequence[str | int]) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
                 return self._database.execute(statement, values).fetchall()
@@ -240,7 +241,7 @@ def _written(key: str, record: MeshRecord) -> str:
     return next((name for name in (record.name, *record.entry_terms) if _key(name) == key), record.name)
 
 
-def _decoded(content: str | bytes) -> MeshRecord:
+def _decoded(content: bytes) -> MeshRecord:
     try:
         return msgspec.msgpack.decode(content, type=MeshRecord)
     except msgspec.MsgspecError as error:

@@ -164,7 +164,8 @@ def test_what_is_told_to_use_the_network_asks_nobody_else(tmp_path):
             tag = record.removesuffix("Record") + "Record"
             server.files[f"mesh/{kind}{date.today().year}.gz"] = gzip.compress(f"<a><{tag}>{name}</{tag}></a>".encode())
         (tmp_path / "config.yml").write_text(
-            f"index: made\nnlm: {{url: {server.url}, mesh_url: {server.url}mesh}}\neutils: {{url: {server.url}, email: a@example.org}}\n"
+            f"index: made\nnlm: {{url: {server.url}, mesh_url: {server.url}mesh}}\n"
+            f"eutils: {{url: {server.url}, email: a@example.org}}\n"
         )
         ended, events, _ = watched(
             tmp_path,

@@ -9,8 +9,8 @@ from hostile.limits import processor_seconds
 from nlm_server import Fault, NlmServer, article_xml, packed
 
 from search.errors import SourceError
-from search.pubmed import http as web
 from search.pubmed import download
+from search.pubmed import http as web
 from search.pubmed.eutils import Eutils
 from search.pubmed.http import Patience
 from search.pubmed.nlm_files import FileFolder, FileServer, NlmFile, parse_listing

@@ -82,7 +82,8 @@ def xml(name, ui, numbers=(), terms=(), actions=(), kind="Descriptor"):
     return (
         f"<{record}><{kind}UI>{ui}</{kind}UI><{kind}Name><String>{name}</String></{kind}Name>"
         f"{f'<PharmacologicalActionList>{acts}</PharmacologicalActionList>' if acts else ''}"
-        f"{f'<TreeNumberList>{places}</TreeNumberList>' if places else ''}<ConceptList>{concepts}</ConceptList></{record}>"
+        f"{f'<TreeNumberList>{places}</TreeNumberList>' if places else ''}"
+        f"<ConceptList>{concepts}</ConceptList></{record}>"
     )
 
 
