@@ -52,6 +52,9 @@ __all__ = [
     "filters_to_dict",
 ]
 
+#: Values that filters may list where they come as JSON, PMIDs not counted: more than anybody lists by name.
+MOST_VALUES = 5_000
+
 #: How deep expressions may be nested: far deeper than anyone writes, far less than Python's stack.
 MAX_DEPTH = 50
 
@@ -337,6 +340,7 @@ def filters_from_dict(data: Mapping[str, Any]) -> Filters:
     """
     if not isinstance(data, Mapping):
         raise QueryError('filters: give an object, e.g. {"year_from": 2015}')
+    _check_number(data)
     try:
         filters = msgspec.convert(_with_mesh_terms(data), Filters)
     except msgspec.ValidationError as error:
@@ -345,6 +349,23 @@ def filters_from_dict(data: Mapping[str, Any]) -> Filters:
     if depth_of(filters.expression) > MAX_DEPTH:
         raise _too_deep()
     return filters
+
+
+def _check_number(data: Mapping[str, Any]) -> None:
+    """Raise QueryError if filters list too many values, before anything is made of them."""
+    number, parts = 0, [data]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Mapping):
+            parts += [value for key, value in part.items() if key not in ("pmids", "not_pmids")]
+        elif isinstance(part, list | tuple):
+            number += len(part)
+            if number > MOST_VALUES:
+                raise QueryError(
+                    f"the filters list too many values: at most {MOST_VALUES:,}, and any number of pmids; a heading "
+                    "includes those below it, if the server has the MeSH tree"
+                )
+            parts += part
 
 
 def _with_mesh_terms(data: Any, depth: int = 0) -> Any:

@@ -56,6 +56,7 @@ _DATES = re.compile(rf"(?<![\w/.-])({_DAY})(?:\s*:\s*({_DAY}))?$")
 # PubMed's own way of writing a range: "2015/01/01"[Date - Publication] : "2020/12/31"[Date - Publication]
 _TAGGED_RANGE = re.compile(rf"[\"“]?({_DAY})[\"”]?\s?\[([^\[\]]+)\]\s*:\s*[\"“]?({_DAY})[\"”]?\s?\[([^\[\]]+)\]")
 _PMIDS = re.compile(r"(?<!\S)[0-9]{1,15}(?:\s*,\s*[0-9]{1,15})*$")
+_PLAIN = re.compile(r"[^\s()\[]*")
 _INNER_PARENTHESIS = re.compile(r"\([^()\[\]]{0,80}\)")
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
 _FREE_FULL_TEXT = frozenset({"free full text", "loattrfree full text", "pmc", "pubmed pmc"})
@@ -95,7 +96,8 @@ def parse_question(text: str) -> tuple[str, Expression | None]:
     ('muscle pain', Term(filters=Filters(year_from=2015, year_to=2020)))
     """
     # Most questions hold no tag, and a text of megabytes without one is not taken apart to see that.
-    tokens = _tokens(text) if "[" in text or "hasabstract" in text.lower() else []
+    has_tag = any(match[1].lower() in TAGS for match in _TAG.finditer(text)) or "hasabstract" in text.lower()
+    tokens = _tokens(text) if has_tag else []
     if not any(token.kind in ("tag", "term") for token in tokens):
         for match in _TAG.finditer(text):
             if match[1].lower() in _UNMISTAKABLE:
@@ -120,7 +122,10 @@ def _error(text: str, position: int, message: str) -> QueryError:
 
 
 def _tokens(text: str) -> list[_Token]:
-    """Cut the text into tokens; never fails. A tag that is known makes the difference, so it is looked for first."""
+    """Cut a text that has a tag into tokens. A tag that is known makes the difference, so it is looked for first.
+
+    Raises QueryError at the first parenthesis that is nested too deep.
+    """
     tokens: list[_Token] = []
     # For the whole text and for each group that is open: whether a filter stands in it.
     has_filter = [False]
@@ -134,6 +139,8 @@ def _tokens(text: str) -> list[_Token]:
         token = _special(text, at, tokens, in_group=in_group) or _word(text, at, in_group, after_filter)
         after_filter = token.kind in ("tag", "term")
         if token.kind == "(":
+            if len(has_filter) > MAX_DEPTH:
+                raise _error(text, at, f"parentheses are nested too deep: at most {MAX_DEPTH}")
             has_filter.append(False)
         elif token.kind == ")":
             after_filter = has_filter.pop()
@@ -172,15 +179,21 @@ def _is_element(text: str, match: re.Match[str]) -> bool:
 
 def _word(text: str, at: int, in_group: bool, after_filter: bool) -> _Token:
     """Read a word; right after a filter, `and` in any case can only be an operator."""
-    end = at + 1
+    end = _end_of_plain(text, at + 1)
     while end < len(text) and not text[end].isspace() and not (text[end] == ")" and in_group) and not _tag(text, end):
         # A parenthesis inside a word belongs to it: Poly(ADP-ribose) Polymerases, Ca(2+)-ATPase.
         inner = _INNER_PARENTHESIS.match(text, end)
-        end = inner.end() if inner else end + 1
+        end = _end_of_plain(text, inner.end() if inner else end + 1)
     word = text[at:end]
     if word in _OPERATORS or (word.upper() in _OPERATORS and after_filter):
         return _Token("operator", at, end, word.upper())
     return _Token("term" if word.lower() == "hasabstract" else "word", at, end, word)
+
+
+def _end_of_plain(text: str, at: int) -> int:
+    """Return where the next character is that may end a word."""
+    match = _PLAIN.match(text, at)
+    return match.end() if match else at
 
 
 class _Parser:
@@ -196,7 +209,7 @@ class _Parser:
             name = match[1].lower()
             if name in OTHER_TAGS and not self.is_quoted(match.start()) and not _is_element(self.text, match):
                 raise self.error(match.start(), f"[{match[1]}] cannot be used: {OTHER_TAGS[name]}")
-        return self.sequence(0)
+        return self.sequence()
 
     def is_quoted(self, position: int) -> bool:
         last = self.tokens[bisect_right(self.tokens, position, key=lambda token: token.start) - 1]
@@ -205,7 +218,7 @@ class _Parser:
     def error(self, position: int, message: str) -> QueryError:
         return _error(self.text, position, message)
 
-    def sequence(self, depth: int) -> _Node:
+    def sequence(self) -> _Node:
         """Read operands and operators up to the end or to the parenthesis that closes the group."""
         node: _Node | None = None
         operators: list[_Token] = []
@@ -216,7 +229,7 @@ class _Parser:
                 operators.append(token)
                 self.at += 1
                 continue
-            for operand in self.operands(depth):
+            for operand in self.operands():
                 node = self.combine(node, operators, operand)
                 operators = []
         if operators:
@@ -232,7 +245,7 @@ class _Parser:
         if not before and node is None and token.value != "NOT":
             raise self.error(token.start, f"nothing stands before {token.value}")
 
-    def operands(self, depth: int) -> list[_Node]:
+    def operands(self) -> list[_Node]:
         """Read what stands side by side up to an operator, the end of a group, or the end of a filter."""
         pending: list[_Token] = []
         while self.at < len(self.tokens):
@@ -241,7 +254,7 @@ class _Parser:
                 break
             self.at += 1
             if token.kind == "(":
-                group = self.group(token, depth)
+                group = self.group(token)
                 if not group.is_free:
                     return [*self.free(pending), group]
                 # Words in parentheses: part of the question, or of a name such as Lancet (London, England).
@@ -255,10 +268,8 @@ class _Parser:
                 pending.append(token)
         return self.free(pending)
 
-    def group(self, opening: _Token, depth: int) -> _Node:
-        if depth >= MAX_DEPTH:
-            raise self.error(opening.start, f"parentheses are nested too deep: at most {MAX_DEPTH}")
-        node = self.sequence(depth + 1)
+    def group(self, opening: _Token) -> _Node:
+        node = self.sequence()
         if self.at == len(self.tokens):
             raise self.error(opening.start, "this parenthesis is never closed")
         end = self.tokens[self.at].end

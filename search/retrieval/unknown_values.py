@@ -9,7 +9,7 @@ from itertools import islice
 
 from search.normalize import folded_words, journal_key
 from search.retrieval.filters import Filters
-from search.retrieval.strategy.evaluation import nearest_values
+from search.retrieval.strategy.nearest_values import NearestValues
 from search.retrieval.strategy.term_query import authors_query
 from search.storage.token_query import AnyOf, TokenIndex
 from search.time_limit import check_time
@@ -33,7 +33,7 @@ def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
     Of many values the first hundred are looked up, and of many that no article has the first five are reported.
     """
     sentences: list[str] = []
-    known: dict[str, list[str]] = {}
+    nearest = NearestValues(tokens)
     for what, field, value in islice(_values(filters), _LOOKED_UP):
         check_time()
         joined = "_".join(folded_words(journal_key(value) if field == "ta" else value))
@@ -45,15 +45,7 @@ def unknown_values(filters: Filters, tokens: TokenIndex) -> list[str]:
         if field == "au":
             sentences.append(_unknown_author(value, tokens))
             continue
-        if field not in known:
-            names = (key.partition(":")[2] for key in tokens.keys(f"{field}:"))
-            known[field] = [name for name in names if "/" not in name]
-        near = nearest_values(joined, known[field])
-        counts = [tokens.count(AnyOf((f"{field}:{name}",), exact=True)) for name in near]
-        shown = [f"{name.replace('_', ' ')} ({count:,})" for name, count in zip(near, counts, strict=True)]
-        sentences.append(
-            f"no article has the {what} {value!r}" + (f"; the nearest are {', '.join(shown)}" if shown else "")
-        )
+        sentences.append(f"no article has the {what} {value!r}{nearest.hint(field, joined)}")
     return sentences
 
 

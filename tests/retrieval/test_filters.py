@@ -241,6 +241,24 @@ def test_nesting_has_a_limit():
         filters_from_dict({"expression": data})
 
 
+def test_filters_list_so_many_values_and_any_number_of_pmids():
+    names = [f"Heading {number}" for number in range(2_500)]
+    pmids = list(range(1, 30_000))
+    half = {"type": "term", "filters": {"mesh": names}}
+    read = filters_from_dict({"mesh": names, "expression": half, "pmids": pmids, "not_pmids": pmids})
+    assert len(read.mesh) == len(read.expression.filters.mesh) == 2_500 and len(read.pmids) == 29_999
+    terms = [{"type": "term", "filters": {"journals": [name]}} for name in names]
+    for data in (
+        {"mesh": [*names, *names, "one more"]},
+        {"mesh": names, "journals": [*names, "one more"]},
+        {"mesh": ["one more", *names], "expression": {"type": "not", "operand": half}},
+        {"expression": {"type": "or", "operands": [*terms, *terms[:1]]}},
+        {"mesh": [[names] * 3]},
+    ):
+        with pytest.raises(QueryError, match="list too many values: at most 5,000"):
+            filters_from_dict(data)
+
+
 @pytest.mark.parametrize("nested", [Not, lambda x: And((Term(Filters(has_abstract=True)), x))], ids=["not", "and"])
 def test_what_is_nested_too_deep_is_refused_by_its_depth(nested):
     expression = Term(Filters(has_abstract=True))

@@ -247,6 +247,18 @@ def test_a_value_that_no_article_has_is_noted_with_the_nearest(indexed):
     assert "no article has 'lancett oncol' in Journal; the nearest are lancet oncol (" in result.notes[1]
 
 
+def test_of_many_values_that_no_article_has_the_first_get_a_hint_and_a_field_is_listed_once(indexed, monkeypatch):
+    reader, _ = indexed
+    listed = []
+    with reader.view() as view:
+        keys = type(view.tokens).keys
+        monkeypatch.setattr(type(view.tokens), "keys", lambda self, *given: listed.append(given) or keys(self, *given))
+        text = " OR ".join(f"bacterial infection {number}[mh]" for number in range(30))
+        result = StrategyEvaluation(parse_strategy(text), view.tokens, view.store, below).result()
+    assert len(result.notes) == 30 and listed == [("mh:",)]
+    assert ["; the nearest are bacterial infections (" in note for note in result.notes] == [True] * 20 + [False] * 10
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -17,6 +17,7 @@ from search.retrieval.filters import (
     filters_from_dict,
     filters_to_dict,
 )
+from search.retrieval import tags
 from search.retrieval.tags import TAGS, parse_question
 
 DATES = Term(Filters(year_from=2015, year_to=2020))
@@ -176,6 +177,22 @@ def test_nesting_has_a_limit():
         parse_question("review[pt]" + " AND 2015[dp] OR review[pt]" * 100)
     many = parse_question(" OR ".join(["review[pt]"] * 1000))[1]
     assert many == Or((REVIEWS,) * 1000)
+
+
+def test_reading_ends_at_the_parenthesis_that_is_too_deep(monkeypatch):
+    read = []
+    special = tags._special
+    monkeypatch.setattr(tags, "_special", lambda text, at, *a, **k: read.append(at) or special(text, at, *a, **k))
+    with pytest.raises(QueryError, match="at character 51: parentheses are nested too deep: at most 50"):
+        parse_question("(" * 5_000 + "review[pt]" + ")" * 4_000)
+    assert len(read) == 51
+    assert parse_question("(" * 50 + "review[pt]" + ")" * 50) == ("", REVIEWS)
+
+
+def test_parentheses_without_a_tag_are_a_plain_question(monkeypatch):
+    monkeypatch.setattr(tags, "_tokens", None)
+    text = "(" * 5_000 + "uptake of [x] and [18F]" + ")" * 3
+    assert parse_question(text) == (text, None)
 
 
 _pieces = st.sampled_from(

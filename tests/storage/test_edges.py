@@ -4,6 +4,7 @@ import gc
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,17 @@ import pytest
 from helpers import WordEncoder, article, put, words_manifest
 
 from search.api import Index
-from search.article import MeshHeading
+from search.article import Author, MeshHeading
 from search.config import Config
-from search.errors import ConfigError, IndexFolderError, IndexLockedError, SearchError
+from search.errors import ConfigError, IndexFolderError, IndexLockedError, SearchError, TimeLimitError
 from search.ingest.pipeline import add_files
 from search.storage import backend
 from search.storage import copy as copying
+from search.storage.article_tokens import tokens_of
 from search.storage.bm25 import question_terms
 from search.storage.postgres.address import parse_address
+from search.storage.token_query import AnyOf, holds
+from search.time_limit import time_limit
 
 
 def made(folder, encoder, word, count):
@@ -255,3 +259,29 @@ def test_a_file_more_costs_the_same_however_many_were_read(folder, tmp_path):
     few = steps(0, 40)
     steps(40, 240)
     assert steps(240, 280) < 1.5 * few
+
+
+def test_any_number_of_beginnings_of_any_length_are_looked_for(address, encoder):
+    long = "ж" * 190
+    names = [f"{letter}ller" for letter in "abcdefgh"] + [f"{long} {long}", f"{long} {long} {long}", "müller"]
+    articles = {
+        pmid: article(pmid, authors=(Author(last_name=name, initials="J"),)) for pmid, name in enumerate(names, 1)
+    }
+    put(address, encoder, *articles.values(), merge=True)
+    prefixes = [key.partition("/")[0] for item in articles.values() for key in tokens_of(item).keys if "au:" in key]
+    others = tuple(f"au:{number}{'x' * (number % 300)}" for number in range(500))
+    queries = [AnyOf((), (*others, prefix, *others[:9]), exact=True) for prefix in prefixes]
+    queries.append(AnyOf(("au:aller/j",), (*others, *prefixes[2:]), exact=True))
+    with closing(backend.open_reader(address)) as reader, reader.view() as view:
+        for query in queries:
+            expected = [pmid for pmid, item in articles.items() if holds(query, pmid, tokens_of(item))]
+            assert view.tokens.pmids(query).tolist() == expected != []
+
+
+def test_looking_for_many_beginnings_ends_with_the_time_of_its_thread(folder, encoder):
+    put(folder, encoder, article(1), merge=True)
+    query = AnyOf((), tuple(f"au:{number}" for number in range(500)), exact=True)
+    with closing(backend.open_reader(folder)) as reader, reader.view() as view:
+        assert view.tokens.count(query) == 0
+        with pytest.raises(TimeLimitError), time_limit(0):
+            view.tokens.count(query)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -14,6 +12,7 @@ from search.article import Article
 from search.errors import QueryError
 from search.normalize import folded_words
 from search.retrieval.strategy.field_tags import FIELDS
+from search.retrieval.strategy.nearest_values import NearestValues
 from search.retrieval.strategy.pubmed_vocabulary import FILTERS
 from search.retrieval.strategy.strategy_lexer import Source
 from search.retrieval.strategy.strategy_parser import parse_strategy
@@ -41,9 +40,6 @@ from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, Token
 __all__ = ["LineResult", "StrategyAnswer", "StrategyEvaluation", "StrategyResult", "is_near", "selects"]
 
 _READ_AT_ONCE = 1_000
-
-#: A value is compared with those that have the first letters of one of its words, and with no more of them than these.
-_TELLING, _COMPARED = 4, 2_000
 
 
 class Documents(Protocol):
@@ -143,6 +139,7 @@ class StrategyEvaluation:
         self._documents = documents
         self._below = below
         self._acting = acting
+        self._nearest = NearestValues(tokens)
         self._lines: dict[int, TokenQuery] = {}
         self._explained = False
 
@@ -209,13 +206,8 @@ class StrategyEvaluation:
         if self._tokens.count(query):
             return
         field = FIELDS[term.field]
-        known = self._tokens.keys(f"{field.keys[0]}:")
         target = key_of(term.text) if field.kind == "heading" else "_".join(folded_words(term.text))
-        names = [key.partition(":")[2] for key in known]
-        near = nearest_values(target, [name for name in names if ("/" in name) == ("/" in target)])
-        counts = [(name, self._tokens.count(AnyOf((f"{field.keys[0]}:{name}",), exact=True))) for name in near]
-        nearest = ", ".join(f"{name.replace('_', ' ')} ({count:,})" for name, count in counts)
-        hint = f"; the nearest are {nearest}" if nearest else ""
+        hint = self._nearest.hint(field.keys[0], target)
         self.notes[f"no article has {term.text!r} in {field.name}{hint}"] = None
 
     def _near(self, term: Term, zone: str, query: TokenQuery) -> TokenQuery:
@@ -233,15 +225,6 @@ class StrategyEvaluation:
                     near.append(pmid)
         read = PmidSet(tuple(sorted(near)))
         return Joined("OR", (sure, read)) if sure else read
-
-
-def nearest_values(value: str, known: Iterable[str]) -> list[str]:
-    """Return up to three of some values (words joined by `_`) that are nearest to a value that is not among them."""
-    words = [word[:_TELLING] for word in re.split("[_/]", value) if len(word) >= _TELLING] or [value[:_TELLING]]
-    alike = [name for name in known if any(word in name for word in words)][:_COMPARED]
-    close = difflib.get_close_matches(value, alike, n=3, cutoff=0.5)
-    within = sorted((name for name in alike if set(value.split("_")) <= set(name.split("_"))), key=len)
-    return list(dict.fromkeys([*close, *within]))[:3]
 
 
 def is_near(words: list[str], text: list[str], distance: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -20,10 +20,14 @@ from search.storage.token_query import (
     TokenQuery,
     too_many_expansions,
 )
+from search.time_limit import check_time
 
 __all__ = ["TantivyTokens", "add_token_fields", "add_tokens", "fill_tokens", "register_tokens"]
 
 _HEAP_BYTES = 32_000_000
+
+#: Bytes of the prefixes that share a regular expression, of which tantivy makes an automaton of 1,000 states at most.
+_LONGEST_EXPRESSION = 800
 
 
 def add_token_fields(builder: Any) -> None:
@@ -119,7 +123,7 @@ class _Compiler:
         self._must, self._should, self._not = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
 
     def query(self, query: TokenQuery) -> Any:
-        """Return a query of tantivy."""
+        """Return a query of tantivy. Raises TimeLimitError if the thread's time has run out."""
         if isinstance(query, Joined):
             return self._joined(query)
         if isinstance(query, AnyOf):
@@ -145,13 +149,18 @@ class _Compiler:
 
     def _any(self, query: AnyOf) -> Any:
         field = "keys" if query.exact else "words"
-        parts = []
-        if len(query.tokens) == 1:
-            parts.append(self._tantivy.term_query(self._schema, field, query.tokens[0], index_option="basic"))
-        elif query.tokens:
-            parts.append(self._tantivy.term_set_query(self._schema, field, list(query.tokens)))
-        # A token holds nothing that a regular expression gives a meaning to.
-        parts += [self._tantivy.regex_query(self._schema, field, f"{prefix}.*") for prefix in query.prefixes]
+        tokens, parts = list(query.tokens), []
+        for prefixes, length in _groups(query.prefixes):
+            check_time()
+            if length <= _LONGEST_EXPRESSION:
+                # A token holds nothing that a regular expression gives a meaning to.
+                parts.append(self._tantivy.regex_query(self._schema, field, f"({'|'.join(prefixes)}).*"))
+            else:
+                tokens += [token for token, _ in self._searcher.terms_with_prefix(field, prefixes[0])]
+        if len(tokens) == 1:
+            parts.append(self._tantivy.term_query(self._schema, field, tokens[0], index_option="basic"))
+        elif tokens:
+            parts.append(self._tantivy.term_set_query(self._schema, field, tokens))
         return self._or(parts)
 
     def _phrase(self, query: Phrase) -> Any:
@@ -164,3 +173,21 @@ class _Compiler:
         return self._or(
             [self._tantivy.phrase_query(self._schema, "words", [*words, ending]) for ending in sorted(endings)]
         )
+
+
+def _groups(prefixes: Iterable[str]) -> Iterator[tuple[list[str], int]]:
+    """Yield prefixes in groups that share an expression, with their bytes: one each would cost a hundred times as much.
+
+    A prefix that is too long for an expression is a group of its own.
+    """
+    group: list[str] = []
+    length = 0
+    for prefix in prefixes:
+        size = len(prefix.encode())
+        if group and length + size > _LONGEST_EXPRESSION:
+            yield group, length
+            group, length = [], 0
+        group.append(prefix)
+        length += size
+    if group:
+        yield group, length
