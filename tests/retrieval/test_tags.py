@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search.errors import QueryError
+from search.retrieval import tags
 from search.retrieval.filters import (
     And,
     Filters,
@@ -17,7 +18,6 @@ from search.retrieval.filters import (
     filters_from_dict,
     filters_to_dict,
 )
-from search.retrieval import tags
 from search.retrieval.tags import TAGS, parse_question
 
 DATES = Term(Filters(year_from=2015, year_to=2020))
