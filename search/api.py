@@ -310,11 +310,16 @@ class Index:
 
     @property
     def damaged(self) -> list[int]:
-        """The PMIDs whose records or vectors were found damaged since the index was opened, and were left out.
+        """The PMIDs whose records or vectors were found damaged since the index was opened, and still are.
 
-        `verify` looks at all of them and says what to do.
+        They are left out of answers. `verify` looks at all articles and says what to do. After `close`, those of the
+        last answer.
         """
-        return sorted(self._reader.damaged)
+        noted = self._reader.damaged
+        if noted:
+            with suppress(IndexFolderError), self._reader.view() as view:
+                noted -= set(noted) - view.store.damaged_among(set(noted))
+        return sorted(noted)
 
     def get(self, pmid: int) -> Article | None:
         """Return the article with this PMID, or None. Raises IndexCorruptError if its record is damaged.

@@ -225,7 +225,7 @@ class Store(ABC):
         hashes = {pmid: known.record_hash for pmid, known in self.held(pmids).items()}
         documents = dict(self._of(pmids, "SELECT pmid, document FROM documents WHERE pmid"))
         sound = {pmid for pmid, known in hashes.items() if is_sound(documents.get(pmid), known)}
-        return (pmids - sound) | self._damaged_vectors(pmids)
+        return (hashes.keys() - sound) | self._damaged_vectors(pmids)
 
     def vector_hashes(self, pmids: Iterable[int]) -> dict[int, bytes]:
         """Return the hashes of the texts that the vectors of these articles were made from."""

@@ -82,13 +82,9 @@ class Application(Collector):
 
         Raises HTTPException: 503 if too many requests are waiting, 504 after the time that a request may take.
         """
-        result = await self._admitted(request, body, work, slow)
-        return Response(result, media_type=media_type, headers=self._warnings())
-
-    def _warnings(self) -> dict[str, str]:
-        """Return a header that says which articles were left out of answers because they are damaged."""
-        damaged = self.service.index.damaged
-        return {"warning": f'199 search "{left_out(damaged)}"'} if damaged else {}
+        result, damaged = await self._admitted(request, body, lambda: (work(), self.service.index.damaged), slow)
+        headers = {"warning": f'199 search "{left_out(damaged)}"'} if damaged else {}
+        return Response(result, media_type=media_type, headers=headers)
 
     async def _admitted(
         self, request: Request, body: msgspec.Struct | None, work: Callable[[], _Result], slow: bool

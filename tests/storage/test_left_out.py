@@ -75,6 +75,11 @@ def test_the_server_warns(demo):
         assert answer.status_code == 200 and answer.headers["warning"] == f'199 search "{SAID}"'
         assert client.get(f"/api/articles/{DAMAGED}").status_code == 503
         assert client.get("/health").json() == {"status": "ok"}
+        # Flipped back, the record is whole again.
+        flip(demo, "documents", "document", DAMAGED)
+        mended = client.post("/api/search", json={"question": ASPIRIN})
+        assert mended.status_code == 200 and "warning" not in mended.headers
+        assert client.get(f"/api/articles/{DAMAGED}").status_code == 200
 
 
 def test_a_language_model_is_warned(demo):

@@ -77,6 +77,25 @@ def test_a_damaged_record_is_left_out_and_replaced_as_verify_says(index, encoder
         assert opened.damaged == []
 
 
+def test_what_was_mended_is_no_longer_called_damaged_by_an_index_that_stays_open(index, encoder):
+    with Index.open(index) as opened:
+        opened._encoder = encoder
+        for pmid in (7, 8):
+            flip(index, "documents", "document", pmid)
+        flip(index, "vectors", "vector", 9)
+        opened.search("word text of some length", 29)
+        assert opened.damaged == [7, 8, 9]
+        restore(index, encoder, ARTICLES[6])
+        assert opened.damaged == [8, 9]
+        backend.repair(index)
+        assert opened.damaged == [8]
+        writer = backend.open_writer(index)
+        writer.store.delete([8])
+        writer.close()
+        assert opened.damaged == []
+        assert {hit.pmid for hit in opened.search("word text of some length", 29)} >= {7}
+
+
 def test_a_damaged_record_is_replaced_by_any_revision_and_can_be_deleted(index, encoder):
     flip(index, "documents", "document", 7)
     flip(index, "documents", "document", 8)
