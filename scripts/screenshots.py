@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -36,16 +38,24 @@ def main() -> None:
         with Index.create(address, model="builtin") as index:
             index.add(ROOT / "search" / "sample")
             index.merge()
-        command = [sys.executable, "-m", "search", "serve", "--index", address, "--port", "0"]
+        with serving(address) as page:
+            take(page)
+
+
+@contextmanager
+def serving(index: str) -> Iterator[str]:
+    """Serve an index with the default configuration, and give the address of its page."""
+    command = [sys.executable, "-m", "search", "serve", "--index", index, "--port", "0"]
+    with tempfile.TemporaryDirectory() as empty:
         server = subprocess.Popen(
-            command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+            command, cwd=empty, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
         )
         try:
             assert server.stderr is not None
             found = re.search(r"http://localhost:\d+/", server.stderr.readline())
             if found is None:
                 sys.exit(f"the server did not start: {server.stderr.read()}")
-            take(found[0])
+            yield found[0]
         finally:
             server.terminate()
             server.communicate(timeout=30)
