@@ -175,6 +175,15 @@ def test_hits_make_a_table_of_pandas_and_a_list_in_a_notebook(built_demo, monkey
         hits.to_pandas()
 
 
+def test_an_extra_is_installed_by_its_packages_or_from_the_checkout(monkeypatch):
+    from search.extras import install_command
+
+    requirements = ["citeproc-py>=0.6", 'mcp>=2; extra == "mcp"', "uvicorn>=1 ; extra == 'mcp'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: requirements)
+    assert install_command("mcp") == "pip install 'mcp>=2' 'uvicorn>=1'"
+    assert install_command("ray") == "pip install '.[ray]'"
+
+
 #: What a declared package consists of or needs: FastAPI, httpx, sentence-transformers, psycopg[pool], datasets.
 BROUGHT_ALONG = {
     *("anyio", "h11", "httpcore", "psycopg_pool", "pyarrow", "pydantic", "pydantic_core", "starlette", "transformers")

@@ -34,10 +34,11 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
     if style == "json":
         print_json(msgspec.to_builtins(state), indent=2)
         return
-    unmerged = f"; {state.unmerged:,} articles are not merged yet and are searched one by one" if state.unmerged else ""
+    unmerged = f"; {state.unmerged:,} not merged yet" if state.unmerged else ""
     lines = [
         f"index     {state.folder}, made {state.created}",
-        f"articles  {state.articles:,} searchable, {state.articles - state.stale:,} encoded, {state.deleted:,} deleted",
+        f"articles  {state.articles:,} searchable, {state.articles - state.stale:,} encoded, {state.deleted:,} deleted"
+        + ("; `search encode` makes searches faster" if state.stale else ""),
         f"model     {state.model} ({state.fingerprint[:12]}), {state.dimension} dimensions, {state.stored_vectors}",
         f"vectors   {state.vector_index}{unmerged}",
         f"text      {state.text_rule}",

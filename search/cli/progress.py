@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -66,9 +67,11 @@ class Meter:
 
         self._bar.update(
             self._bar.task_ids[0],
-            description=escape(progress.file[-24:]),
+            description=escape(shortened(PurePath(progress.file).name, 24)),
             completed=progress.fraction,
-            numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left",
+            numbers=f"{progress.read:,} read, {progress.encoded:,} encoded, {rate:,.0f}/s, left"
+            if progress.encoded
+            else f"{progress.read:,} read, left",
         )
 
     def _tell(self, searchable: int, now: float) -> None:
@@ -86,6 +89,11 @@ class Meter:
         """Remove the line."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name, or its beginning and its end if it is longer."""
+    return name if len(name) <= most else f"{name[: most - 12]}\u2026{name[-11:]}"
 
 
 class RowMeter:

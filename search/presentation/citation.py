@@ -67,6 +67,12 @@ def citation(article: Article) -> str:
     """
     identifiers = [f"doi: {article.doi}"] if article.doi else []
     parts = (author_names(article), article.title, source(article), *identifiers, f"PMID: {article.pmid}")
-    text = ". ".join(part.rstrip(". ") for part in parts if part)
+    text = " ".join(_closed(part) for part in parts if part)
     labels = "; ".join(notice_labels(article)).upper()
-    return f"{f'[{labels}] ' if labels else ''}{text}. {article.url}"
+    return f"{f'[{labels}] ' if labels else ''}{text} {article.url}"
+
+
+def _closed(part: str) -> str:
+    """Return a part of a citation with one mark at its end: a full stop, unless it asks or exclaims."""
+    text = part.rstrip(". ")
+    return text if text.endswith(("?", "!")) else f"{text}."

@@ -644,6 +644,13 @@ def test_the_index_comes_from_the_option_the_environment_or_the_config(run, buil
     assert code == 1 and str(Path("mine").absolute()) in err and str(Path("config.yml").absolute()) in err
 
 
+def test_a_long_file_name_is_shortened_in_its_middle():
+    from search.cli.progress import shortened
+
+    assert shortened("records.jsonl", 24) == "records.jsonl"
+    assert shortened("a-very-long-name-of-a-file-2026.xml.gz", 24) == "a-very-long-\u20262026.xml.gz"
+
+
 def test_a_run_in_a_log_reports_now_and_then(capsys, monkeypatch):
     from search.cli import progress
     from search.ingest.pipeline import Progress

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 import unicodedata
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import HealthCheck, example, given, settings
 from search.article import AbstractSection, Article, Author, Journal, PartialDate, from_json
 from search.errors import ExportError
 from search.formats import export
-from search.formats.styled_citation import _style, render
 
 SLOW_STRATEGY = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
@@ -206,22 +204,6 @@ def test_citations_in_a_style(style, expected):
     first, second = stream.getvalue().splitlines()
     assert first == expected
     assert second.startswith("[RETRACTED] Gone")
-
-
-def test_without_citeproc_the_message_says_what_to_install(monkeypatch):
-    _style.cache_clear()
-    monkeypatch.setitem(sys.modules, "citeproc", None)
-    requirements = [
-        "citeproc-py>=0.6; extra == 'citations'",
-        'styles>=0.1 ; extra == "citations"',
-        "mcp>=2; extra == 'mcp'",
-    ]
-    monkeypatch.setattr("importlib.metadata.requires", lambda name: requirements)
-    with pytest.raises(ExportError, match=r"extra `citations` .*: pip install 'citeproc-py>=0.6' 'styles>=0.1'$"):
-        render(ALL[0], "nlm")
-    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["lxml>=5.2"])
-    with pytest.raises(ExportError, match=r"extra `citations` .*: pip install '\.\[citations\]'$"):
-        render(ALL[0], "nlm")
 
 
 def test_an_unknown_style_is_told():

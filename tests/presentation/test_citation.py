@@ -43,6 +43,11 @@ def test_a_retraction_by_type_and_by_notice_is_one_notice():
     assert [str(notice) for notice in notices_of(both)] == ["RETRACTED: J. 2003 PMID 7"]
 
 
+def test_a_title_that_asks_has_no_full_stop_after_it():
+    article = Article(pmid=5, title="Do zebras sleep?", journal=Journal("Zoo"))
+    assert citation(article) == "Do zebras sleep? Zoo. PMID: 5. https://pubmed.ncbi.nlm.nih.gov/5/"
+
+
 def test_a_citation_has_all_that_is_known():
     article = Article(
         pmid=7,

@@ -106,7 +106,7 @@ class View:
     def vector_index(self) -> str:
         """Return what vectors are searched with."""
         kinds = [f"{part.kind} of {part.count:,}" for part in self.manifest.vector_segments]
-        return ", ".join(kinds) or "none yet: all vectors are compared"
+        return ", ".join(kinds) or "compared one by one"
 
     def select(self, condition: Callable[[Conditions], Condition]) -> Selection:
         """Return the articles that pass a condition, which is made of the conditions that the store has."""

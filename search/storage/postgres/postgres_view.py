@@ -72,7 +72,7 @@ class PgView:
     def vector_index(self) -> str:
         """Return what vectors are searched with."""
         if not self._has_index:
-            return "none yet: all vectors are compared"
+            return "compared one by one"
         return "HNSW over bits, re-scored" if self._binary else f"HNSW over {self.store.vector_type}"
 
     # Selections ------------------------------------------------------------------------------------------------------
