@@ -83,6 +83,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "token": ("search token", "search token --json"),
     "mesh": ("search mesh add desc2026.xml", 'search mesh show "myocardial infarction"'),
     "mesh add": ("search mesh add desc2026.xml", "search mesh add d2026.bin --json"),
+    "mesh update": ("search mesh update", "search mesh update --json"),
     "mesh show": ('search mesh show "myocardial infarction"', "search mesh show heart attack --json"),
     "models": ("search models", "search models download pubmedbert"),
     "models download": (
