@@ -68,6 +68,15 @@ _OF_LOOSE_TYPE: Mapping[str, Design] = {
     "Letter": "comment",
     "News": "comment",
 }
+#: How the titles of notices about other articles begin, and those of comments.
+_NOTICE_TITLE = lazy_pattern(
+    r"\[?(?:publisher|author|editorial)?(?:'?s'?)? ?(?:retraction|erratum|errata|corrigend(?:um|a)|correction|addendum|"
+    r"expression of concern|withdrawal)(?: (?:notice|note|to)\b| (?:of|for):|:|\W*$)"
+)
+_COMMENT_TITLE = lazy_pattern(
+    r"\[?(?:letters? to the editor|(?:authors?'?|in) (?:reply|response)|reply\b|re: |comment on\b|commentary\b|editorial\b|"
+    r"comment[:-]|response to [\"'“‘])"
+)
 _SAY_MORE = ("randomized trial", "cohort", "case-control", "cross-sectional", "clinical trial")
 _OF_HEADING: Mapping[str, Design] = {
     "Case-Control Studies": "case-control",
@@ -121,6 +130,10 @@ def _one_of(words: Iterable[str], more: str = "", figures: str = "") -> str:
     return rf"[\d{letters}](?:(?<=\d)(?:{figures})|{in_words})" if figures else rf"[{letters}]{in_words}"
 
 
+_ANIMALS = """
+rat rats mice mouse rabbit rabbits pig pigs piglets dog dogs cats monkey monkeys macaques zebrafish hamster hamsters gerbils
+sheep goat goats ferrets calves horses chickens
+"""
 _NOT_SEVERAL = r"(?! (?:[\w-]+ ){0,4}(?:trials|studies)\b)"
 #: What a title says, in the order in which it is believed; the words may be parts of words here.
 _TITLES = (
@@ -129,8 +142,10 @@ _TITLES = (
     _sign("systematic review", "systematic", r"systematic(?: literature)? review|systematic overview"),
     _sign(
         "guideline",
-        "guideline practice consensus",
-        r"\bguidelines?\b.*(?:for|on|from)\b|practice (?:guideline|parameter)|consensus statement",
+        "guideline practice consensus statement recommendation position",
+        r"\bguidelines?\b.*(?:for|on|from)\b|practice (?:guideline|parameter)",
+        r"consensus (?:statement|document|conference|report|recommendations?|guidelines?)",
+        r"(?:society|college|association|academy|federation)\b.*\b(?:statement|recommendations|position paper)",
     ),
     _sign("review", "review overview", r"\b(?:review|overview) of (?:[\w-]+ ){0,6}trials\b"),
     _sign(
@@ -138,6 +153,13 @@ _TITLES = (
         "random placebo",
         # Several trials are what others did.
         rf"\b(?<!mendelian )randomi[sz]ed\b{_NOT_SEVERAL}|\brandomly\b|\bplacebo-controlled\b{_NOT_SEVERAL}",
+    ),
+    _sign(
+        "animal",
+        " in model",
+        rf"\bin (?:[\w-]+ ){{0,4}}?(?:{'|'.join(_ANIMALS.split())})\b"
+        r"(?! (?:[\w-]+ ){0,2}(?:\w*cytes?|cells?|fibroblasts?|macrophages?|microglia|explants?|cultures?)\b)",
+        rf"\b(?:{'|'.join(_ANIMALS.split())}|murine|canine|porcine|ovine|caprine|equine|primate) (?:[\w-]+ )?models?\b",
     ),
     _sign("case-control", "control", r"case[- ]control"),
     _sign("cross-sectional", "sectional", r"cross-?sectional"),
@@ -147,7 +169,11 @@ _TITLES = (
         r"\bcohort\b|follow-up study|retrospective|prospective (?:study|observational)|longitudinal study",
     ),
     _sign("case report", "case", r"\bcase reports?\b|report of (?:a|one|two|three|\d+) cases?|: a case\b|case series"),
-    _sign("review", "review overview update state", r"\breview\b|\boverview\b|\ban update\b|state of the art"),
+    _sign(
+        "review",
+        "review overview update state profile",
+        r"\breview\b|\boverview\b|\ban update\b|state of the art|profile of its use",
+    ),
     _sign(
         "clinical trial",
         "trial study",
@@ -167,9 +193,6 @@ _ABOUT = r"\b.{0,40}\b(?:review|summar|discuss|overview|highlight|focus|provid)"
 #: Not a review of records, which is a study.
 _ITSELF = r"\b(?! (?:of|included|was) (?:the |all |our |\d)?(?:\w+ )?(?:records|charts|cases|patients|\d))"
 _BRIEFLY = tuple(f"{be}{briefly}" for be in ("is", "are", "will be") for briefly in ("", " briefly"))
-_ANIMALS = (
-    "rat rats mice mouse rabbit rabbits pig pigs piglets dog dogs monkey monkeys zebrafish hamster hamsters sheep"
-)
 #: What an abstract says, in this order.
 _TEXTS = (
     _sign(
@@ -197,8 +220,18 @@ _TEXTS = (
         for word in ("review", "overview", "chapter")
     ),
     *(
-        _sign("review", word, _after(("this", "the present", "our"), word) + r" (?:will )?(?:briefly )?reviews?\b")
+        _sign(
+            "review",
+            word,
+            _after(("this", "the", "the present", "our"), word) + r" (?:will )?(?:briefly )?reviews?\b",
+        )
         for word in ("article", "paper")
+    ),
+    _sign(
+        "review",
+        "review summarize summarise discuss",
+        r"^(?:[a-z]+: )?to (?:\w+ly )?(?:review|summari[sz]e|discuss)\b"
+        r"(?! (?:[\w-]+ ){0,3}(?:records|charts|experience|cases?|patients?|results|outcomes?)\b)",
     ),
     _sign(
         "review",
@@ -219,9 +252,12 @@ _TEXTS = (
         _sign(
             "randomized trial",
             word,
-            _whole(word, r"-blind\w*,? .{0,40}(?:placebo|crossover|cross-over|trial|study)"),
+            _whole(
+                word,
+                r"[- ](?:blind|mask)\w*,? .{0,40}(?:placebo|crossover|cross-over|trial|study|comparison|parallel)",
+            ),
         )
-        for word in ("double", "single")
+        for word in ("double", "single", "triple")
     ),
     _sign("randomized trial", "random", r"random order"),
     _sign("randomized trial", "placebo", r"placebo-controlled (?:trial|study|crossover)"),
@@ -231,7 +267,7 @@ _TEXTS = (
     _sign(
         "cross-sectional",
         "sectional crosssectional",
-        r"cross-?sectional (?:study|survey|analysis|design|data)",
+        r"cross-?sectional (?:study|survey|analysis|design|data|sample)",
     ),
     *(
         _sign("cross-sectional", word, rf"{word} (?:was|were) (?:sent|mailed|administered|completed|distributed)")
@@ -244,7 +280,7 @@ _TEXTS = (
         "retrospectively",
         r"retrospectively (?:reviewed|analy[sz]ed|studied|evaluated|collected|identified)",
     ),
-    *(_sign("cohort", word, rf"{word} (?:of|were)\b.{{0,60}}\breview") for word in ("records", "charts")),
+    *(_sign("cohort", word, rf"{word} (?:of|were)\b.{{0,60}}\b(?:review|analy[sz]ed)") for word in ("records", "charts")),
     _sign("clinical trial", "open", _whole("open", r"[- ]label" + _TRIED)),
     _sign("clinical trial", "phase", _whole("phase", r" (?:[1-4]|i{1,3}|iv)[ab]?" + _TRIED)),
     *(
@@ -258,7 +294,8 @@ _TEXTS = (
         _whole("we ", r"(?:report|describe|present)\b.{0,50}\b(?:case|patient|\d+-year-old)"),
     ),
     _sign("case report", "old", _whole("a ", r"\d+-(?:year|month|week|day)-old\b")),
-    _sign("case report", "report reports", r"this case report"),
+    _sign("case report", "case", r"(?:this|single) case report|this case study\b[^.]*\bpatient\b"),
+    _sign("case report", "describe", r"to describe an? (?:[\w-]+ ){0,3}(?:case|patient)\b"),
     *(
         _sign("review", word, _after(("this", "the present", "our"), word) + _ABOUT)
         for word in ("article", "review", "paper", "chapter")
@@ -269,7 +306,7 @@ _TEXTS = (
         for word in ("reviewed", "discussed", "summarized", "summarised")
     ),
     *(_sign("animal", word, _whole(word)) for word in (*_ANIMALS.split(), "drosophila")),
-    _sign("animal", "elegans", r"\bc\. elegans\b"),
+    _sign("animal", "elegans", r"\b(?:c\.|caenorhabditis) elegans\b"),
     _sign("in vitro", "vitro", _whole("in vitro")),
     _sign("in vitro", "line lines", _whole("cell line", r"s?\b")),
     _sign("in vitro", "cultured", _whole("cultured", r"\b.{0,20}\bcells\b")),
@@ -283,7 +320,7 @@ def design_of(article: Article) -> Design | None:
     >>> design_of(Article(pmid=1, title="Aspirin for zebra bites: a randomised controlled trial."))
     'randomized trial'
     """
-    if article.is_notice:
+    if _is_notice(article):
         # It has the title and often the types of the study that it is about.
         return None
     types = [kind.name for kind in article.publication_types]
@@ -292,6 +329,8 @@ def design_of(article: Article) -> Design | None:
             return design
     headings = {heading.descriptor for heading in article.mesh_headings}
     loose = next((design for name, design in _OF_LOOSE_TYPE.items() if name in types), None)
+    if loose is None and _COMMENT_TITLE.match(article.title.lower()):
+        loose = "comment"
     if loose in ("review", "comment"):
         said = _of_title(article.title)
         return said if said in ("guideline", "meta-analysis", "systematic review", "protocol") else loose
@@ -308,6 +347,10 @@ def design_of(article: Article) -> Design | None:
     return said
 
 
+def _is_notice(article: Article) -> bool:
+    return article.is_notice or bool(_NOTICE_TITLE.match(article.title.lower()))
+
+
 def _of_title(title: str) -> Design | None:
     text = title.lower()
     for design, words, pattern in _TITLES:
@@ -319,6 +362,8 @@ def _of_title(title: str) -> Design | None:
     return None
 
 
+# The design is looked up for the sample size, too.
+@lru_cache(maxsize=1)
 def _of_abstract(abstract: str) -> Design | None:
     text, told = _read(abstract)
     if told:
@@ -338,7 +383,7 @@ _TENS = dict(
 )
 _NUMBER_WORDS = (*_TENS, *sorted(_UNITS, key=len, reverse=True), "hundred", "thousand")
 _WORD = "|".join(_NUMBER_WORDS)
-_FIGURES = r"(?<![\d.,]\d)\d{0,2}(?:[, ]\d{3})+(?![\d.])|(?<![\d.,/-]\d)\d*(?![\d.,]*\d|\s?%|-)"
+_FIGURES = r"(?<![\w.,]\d)\d{0,2}(?:[, ]\d{3})+(?![\d.])|(?<![\w.,/-]\d)\d*(?![\d.,]*\d|\s?%|-)"
 _IN_FIGURES = lazy_pattern(rf"\d(?:{_FIGURES})")
 _NUMBER = lazy_pattern(_one_of(_NUMBER_WORDS, rf"(?:(?:-| and | )(?:{_WORD}))*\b", _FIGURES))
 _OF_PEOPLE = """
@@ -353,10 +398,16 @@ _BEFORE, _AROUND = 60, 40
 _N_EQUALS = lazy_pattern(r"=(?:(?<=\b[nN]=)|(?<=\b[nN] =)) ?(\d{1,3}(?:,\d{3})+|\d+)\b")
 _MOST = 100_000_000
 _WHOLE = lazy_pattern(
-    r"random|enrol|includ|recruit|total|participat|took part|were (?:studied|assigned|analy|evaluated)"
+    r"random|enrol|includ(?!ing)|recruit|total|participat|took part|were (?:studied|assigned|analy|evaluated)"
 )
+#: The number of a type (`type 2 diabetic patients`), or a limit.
+_NO_COUNT = lazy_pattern(
+    r"(?:\b(?:types?|grades?|class|stages?|phase|levels?|category|groups?|version)|[<>≥≤]|"
+    r"at least|or =|each included(?: more than)?) ?$"
+)
+_PART_OF = lazy_pattern(r"\bof (?:the|these|whom|which)")
 _PART = lazy_pattern(
-    r"\b(?:of (?:the|these|whom|which)|per|control|withdr|dropped|died|developed|complet|respond|had|reported|"
+    r"\b(?:per|control|withdr|dropped|died|developed|complet|respond|had|reported|"
     r"experienced|excluded)"
 )
 _OTHER = lazy_pattern(
@@ -368,15 +419,22 @@ def sample_size(article: Article) -> int | None:
     """Return how many took part in the study: people, or animals; None where the abstract does not say.
 
     Numbers in figures or spelled out. Where several are named: the first that is said to be the whole (randomised,
-    enrolled, included, in total), else the largest.
+    enrolled, included, in total), else the largest. Reviews, guidelines, comments and notices have none.
     """
-    text = "" if article.is_notice else article.abstract_text
+    if _is_notice(article) or design_of(article) in ("review", "guideline", "comment"):
+        return None
+    text = article.abstract_text
     counts = list(_counts(*_read(text)))
     if not counts:
         sizes = [_value(match[1]) for match in _N_EQUALS.finditer(text)]
-        return sum(sizes) if 0 < len(sizes) <= 4 and sum(sizes) <= _MOST else None
+        return _sum(sizes) if 0 < len(sizes) <= 4 and sum(sizes) <= _MOST else None
     whole = [number for number, is_whole in counts if is_whole]
     return whole[0] if whole else max(number for number, _ in counts)
+
+
+def _sum(sizes: list[int]) -> int:
+    """Return the sum of the sizes of groups; where one is that of the others together, it is the sum."""
+    return max(sizes) if len(sizes) > 2 and 2 * max(sizes) == sum(sizes) else sum(sizes)
 
 
 def _counts(text: str, told: frozenset[str]) -> Iterator[tuple[int, bool]]:
@@ -395,9 +453,11 @@ def _counts(text: str, told: frozenset[str]) -> Iterator[tuple[int, bool]]:
         if not 2 <= number <= _MOST or len(between.split()) > 5 or _OTHER.search(between):
             continue
         before = text[max(0, numbers[-1].start() - 25) : numbers[-1].start()].rpartition(". ")[2]
+        if _NO_COUNT.search(before):
+            continue
         if _WHOLE.search(before) or _WHOLE.search(between) or _WHOLE.search(after):
             yield number, True
-        elif not _PART.search(after) and not _PART.search(between):
+        elif not _PART.search(after) and not _PART.search(between) and not _PART_OF.search(between):
             yield number, False
 
 

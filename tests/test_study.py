@@ -56,6 +56,20 @@ def article(title="", text="", types=(), mesh=()):
         (article(text="It was seen in \u03b2rats and in C. elegans."), "animal"),
         (article(text="The rate in pirates and ratings."), None),
         (article("Zinc deficiency.", "Zinc is a metal."), None),
+        (article("Erratum: zinc in colds, a randomised trial.", "Patients were randomly assigned."), None),
+        (article("Retraction: Zinc in rats"), None),
+        (article("Correction of astigmatism: a cohort study"), "cohort"),
+        (article("Zinc: a randomised trial.", types=["Published Erratum"]), None),
+        (article("Zinc: a randomised trial.", types=["Retracted Publication"]), "randomized trial"),
+        (article('Comment on "Zinc: a randomised trial"'), "comment"),
+        (article("Two-year follow-up study of a scaffold in a goat model"), "animal"),
+        (article("Zinc in colds: an overview", "To review the literature, a MEDLINE search was made."), "review"),
+        (article(text="To review the role of zinc. Trials were randomly assigned to readers."), "review"),
+        (article(text="To review our records of 40 men."), None),
+        (article(text="The single blind trial compared zinc with placebo."), "randomized trial"),
+        (article(text="To describe a patient with zinc poisoning."), "case report"),
+        (article("Zinc: a consensus document of the Society"), "guideline"),
+        (article(text="Medical records of 40 men with gout were analysed."), "cohort"),
     ],
 )
 def test_designs(found, design):
@@ -79,6 +93,12 @@ def test_designs(found, design):
         ("Of 30 clinics, twenty-one took part: 2 000 children and 45 nurses.", 2000),
         ("It was done in 40 womenfolk and 30 x_men.", None),
         ("The men = 12 and N =1,200.", 1200),
+        ("Type 2 diabetic patients were seen, in countries that had >50 patients.", None),
+        ("It was investigated in 40 consenting patients after surgery of the foot.", 40),
+        ("Of 20 patients, complications were seen in 11 patients including one death.", 20),
+        ("Cells of C57Bl/6 mice were taken.", None),
+        ("Women of 50 to 69 years (n=1017) had zinc (n=513) or placebo (n=504).", 1017),
+        ("This review is of trials. In one, 300 patients were randomised.", None),
     ],
 )
 def test_sample_sizes(text, size):

@@ -20,6 +20,7 @@ from search.article import Article, embedding_text
 from search.config import Config
 from search.errors import IndexCorruptError, NotFoundError, QueryError
 from search.models.kept_vectors import KeptVectors
+from search.models.static_vectors import static_of
 from search.normalize import date_spans, folded_key
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
@@ -383,7 +384,9 @@ class Engine:
 
     def _with_evidence(self, hits: list[Hit], question: str, vector: Vectors, count: int) -> list[Hit]:
         """Return the hits with the `count` sentences of each abstract that best say what was found."""
-        evidence = evidence_for_all([hit.article for hit in hits], question, vector, self.sentence_vectors, count)
+        static = static_of(self._reader.manifest.static)
+        articles = [hit.article for hit in hits]
+        evidence = evidence_for_all(articles, question, vector, self.sentence_vectors, count, static)
         return [
             msgspec.structs.replace(hit, evidence=tuple(sentences))
             for hit, sentences in zip(hits, evidence, strict=True)

@@ -36,8 +36,18 @@ ARTICLE = Article(
 )
 
 
-def evidence(article, n=2, question=QUESTION, vector=VECTOR, encode=None):
-    return evidence_for_all([article], question, vector, encode or CountingEncoder(), n)[0]
+class CountedStatic:
+    """Static vectors of the same counts."""
+
+    def documents(self, texts):
+        return (CountingEncoder()(texts) * 100).astype(np.int8)
+
+    def questions(self, vectors):
+        return vectors
+
+
+def evidence(article, n=2, question=QUESTION, vector=VECTOR, encode=None, static=None):
+    return evidence_for_all([article], question, vector, encode or CountingEncoder(), n, static)[0]
 
 
 def structured(*sections):
@@ -119,6 +129,35 @@ def test_few_sentences_are_encoded_and_all_at_once():
     assert len(encode.calls) == 1 and len(encode.calls[0]) == len(set(encode.calls[0])) <= 4
     assert found == [evidence(article, 1) for article in (ARTICLE, Article(pmid=5), other)]
     assert found[1] == []
+
+
+def test_static_vectors_find_the_likely_sentence_where_words_do_not():
+    article = structured(
+        (
+            "RESULTS",
+            "What the drug does was looked at. What does prevent it is the drug. It does prevent it, in all of them. "
+            "Acetylaspirin and microstrokes were rare in both groups.",
+        )
+    )
+    question = "what does the drug prevent?"
+    assert evidence(article, 1, question) == []
+    (found,) = evidence(article, 1, question, static=CountedStatic())
+    assert found.text == "Acetylaspirin and microstrokes were rare in both groups."
+
+
+@pytest.mark.parametrize(
+    ("question", "is_shown"),
+    [
+        ("does aspirin help after stroke?", False),
+        ("how common is stroke?", True),
+        ("what is stroke?", True),
+    ],
+)
+def test_how_grave_a_disease_is_answers_only_a_question_about_that(question, is_shown):
+    article = structured(("CONCLUSIONS", "Stroke is one of the leading causes of death, aspirin or not."))
+    assert bool(evidence(article, 1, question)) is is_shown
+    article = structured(("CONCLUSIONS", "Aspirin is a common treatment of stroke and its symptoms."))
+    assert evidence(article, 1, question)
 
 
 def test_more_than_there_are_gives_all_that_can_answer():
