@@ -124,7 +124,7 @@ def test_registry_numbers_are_of_the_record_and_of_the_text():
     ],
 )
 def test_a_notice_is_no_study(types, corrections):
-    told = article("Retraction: a randomised controlled trial.", "96 patients were randomly assigned.", types)
+    told = article("Zinc: a randomised controlled trial.", "96 patients were randomly assigned.", types)
     notice = structs.replace(told, corrections=corrections)
     assert (design_of(notice), sample_size(notice)) == (None, None)
     about = structs.replace(told, publication_types=(), corrections=(Correction("RetractionIn", "Lancet. 2011", 6),))
