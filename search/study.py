@@ -280,7 +280,10 @@ _TEXTS = (
         "retrospectively",
         r"retrospectively (?:reviewed|analy[sz]ed|studied|evaluated|collected|identified)",
     ),
-    *(_sign("cohort", word, rf"{word} (?:of|were)\b.{{0,60}}\b(?:review|analy[sz]ed)") for word in ("records", "charts")),
+    *(
+        _sign("cohort", word, rf"{word} (?:of|were)\b.{{0,60}}\b(?:review|analy[sz]ed)")
+        for word in ("records", "charts")
+    ),
     _sign("clinical trial", "open", _whole("open", r"[- ]label" + _TRIED)),
     _sign("clinical trial", "phase", _whole("phase", r" (?:[1-4]|i{1,3}|iv)[ab]?" + _TRIED)),
     *(

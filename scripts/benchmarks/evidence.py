@@ -105,7 +105,12 @@ def consumers(index: Index, folder: Path, count: int, draw: random.Random) -> It
     with gzip.open(folder / "medquad" / "pairs.jsonl.gz", "rt") as lines:
         pairs = [json.loads(line) for line in lines]
     kinds = [(pattern, lay) for pattern, lay in LAY.items()]
-    chosen = [(pair, match[1], lay) for pair in pairs for pattern, lay in kinds if (match := re.fullmatch(pattern, pair["question"]))]
+    chosen = [
+        (pair, match[1], lay)
+        for pair in pairs
+        for pattern, lay in kinds
+        if (match := re.fullmatch(pattern, pair["question"]))
+    ]
     for pair, topic, lay in draw.sample(chosen, count):
         for kind, question in (("templated", pair["question"]), ("lay", lay.format(topic))):
             for hit in index.search(question, 5):
@@ -137,7 +142,9 @@ def first_sentences(index: Index, encode: KeptVectors, asked: list[Asked], scale
     return shown
 
 
-def worths(asked: list[Asked], shown: list[str | None], nearest: list[str | None]) -> dict[str, list[tuple[float, float]]]:
+def worths(
+    asked: list[Asked], shown: list[str | None], nearest: list[str | None]
+) -> dict[str, list[tuple[float, float]]]:
     """Return by kind, for each group that has some, what is shown and what is nearest is worth."""
     groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for one, mine, other in zip(asked, shown, nearest, strict=True):
@@ -176,7 +183,9 @@ def main() -> None:
     """Print what the first sentences are worth, by kind and share of the weights, on both halves."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("index", help="an index of real articles")
-    parser.add_argument("--count", type=int, default=200, help="questions of MedQuAD, and a third of it for each detail")
+    parser.add_argument(
+        "--count", type=int, default=200, help="questions of MedQuAD, and a third of it for each detail"
+    )
     parser.add_argument("--json", help="write the figures to this file too")
     options = parser.parse_args()
     draw, folder = random.Random(0), data_folder()
