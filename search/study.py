@@ -74,8 +74,8 @@ _NOTICE_TITLE = lazy_pattern(
     r"expression of concern|withdrawal)(?: (?:notice|note|to)\b| (?:of|for):|:|\W*$)"
 )
 _COMMENT_TITLE = lazy_pattern(
-    r"\[?(?:letters? to the editor|(?:authors?'?|in) (?:reply|response)|reply\b|re: |comment on\b|commentary\b|editorial\b|"
-    r"comment[:-]|response to [\"'“‘])"
+    r"\[?(?:letters? to the editor|(?:authors?'?|in) (?:reply|response)|reply\b|re: |comment on\b|commentary\b|"
+    r"editorial\b|comment[:-]|response to [\"'“‘])"
 )
 _SAY_MORE = ("randomized trial", "cohort", "case-control", "cross-sectional", "clinical trial")
 _OF_HEADING: Mapping[str, Design] = {
@@ -131,8 +131,8 @@ def _one_of(words: Iterable[str], more: str = "", figures: str = "") -> str:
 
 
 _ANIMALS = """
-rat rats mice mouse rabbit rabbits pig pigs piglets dog dogs cats monkey monkeys macaques zebrafish hamster hamsters gerbils
-sheep goat goats ferrets calves horses chickens
+rat rats mice mouse rabbit rabbits pig pigs piglets dog dogs cats monkey monkeys macaques zebrafish hamster hamsters
+gerbils sheep goat goats ferrets calves horses chickens
 """
 _NOT_SEVERAL = r"(?! (?:[\w-]+ ){0,4}(?:trials|studies)\b)"
 #: What a title says, in the order in which it is believed; the words may be parts of words here.

@@ -31,7 +31,7 @@ ALSO = {
 
 
 def main() -> None:
-    """Print for each design how many records NLM calls so, how many of these the rules find, and how many they call so."""
+    """Print for each design how many records NLM calls so, and how many the rules find and call so."""
     articles: dict[int, Article] = {}
     folder = data_folder()
     for path in sorted([*(folder / "pubmed_xml").rglob("*.*"), *(folder / "pubmed_nbib").iterdir()]):

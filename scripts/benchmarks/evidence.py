@@ -23,7 +23,7 @@ from search.models.kept_vectors import KeptVectors
 from search.retrieval import evidence
 from search.retrieval.sentences import abstract_sentences
 from search.storage.bm25 import words
-from search.training.roles import part_of, read_abstracts
+from search.training.role_classifier import part_of, read_abstracts
 
 #: How much of the roles' weights is tried: 0 is nearness without roles, 1 what the program does.
 SCALES = (0.0, 0.5, 0.75, 1.0, 1.5)
@@ -34,7 +34,7 @@ _PEOPLE = r"(?:patients|participants|subjects|women|men|children|adults|infants|
 DETAILS = {
     "how many patients were randomised?": rf"{_COUNT}[^.]*{_PEOPLE}[^.]*random|random[^.]*{_COUNT}[^.]*{_PEOPLE}",
     "how many patients were included?": rf"{_COUNT}[^.]{{0,40}}{_PEOPLE}",
-    "how old were the participants?": r"(?:mean|median|average) age|\baged? [^.]{0,20}\d|\d[^.]{0,12}years? (?:of age|old)",
+    "how old were the participants?": r"(?:mean|median|average) age|\baged? [^.]{0,20}\d|\d[^.]{0,12}years? old",
     "how long was the follow-up?": r"follow[^.]{0,60}\d[^.]{0,20}(?:month|year|week|day)|\d[^.]{0,34}follow",
     "what dose was given?": r"\d\s?(?:mg|µg|μg|mcg|ml|IU|units)\b",
     "what was the primary outcome?": r"primary (?:outcome|end ?-?point)",
