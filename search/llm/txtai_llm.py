@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.errors import ModelError
+from search.errors import ConfigError, ModelError
 from search.extras import require
 from search.llm.language_models import MOST_TOKENS, Message
 from search.llm.reading import CUT_OFF
@@ -30,10 +31,15 @@ class TxtaiModel:
 
     def __init__(self, path: str) -> None:
         require("txtai", "a language model by its path", "txtai", "torch", "transformers")
-        from txtai import LLM
-
         self.name = Path(path).name
         self._is_file = path.endswith(".gguf")
+        if self._is_file and importlib.util.find_spec("llama_cpp") is None:
+            raise ConfigError(
+                f"{path}: a .gguf file needs llama.cpp: pip install llama-cpp-python; or let Ollama or llama.cpp's "
+                "server run it, and give its address as `language_model: url`"
+            )
+        from txtai import LLM
+
         try:
             self._llm: Any = LLM(path, method="llama.cpp" if self._is_file else "transformers")
         except Exception as error:

@@ -65,6 +65,35 @@ def test_an_answer_that_is_not_streamed_is_read_too(index, server):
     assert [one.problems for one in answer.sentences] == [()] and answer.status == "complete"
 
 
+def ollama(*deltas, end="stop"):
+    """Lines as Ollama's /v1 streams them: the role in every event, the reason with the last words, thoughts apart."""
+    frame = {"id": "chatcmpl-768", "object": "chat.completion.chunk", "created": 1744445346, "model": "qwen3:4b"}
+    choices = [
+        {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": end if number == len(deltas) else None}
+        for number, delta in enumerate(deltas, start=1)
+    ]
+    lines = [{**frame, "system_fingerprint": "fp_ollama", "choices": [choice]} for choice in choices]
+    lines.append({**frame, "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}})
+    return [*(f"data: {json.dumps(line)}\n\n".encode() for line in lines), b"data: [DONE]\n\n"]
+
+
+def test_ollama_is_read_as_it_answers(index, server):
+    (first,) = quotes(index, 1)
+    server.answer = ollama({"content": "", "reasoning": "The user asks [9]."}, {"content": f"{first} [1]."})
+    answer = index.ask(ASPIRIN, llm=settings(server)).read()
+    assert [(one.text, one.citations, one.problems) for one in answer.sentences] == [(f"{first}.", (1,), ())]
+    assert answer.status == "complete"
+    # Its window may be 4,096 tokens, and what is too long for it is cut off in front without a word.
+    sent = sum(len(message["content"]) for message in server.requests[0]["messages"])
+    assert sent / 3 + server.requests[0]["max_tokens"] < 4096
+
+
+def test_a_model_that_thinks_to_its_limit_was_cut_off(index, server):
+    server.answer = ollama({"content": "", "reasoning": "Hmm."}, {"content": "", "reasoning": "Hm."}, end="length")
+    answer = index.ask(ASPIRIN, llm=settings(server)).read()
+    assert (answer.sentences, answer.status) == ([], "cut off")
+
+
 def test_lies_are_marked_or_dropped(index, server):
     (first,) = quotes(index, 1)
     count = len(index.ask(ASPIRIN, llm=settings(server)).sources)
@@ -112,6 +141,12 @@ def test_no_model_is_asked_where_nothing_is_near_enough(index, server):
         ([b"data: " + b"x" * 2_000_000], 200, "text/event-stream", "the answer is too large"),
         ([b"<html>"], 200, "application/json", "not that of a chat server"),
         ([b'{"error": {"message": "model small not found"}}'], 404, "application/json", "HTTP 404: model small not"),
+        (
+            [b'{"error":{"message":"model \'small\' not found","type":"not_found_error","param":null,"code":null}}'],
+            404,
+            "application/json; charset=utf-8",
+            "HTTP 404: model 'small' not found; check `language_model: url` and `model`",
+        ),
         ([b'{"error": "no key"}'], 401, "application/json", "`key_variable` names"),
         ([b'data: {"error": {"message": "out of memory"}}\n\n'], 200, "text/event-stream", "out of memory"),
         ([b"oops"], 500, "text/plain", "HTTP 500"),

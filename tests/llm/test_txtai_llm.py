@@ -1,10 +1,12 @@
 """A tiny language model with random weights, made here, writes through txtai; nothing it writes passes."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from search import Index
 from search.config import LlmConfig
-from search.errors import ModelError
+from search.errors import ConfigError, ModelError
 
 pytest.importorskip("txtai", reason="the package txtai is not installed")
 
@@ -44,3 +46,14 @@ def test_a_local_model_writes_and_is_checked(built_demo, tiny_model, monkeypatch
 def test_what_is_not_a_model_is_an_error_with_a_message(built_demo, tmp_path):
     with Index.open(built_demo) as index, pytest.raises(ModelError, match="is not a language model that txtai can"):
         index.ask("aspirin", llm=LlmConfig(path=str(tmp_path)))
+
+
+def test_a_gguf_file_without_its_package_says_what_to_install_or_do(built_demo, tmp_path, monkeypatch):
+    (tmp_path / "small.gguf").write_bytes(b"GGUF")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "llama_cpp" else find_spec(name))
+    with Index.open(built_demo) as index, pytest.raises(ConfigError) as raised:
+        index.ask("aspirin", llm=LlmConfig(path=str(tmp_path / "small.gguf")))
+    assert str(raised.value) == (
+        f"{tmp_path}/small.gguf: a .gguf file needs llama.cpp: pip install llama-cpp-python; or let Ollama or "
+        "llama.cpp's server run it, and give its address as `language_model: url`"
+    )
