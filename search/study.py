@@ -196,6 +196,11 @@ _BRIEFLY = tuple(f"{be}{briefly}" for be in ("is", "are", "will be") for briefly
 #: What an abstract says, in this order.
 _TEXTS = (
     _sign(
+        "case report",
+        "report describe",
+        r"^we (?:report|describe) (?:an?|one|two|three|four|\d) (?:[\w-]+ ){0,3}cases?\b",
+    ),
+    _sign(
         "meta-analysis",
         "meta metaanalysis metaanalyses",
         r"(?:performed|conducted|did|undertook|carried out|this|present) (?:an? )?(?:\w+[ -]){0,6}meta-?analys",
@@ -408,7 +413,9 @@ _NO_COUNT = lazy_pattern(
     r"(?:\b(?:types?|grades?|class|stages?|phase|levels?|category|groups?|version)|[<>≥≤]|"
     r"at least|or =|each included(?: more than)?) ?$"
 )
-_PART_OF = lazy_pattern(r"\bof (?:the|these|whom|which)")
+_PART_OF = lazy_pattern(r"\bof (?:the|these|whom|which)|%")
+#: A share behind the people says that they are some of all: `15 patients (6.6%)`.
+_SHARE = lazy_pattern(r" ?\(\d[\d.]* ?%")
 _PART = lazy_pattern(
     r"\b(?:per|control|withdr|dropped|died|developed|complet|respond|had|reported|"
     r"experienced|excluded)"
@@ -460,7 +467,7 @@ def _counts(text: str, told: frozenset[str]) -> Iterator[tuple[int, bool]]:
             continue
         if _WHOLE.search(before) or _WHOLE.search(between) or _WHOLE.search(after):
             yield number, True
-        elif not _PART.search(after) and not _PART.search(between) and not _PART_OF.search(between):
+        elif not (_PART.search(after) or _SHARE.match(text, end) or _PART.search(between) or _PART_OF.search(between)):
             yield number, False
 
 

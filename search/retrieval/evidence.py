@@ -94,13 +94,23 @@ _DETAILS = tuple(
     )
 )
 
-#: A sentence that announces what is reviewed, or calls for more research.
+_LOOKED_AT = (
+    "(?:assessed|explored|examined|tested|determined|established|confirmed|evaluated|clarified|investigated|studied)"
+)
+#: A sentence that announces what is reviewed or awaited, calls for more research, or says only how many were studied.
 _EMPTY = lazy_pattern(
     r"\b(?:further|future|more|additional|larger|prospective)\b.*"
     r"\b(?:research|stud(?:y|ies)|trials?|investigations?|work)\b.*"
     r"\b(?:need|requir|warrant|necessary|should|recommend)|"
     r"\b(?:remains?|yet) to be\b|"
-    r"\bneeds? to be (?:\w+ )?(?:assessed|determined|established|confirmed|evaluated|clarified|investigated|studied)\b|"
+    rf"\bneeds? to be (?:\w+ )?{_LOOKED_AT}\b|\b(?:should|must) be further {_LOOKED_AT}\b|"
+    rf"\b(?:should|must) be {_LOOKED_AT} (?:further|in (?:future|larger|randomi[sz]ed|controlled|prospective))\b|"
+    r"\bthere is (?:an? |still )?(?!no )(?:\w+ )?need\b|\bneeds? to conduct\b|\bwork (?:still )?(?:has|needs) to be\b|"
+    r"\b(?:is|are) (?:currently |now )?(?:being conducted|under ?way|ongoing|(?:eagerly )?awaited)\b|"
+    r"\bexpected to be completed\b|\b(?:review|article|paper|chapter) aims\b|"
+    r"\b(?:following|this|it) (?:is a review|will (?:summari|review|discuss))|"
+    rf"^(?:a total of |in (?:total|all),? )?{_NUMBER}[\w, -]* (?:were|was) "
+    r"(?:studied|included|enrolled|recruited|randomi[sz]ed)(?: in (?:the|this) \w+)?\.?$|"
     r"\b(?:this|the|our) (?:present )?(?:review|article|report|paper|chapter|overview|study|editorial)\b"
     r"(?: will)?(?: briefly| also)? (?:review|summari|discuss|describ|examin|explor|address|highlight|outline|focus|"
     r"present|overview|provides? an? (?:overview|summary|review))|"

@@ -8,7 +8,7 @@ taught by `search.training.role_classifier`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.article import Article
-from search.retrieval.section_labels import ALL_ROLES, ROLES, roles_of_label, roles_of_section
+from search.retrieval.section_labels import ALL_ROLES, ROLES, Role, roles_of_label, roles_of_section
 
 __all__ = ["RoleModel", "allowed_roles", "feature_scores", "features", "load_roles", "marginals", "role_probabilities"]
 
@@ -34,6 +34,8 @@ _TOKEN = re.compile(r"[a-z]+(?:['-][a-z]+)*|\d[\d.,]*|[%=<>±≤≥?;:(]")
 #: A label that stands in the text between two sentences: `METHODS: `, `Results. `, `<h3>Results</h3> `.
 _PRINTED_LABEL = re.compile(r"([A-Za-z][A-Za-z ,/&()'-]+?)\s*(?::|\.|--?|)\s*$")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>")
+#: A text with so many labels has its sections labelled.
+_SECTIONED = 3
 
 
 class RoleModel(NamedTuple):
@@ -114,8 +116,12 @@ def features(sentences: Sequence[str]) -> list[set[str]]:
     return result
 
 
-def allowed_roles(article: Article, spans: Iterable[tuple[int, int]]) -> Mask:
-    """Return which roles each sentence may have, (sentences, 5): by its section, or by a label in the running text."""
+def allowed_roles(article: Article, spans: Sequence[tuple[int, int]]) -> Mask:
+    """Return which roles each sentence may have, (sentences, 5): by its section, or by a label in the running text.
+
+    A lone label in running text (of fewer than three) says what the first sentence behind it is for, and that those
+    that follow are for that or for what comes later: `METHODS: ...` may end in results that no label announces.
+    """
     text = article.abstract_text
     ends: list[int] = []
     roles = []
@@ -125,19 +131,28 @@ def allowed_roles(article: Article, spans: Iterable[tuple[int, int]]) -> Mask:
             offset += len(section.text) + 1
             ends.append(offset)
             roles.append(roles_of_section(section))
+    labels = [
+        _printed_label(text[before:start])
+        for before, (start, _) in zip([0, *(end for _, end in spans)], spans, strict=False)
+    ]
+    are_lone = sum(label is not None for label in labels) < _SECTIONED
     allowed = []
-    number, before, printed = 0, 0, None
-    for start, end in spans:
+    number, printed = 0, None
+    for (start, _), label in zip(spans, labels, strict=True):
         while start >= ends[number]:
             number, printed = number + 1, None
-        gap = text[before:start]
-        label = _PRINTED_LABEL.search(_TAG.sub(" ", gap)) if len(gap) > 1 else None
-        if label is not None:
-            printed = roles_of_label(label[1]) or printed
+        printed = label or printed
         here = printed if printed is not None and roles[number] == ALL_ROLES else roles[number]
         allowed.append([role in here for role in ROLES])
-        before = end
+        if printed is not None and are_lone:
+            printed = frozenset(ROLES[min(map(ROLES.index, printed)) :])
     return np.array(allowed, dtype=bool).reshape(-1, len(ROLES))
+
+
+def _printed_label(gap: str) -> frozenset[Role] | None:
+    """Return the roles that the label between two sentences says."""
+    label = _PRINTED_LABEL.search(_TAG.sub(" ", gap)) if len(gap) > 1 else None
+    return roles_of_label(label[1]) if label is not None else None
 
 
 def marginals(scores: Sequence[Floats], allowed: Sequence[Mask], model: RoleModel) -> list[Floats]:

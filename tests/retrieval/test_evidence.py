@@ -94,6 +94,11 @@ def test_a_sentence_that_announces_or_asks_for_more_research_gives_way():
         "Trials of aspirin in stroke are discussed.",
         "The effect of aspirin on stroke needs to be assessed further.",
         "Aspirin was long regarded as a cause of stroke.",
+        "The dose of aspirin for stroke should be assessed further.",
+        "There is an urgent need to conduct trials of aspirin in stroke.",
+        "Trials of aspirin in stroke are currently under way.",
+        "This paper aims to put together what is known of aspirin and stroke.",
+        "A total of 1791 people with stroke on aspirin were studied.",
     ],
 )
 def test_what_announces_and_what_was_once_believed_is_no_evidence(text):
@@ -101,6 +106,14 @@ def test_what_announces_and_what_was_once_believed_is_no_evidence(text):
     assert [part.text for part in evidence(structured(("BACKGROUND", f"{text} Aspirin also prevents stroke.")))] == [
         "Aspirin also prevents stroke."
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["After stroke patients should be tested for aspirin.", "There is no need for aspirin after stroke."],
+)
+def test_a_recommendation_is_evidence(text):
+    assert evidence(structured(("CONCLUSIONS", text)), 1)[0].text == text
 
 
 @pytest.mark.parametrize(
