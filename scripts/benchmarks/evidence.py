@@ -20,13 +20,14 @@ from scripts.benchmarks.timing import data_folder, report
 from search.api import Index
 from search.article import AbstractSection, Article
 from search.models.kept_vectors import KeptVectors
+from search.models.static_vectors import static_of
 from search.retrieval import evidence
 from search.retrieval.sentences import abstract_sentences
 from search.storage.bm25 import words
 from search.training.role_classifier import part_of, read_abstracts
 
 #: How much of the roles' weights is tried: 0 is nearness without roles, 1 what the program does.
-SCALES = (0.0, 0.5, 0.75, 1.0, 1.5)
+SCALES = (0.0, 0.5, 1.0, 1.5)
 
 #: Questions for a detail, and how a sentence looks that holds it.
 _COUNT = r"(?:\d[\d,]*|two|three|four|five|six|seven|eight|nine|ten|[a-z]+teen|[a-z]+ty)"
@@ -126,6 +127,7 @@ def consumers(index: Index, folder: Path, count: int, draw: random.Random) -> It
 
 def first_sentences(index: Index, encode: KeptVectors, asked: list[Asked], scale: float | None) -> list[str | None]:
     """Return the first sentence that is shown: by role with a share of the weights; by nearness alone for None."""
+    static = static_of(index.manifest.static)
     vectors = index.encoder.encode([one.question for one in asked], kind="query")
     shown: list[str | None] = []
     for one, vector in zip(asked, vectors, strict=True):
@@ -137,7 +139,7 @@ def first_sentences(index: Index, encode: KeptVectors, asked: list[Asked], scale
             mock.patch.object(evidence, "_FINDING", evidence._FINDING * scale),
             mock.patch.object(evidence, "_DETAIL", evidence._DETAIL * scale),
         ):
-            (found,) = evidence.evidence_for_all([one.article], one.question, vector, encode, 1)
+            (found,) = evidence.evidence_for_all([one.article], one.question, vector, encode, 1, static)
         shown.append(found[0].text if found else None)
     return shown
 

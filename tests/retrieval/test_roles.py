@@ -63,6 +63,18 @@ def test_labels_in_the_running_text_are_sections_too():
     assert found == ["aim", "aim", "methods", "results"]
 
 
+def test_a_lone_label_says_where_its_part_begins_but_not_where_it_ends():
+    text = (
+        "Drug A was compared with placebo. MAIN OUTCOME MEASURES: Headache days. "
+        "Headache days fell by 4.1 with A and 2.0 with B (p < 0.001). "
+        "These findings suggest that A is more effective than B in patients with migraine."
+    )
+    found, _ = roles_of(AbstractSection(text))
+    assert found[1:] == ["methods", "results", "conclusions"]
+    found, _ = roles_of(AbstractSection("RESULTS: The aim was to treat migraine. The objective was to compare drugs."))
+    assert set(found) <= {"results", "conclusions"}
+
+
 def test_an_abstract_without_sections_is_predicted():
     found, _ = roles_of(
         AbstractSection(
