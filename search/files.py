@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -33,6 +33,7 @@ __all__ = [
     "utc_now",
     "write_atomically",
     "write_cached",
+    "written_output",
 ]
 
 _CHECKSUM = "checksum"
@@ -115,6 +116,29 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+
+
+@contextmanager
+def written_output(path: Path) -> Iterator[TextIO]:
+    """Write the file that a user named: a crash leaves what was there, or all of the new content.
+
+    A device or a pipe is written as it is, and a link keeps leading to its file. Raises OSError.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        return
+    target = path.resolve()
+    temporary = target.with_name(f"{target.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        replace_file(temporary, target)
+        fsync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sealed(content: dict[str, Any]) -> bytes:

@@ -162,6 +162,7 @@ def _write(
     quotes: dict[int, list[str]],
 ) -> int:
     from search.errors import ExportError
+    from search.files import written_output
     from search.formats.export import write
 
     if mark is None:
@@ -169,13 +170,8 @@ def _write(
     mark = mark and style == "csv"
     if output is None:
         return write(articles, sys.stdout, style, byte_order_mark=mark, style=cited, quotes=quotes)
-    temporary = output.with_name(f"{output.name}.part")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            count = write(articles, stream, style, byte_order_mark=mark, style=cited, quotes=quotes)
-        temporary.replace(output)
+        with written_output(output) as stream:
+            return write(articles, stream, style, byte_order_mark=mark, style=cited, quotes=quotes)
     except (OSError, ExportError) as error:
         raise ExportError(f"{output}: {error.strerror if isinstance(error, OSError) else error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count

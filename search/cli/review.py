@@ -90,15 +90,13 @@ def dedupe(files: tuple[str, ...], output: Path | None, style: str) -> None:
 
 def _write(found: Deduplication, output: Path) -> None:
     from search.errors import ExportError
+    from search.files import written_output
     from search.formats.reference_lists import write_ris
 
-    temporary = output.with_name(f"{output.name}.part")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        with written_output(output) as stream:
             stream.writelines(map(write_ris, found.kept))
-        temporary.replace(output)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ExportError(f"{output}: {error.strerror}") from error
 
 

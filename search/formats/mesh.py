@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ def read_mesh(path: Path) -> Iterator[MeshRecord]:
                 yield record
     except (OSError, EOFError) as error:
         raise QueryError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    except SyntaxError as error:
+    except (SyntaxError, zlib.error) as error:
         raise QueryError(f"{path} is damaged: {error}") from error
     if not count:
         raise QueryError(

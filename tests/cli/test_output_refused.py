@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 
 import pytest
 
@@ -90,3 +91,27 @@ def test_a_file_that_cannot_be_written_is_named_and_not_left_half_written(run, p
     assert err.count("\n") == 1 and not (place / "out.ris.part").is_symlink() and not (place / "out.ris").exists()
     with Index.open(place / "demo") as index:
         assert index.status().articles
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_link_leads_on_and_a_pipe_or_device_is_written_as_it_is(run, place):
+    (place / "real.ris").write_text("old")
+    (place / "link.ris").symlink_to("real.ris")
+    (place / "full.ris").symlink_to("/dev/full")
+    os.mkfifo(place / "pipe.ris")
+    (place / "one.txt").write_text("TY  - JOUR\nTI  - A title\nER  - \n")
+    export = ["export", "990000025", "--format", "ris", *DEMO]
+    got = []
+    for arguments in (export, ["dedupe", "one.txt"]):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        assert run([*arguments, "-o", "link.ris"], nowhere)[0] == 0
+        written = (place / "real.ris").read_text()
+        assert written.startswith("TY  - JOUR") and (place / "link.ris").is_symlink()
+        reader = threading.Thread(target=lambda: got.append((place / "pipe.ris").read_text()))
+        reader.start()
+        assert run([*arguments, "-o", "pipe.ris"], os.open(os.devnull, os.O_WRONLY))[0] == 0
+        reader.join()
+        assert got.pop() == written and (place / "pipe.ris").is_fifo()
+        code, err = run([*arguments, "-o", "full.ris"], os.open(os.devnull, os.O_WRONLY))
+        assert (code, err) == (1, "error: full.ris: No space left on device\n") and (place / "full.ris").is_symlink()
+    assert list(place.glob("*.part")) == []

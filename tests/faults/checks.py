@@ -3,21 +3,27 @@
 import contextlib
 import io
 import json
+import os
 from pathlib import Path
 
 from faults.scenarios import command, held, patch
 
-__all__ = ["Expected", "after_fault", "state_of"]
+__all__ = ["Expected", "after_fault", "others", "state_of"]
 
 _MODES = ("semantic", "lexical", "hybrid")
 
 
 class Expected:
-    """What an undisturbed run commits: `states` by change number, and the files that it leaves in the folder."""
+    """What an undisturbed run commits: `states` by change number, and the files that it leaves in the folder.
 
-    def __init__(self, states, names):
+    `before` and `after` are what else there is (`others`).
+    """
+
+    def __init__(self, states, names, before, after):
         self.states = states
         self.names = names
+        self.before = before
+        self.after = after
         self.titles = {}
         for state in states.values():
             for pmid, (title, _) in state.items():
@@ -38,6 +44,25 @@ def state_of(folder):
         return store.change(), {int(pmid): entry for pmid, entry in held(store).items()}
     finally:
         store.close()
+
+
+def others(folder):
+    """Return what there is beside articles: citations, retractions, saved searches, MeSH, and files beside an index."""
+    from search.api import Index
+    from search.retrieval.mesh_tree import load_mesh
+
+    os.environ["SEARCH_CACHE"] = str(folder.parent / "cache")
+    found = {path.name: path.read_text() for path in folder.parent.glob("*.ris")}
+    tree = load_mesh(None)
+    found["mesh"] = None if tree is None else sorted(tree.below("Heading 1"))
+    if (folder / "manifest.json").exists():
+        with Index.open(folder) as opened:
+            pmids = [article.pmid for article in opened.articles()]
+            found["citations"] = [[pmid, opened.cited_by(pmid).count] for pmid in pmids]
+            found["retracted"] = [pmid for pmid in pmids if opened.get(pmid).is_retracted]
+            for saved in opened.saved_searches():
+                found[f"search {saved.name}"] = [saved.question, saved.runs[-1].change]
+    return found
 
 
 def after_fault(scenario, index, around, expected, reported, *, must_be_done):
@@ -64,6 +89,16 @@ def after_fault(scenario, index, around, expected, reported, *, must_be_done):
     return problems
 
 
+def _others_wrong(index, expected, must_be_done):
+    """Yield what beside articles is not as it was before or after the command; as after it, if that must be done."""
+    found = json.loads(json.dumps(others(index)))
+    for name, value in found.items():
+        # Citations and retractions come with articles and in batches; the others are replaced.
+        is_whole = name not in ("citations", "retracted")
+        if value != expected.after.get(name) and (must_be_done or (is_whole and value != expected.before.get(name))):
+            yield f"{name} is {value}, neither {expected.before.get(name)} nor {expected.after.get(name)}"
+
+
 def _check(index, expected, reported, must_be_done):
     from search.api import Index
 
@@ -81,6 +116,7 @@ def _check(index, expected, reported, must_be_done):
         if state != wanted:
             problems.append(f"the store is in no committed state at change {change}: {_difference(state, wanted)}")
         problems += _searched(opened, state, expected.titles)
+    problems += _others_wrong(index, expected, must_be_done)
     return problems
 
 

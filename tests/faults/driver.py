@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from faults.checks import Expected, after_fault, state_of  # noqa: E402
+from faults.checks import Expected, after_fault, others, state_of  # noqa: E402
 from faults.durability import Disk  # noqa: E402
 from faults.scenarios import SCENARIOS, command, surroundings  # noqa: E402
 from faults.supervisor import apart, supervise  # noqa: E402
@@ -58,6 +58,7 @@ class Lab:
     def _record(self):
         """Run undisturbed once: the calls, the states, and what is durable when."""
         states = {0: {}}
+        before = json.loads(apart(lambda: json.dumps(others(self._copy("look") / "index"))))
         if (self.base / "index").exists():
             # A reader may leave files of its own; the base stays as it is.
             copy = self._copy("look")
@@ -82,7 +83,8 @@ class Lab:
                 change, state = json.loads(report[6:])
                 states[change] = {int(pmid): entry for pmid, entry in state.items()}
         names = {path.name for path in (work / "index").iterdir()} | {"articles.db-wal", "articles.db-shm"}
-        self.expected = Expected(states, {_without_digits(name) for name in names})
+        after = json.loads(apart(lambda: json.dumps(others(work / "index"))))
+        self.expected = Expected(states, {_without_digits(name) for name in names}, before, after)
         self._note_power("power-strict", 0, disk.version, seen, disk.write_strict, max(states), done=True)
         self._note_power("power-named", 0, disk.version, seen, disk.write_named, max(states), done=True)
 

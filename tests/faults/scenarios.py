@@ -39,7 +39,8 @@ class Surroundings:
 class Scenario:
     """`prepare` is a list of commands that make the index, `arguments` the command that is disturbed.
 
-    In a command `{index}` is the index and `{file}` stands for the folder of the surroundings. `merge_at` makes merges
+    In a command `{index}` is the index, `{beside}` the folder that it is in, where what is kept for the installation is
+    too, and `{file}` stands for the folder of the surroundings. `merge_at` makes merges
     due after so many changes, `small` is up to how many vectors segments are made one at once, `exact` how many Faiss
     compares one by one. `is_answer` says that the command answers, whether or not what it made on the way can be kept.
     """
@@ -55,6 +56,8 @@ class Scenario:
 
 _BASE = ("add {file}/first.jsonl --index {index} --model words", "merge --index {index}")
 _CHANGED = (*_BASE, "add {file}/second.xml --index {index}", "delete 4 9 --index {index}")
+
+_SAVE = "query first1 --save kept --mode lexical --index {index}"
 
 _SYNC = "sync --from {file}"
 
@@ -81,6 +84,16 @@ SCENARIOS = {
         Scenario("sync", _BASE, "sync --config {file}/config.yml --index {index}", merge_at=12, small=0),
         Scenario("sync-year", (*_BASE, f"{_SYNC}/old --index {{index}}"), f"{_SYNC}/new --index {{index}}"),
         Scenario("pubmed", _BASE, "add --pubmed aspirin --config {file}/config.yml --index {index}"),
+        Scenario("citations", _CHANGED, "citations add {file}/citations.csv --all --index {index}"),
+        Scenario("retractions", _CHANGED, "retractions add {file}/retractions.csv --index {index}"),
+        Scenario("mesh", _BASE, "mesh add {file}/mesh.bin"),
+        Scenario("save", (*_BASE, _SAVE), "query first3 --save kept --replace --index {index}"),
+        Scenario("new", (*_BASE, _SAVE, _SAVE.replace("kept", "other"), "add {file}/second.xml --index {index}"),
+                 "new --all --index {index}"),
+        Scenario("dedupe", (*_BASE, "dedupe {file}/two.ris -o {beside}/left.ris"),
+                 "dedupe {file}/one.ris {file}/two.ris -o {beside}/left.ris"),
+        Scenario("export", (*_BASE, "export --all --format ris -o {beside}/all.ris --index {index}", *_CHANGED[2:]),
+                 "export --all --format ris -o {beside}/all.ris --index {index}"),
     )
 }  # fmt: skip
 
@@ -111,6 +124,18 @@ def write_surroundings(folder, url):
         ):
             (folder / name / place).mkdir(parents=True, exist_ok=True)
             (folder / name / place / f"pubmed{year}n{number:04d}.xml.gz").write_bytes(content)
+    (folder / "citations.csv").write_text(
+        "citing,referenced\n" + "".join(f"{pmid},{pmid % 7 + 1}\n{pmid},{pmid + 70}\n" for pmid in range(1, 40))
+    )
+    columns = "RetractionDate,RetractionDOI,RetractionPubMedID,OriginalPaperDOI,OriginalPaperPubMedID,RetractionNature"
+    (folder / "retractions.csv").write_text(
+        f"{columns},Reason\n" + "".join(f"2/1/2023 0:00,,0,,{pmid},Retraction,+Why;\n" for pmid in (3, 5, 21, 80))
+    )
+    heading = "*NEWRECORD\nMH = Heading {0}\nENTRY = Name {0}|T047\nMN = C14.{0}\nUI = D00000{0}\n"
+    (folder / "mesh.bin").write_text("".join(heading.format(number) for number in range(1, 8)))
+    for name, pmids in (("one", range(1, 30)), ("two", range(20, 50))):
+        references = "".join(f"TY  - JOUR\nTI  - {_title(pmid)}\nAN  - {pmid}\nER  - \n" for pmid in pmids)
+        (folder / f"{name}.ris").write_text(references)
     (folder / "config.yml").write_text(
         f"model: words\nnlm:\n  url: {url}\neutils:\n  url: {url}\n  email: nobody@example.org\n"
     )
@@ -146,11 +171,12 @@ def command(scenario, line, index, around, report=None, *, states=False) -> Call
     It reports the number of every change once it is committed, as `commit 7`; with `states` also what the store holds
     then, as `state {...}`.
     """
-    arguments = [word.format(index=index, file=around.folder) for word in line.split()]
+    arguments = [word.format(index=index, file=around.folder, beside=index.parent) for word in line.split()]
 
     def run(report=report):
         import sys
 
+        os.environ["SEARCH_CACHE"] = str(index.parent / "cache")
         patch(scenario, report, states=states)
         from search.cli import main as command_line
 

@@ -8,6 +8,7 @@ from helpers import article, put
 
 from search.article import Author, Journal, MeshHeading, Substance
 from search.errors import QueryError
+from search.formats.mesh import read_mesh
 from search.retrieval.engine import Engine
 from search.retrieval.mesh_tree import MeshTree, add_mesh, load_mesh
 from search.retrieval.strategy import parse_strategy, translation
@@ -377,3 +378,14 @@ def test_what_is_not_mesh_is_an_error(tmp_path):
             MeshTree(tmp_path / name).heading("a")
     with pytest.raises(QueryError, match=r"nowhere.bin: No such file"):
         MeshTree(tmp_path / "nowhere.bin")
+
+
+@pytest.mark.parametrize("length", [None, -20])
+def test_a_damaged_or_cut_off_file_is_reported(tmp_path, length):
+    record = b"*NEWRECORD\nMH = Hypertension\nMN = C14.907.489\nUI = D006973\n"
+    packed = bytearray(gzip.compress(record * 1000))
+    packed[30] ^= 0xFF if length is None else 0
+    file = tmp_path / "d2026.bin"
+    file.write_bytes(packed[:length])
+    with pytest.raises(QueryError, match="d2026.bin"):
+        list(read_mesh(file))
