@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 import anyio.to_thread
 import msgspec
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.types import ToolAnnotations
-from pydantic import Field
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import Field, ValidationError
 from starlette.types import ASGIApp
 
 from search import __version__
@@ -310,10 +311,43 @@ def _budget(characters: int | None) -> int:
     return _within("characters", characters, DEFAULT_BUDGET, *_BUDGETS)
 
 
+class _Server(MCPServer[Any]):
+    """A server that answers a wrong call by saying how to call; an argument that it does not know is one."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool. Raises ToolError if there is none of this name, or if its arguments are wrong."""
+        tools = {tool.name: tool.input_schema for tool in await self.list_tools()}
+        if name not in tools:
+            raise ToolError(f"there is no tool {name}: call one of {', '.join(tools)}")
+        known, needed = tools[name]["properties"], tools[name].get("required", [])
+        usage = f"{name} takes " + ", ".join(one if one in needed else f"[{one}]" for one in known)
+        if unknown := [one for one in arguments if one not in known]:
+            raise ToolError(f"{name} has no argument {', '.join(unknown)}: call again; {usage}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(f"{_wrong(error.__cause__)}: call again; {usage}") from error
+            raise
+
+
+def _wrong(error: ValidationError) -> str:
+    """Return what is wrong with arguments: `question is missing; limit: a valid integer is needed, not 'ten'`."""
+    said = []
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0]) if fault["loc"] else "arguments"
+        reason = fault["msg"][:1].lower() + fault["msg"][1:]
+        is_missing = fault["type"] == "missing"
+        said.append(f"{name} is missing" if is_missing else f"{name}: {reason}, not {str(fault['input'])[:80]!r}")
+    return "; ".join(dict.fromkeys(said))
+
+
 def make_server(index: Index) -> MCPServer[Any]:
     """Return a server of an index's tools."""
     tools = Tools(index)
-    server: MCPServer[Any] = MCPServer(
+    server = _Server(
         "pubmed-semantic-search",
         title="PubMed semantic search",
         instructions=INSTRUCTIONS,

@@ -206,6 +206,32 @@ def test_what_cannot_be_answered_says_why(index, tool, arguments, told):
 
 
 @pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("cite", {}, "ids is missing: call again; cite takes ids, [format]"),
+        ("mesh", {"term": "aspirin"}, "mesh has no argument term: call again; mesh takes heading"),
+        (
+            "facets",
+            {"question": ASPIRIN, "mode": "fuzzy"},
+            "mode: input should be 'semantic', 'lexical' or 'hybrid', not 'fuzzy': call again; "
+            "facets takes question, [filters], [mode]",
+        ),
+        (
+            "cited_by",
+            {"pmid": "x", "limit": "ten"},
+            "pmid: input should be a valid integer, unable to parse string as an integer, not 'x'; "
+            "limit: input should be a valid integer, unable to parse string as an integer, not 'ten': call again; "
+            "cited_by takes pmid, [limit]",
+        ),
+        ("find", {}, "there is no tool find: call one of search, ask, similar, get_article, evidence, cite"),
+    ],
+)
+def test_a_wrong_call_says_how_to_call(index, tool, arguments, told):
+    _, (answer,) = ask(make_server(index), (tool, arguments))
+    assert answer.is_error and answer.content[0].text.startswith(told)
+
+
+@pytest.mark.parametrize(
     ("settings", "told"), [({"seconds": 0.2}, "longer than 0.2 s"), ({"requests": 0}, "too many are asking")]
 )
 def test_the_limits_are_those_of_the_server(built_demo, monkeypatch, settings, told):
