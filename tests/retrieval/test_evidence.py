@@ -98,6 +98,7 @@ def test_a_sentence_that_announces_or_asks_for_more_research_gives_way():
         "There is an urgent need to conduct trials of aspirin in stroke.",
         "Trials of aspirin in stroke are currently under way.",
         "This paper aims to put together what is known of aspirin and stroke.",
+        "Appendix 2 examines aspirin in stroke.",
         "A total of 1791 people with stroke on aspirin were studied.",
     ],
 )
