@@ -103,7 +103,7 @@ def _source(hit: Hit) -> Text:
         Text(study_type(article) or ""),
         Text("free full text" if article.pmcid else ""),
         Text(f"cited by {hit.cited_by:,}" if hit.cited_by else ""),
-        Text(f"{hit.links:,} links" if hit.links else ""),
+        Text(f"linked to {hit.links:,} of the set" if hit.links else ""),
         # A question of filters alone has no words to be near to.
         Text(f"score {hit.score:.3f}{' (estimated)' if hit.estimated else ''}" if hit.score else "", style="dim"),
         Text("" if hit.near_enough else "probably not about this", style="yellow"),

@@ -54,11 +54,13 @@ def _print_checked(report: Report) -> None:
     table.add_column("where", no_wrap=True)
     table.add_column("reference", ratio=2)
     table.add_column("found", ratio=3)
-    shown = [entry for entry in report.checked if entry.findings]
+    shown = sorted((entry for entry in report.checked if entry.findings), key=lambda entry: entry.gravity)
     for entry in shown:
         told = "\n".join(f"{finding.problem.upper()}: {finding.told}" for finding in entry.findings)
         table.add_row(
-            Text(plain(entry.where)), Text(plain(entry.reference)), Text("\n".join(map(plain, told.split("\n"))))
+            Text(plain(entry.where.removeprefix(f"{report.file} "))),
+            Text(plain(entry.reference)),
+            Text("\n".join(map(plain, told.split("\n")))),
         )
     if shown:
         console().print(table)

@@ -69,10 +69,13 @@ class Notice(NamedTuple):
 
     def __str__(self) -> str:
         """Return `RETRACTED: Lancet. 2010;375:445. PMID 20137807`: the label in capitals, then where to read more."""
+        return f"{self.label.upper()}: {self.source}" if self.source else self.label.upper()
+
+    @property
+    def source(self) -> str:
+        """Where to read more: `Lancet. 2010;375:445. PMID 20137807`, and the note; empty if nothing says it."""
         number = "" if self.pmid is None or f"PMID {self.pmid}" in self.citation else f"PMID {self.pmid}"
-        note = f"({self.note})" if self.note else ""
-        source = " ".join(part for part in (self.citation, number, note) if part)
-        return f"{self.label.upper()}: {source}" if source else self.label.upper()
+        return " ".join(part for part in (self.citation, number, f"({self.note})" if self.note else "") if part)
 
 
 def notices_of(article: Article) -> list[Notice]:

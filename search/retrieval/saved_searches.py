@@ -155,12 +155,16 @@ _CIRCUMSTANCES = (
 
 
 def difference(saved: SavedSearch, first: int, second: int) -> RunDifference:
-    """Return what sets two runs apart, given their numbers from 1. Raises QueryError if there is no such run."""
+    """Return what sets two runs apart, given their numbers from 1. Raises QueryError if there is no such run.
+
+    A run for what is new adds to what the runs before it found: what they found is not missing from it.
+    """
     for number in (first, second):
         if not 1 <= number <= len(saved.runs):
             raise QueryError(f"the search {saved.name!r} has runs 1 to {len(saved.runs)}, and no run {number}")
     one, other = saved.runs[first - 1], saved.runs[second - 1]
-    ranks, others = ({pmid: rank for rank, pmid in enumerate(run.pmids, start=1)} for run in (one, other))
+    known, other_known = _known(saved.runs[:first]), _known(saved.runs[:second])
+    ranks, others = ({pmid: rank for rank, pmid in enumerate(pmids, start=1)} for pmids in (known, other_known))
     changed = {
         name: (getattr(one, name), getattr(other, name))
         for name in _CIRCUMSTANCES
@@ -169,12 +173,18 @@ def difference(saved: SavedSearch, first: int, second: int) -> RunDifference:
     return RunDifference(
         first=first,
         second=second,
-        only_first=tuple(pmid for pmid in one.pmids if pmid not in others),
-        only_second=tuple(pmid for pmid in other.pmids if pmid not in ranks),
+        only_first=tuple(pmid for pmid in known if pmid not in others),
+        only_second=tuple(pmid for pmid in other_known if pmid not in ranks),
         moved=tuple((pmid, rank, others[pmid]) for pmid, rank in ranks.items() if others.get(pmid, rank) != rank),
         newly_retracted=tuple(sorted(set(other.retracted) - set(one.retracted))),
         changed=changed,
     )
+
+
+def _known(runs: Sequence[Run]) -> list[int]:
+    """Return what is known after the last of some runs: what the last full run found, and what was new since."""
+    start = max((place for place, run in enumerate(runs) if run.since is None), default=0)
+    return list(dict.fromkeys(pmid for run in runs[start:] for pmid in run.pmids))
 
 
 def read_saved(files: SavedFiles, name: str) -> SavedSearch:

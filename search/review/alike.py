@@ -21,12 +21,22 @@ _FEWEST_SHARED = 0.45
 #: Words by which the rest of a title says that it is of a part of a series.
 _SERIES = frozenset({"part", "chapter", "section", "volume", "paper", "study", "report", "i", "ii", "iii", "iv", "v"})
 
+#: British spellings and American ones; what only looks like one is changed in both titles that are compared.
+_SPELLED = {"isation": "ization", "ising": "izing", "ise": "ize", "yse": "yze", "our": "or", "ae": "e", "oe": "e",
+            "tre": "ter"}  # fmt: skip
+_SPELLINGS = re.compile("|".join(_SPELLED))
 _ROMAN = re.compile(r"\b(?:i{1,3}|iv|vi{0,3}|ix|x)\b")
+
+
+@lru_cache(maxsize=100_000)
+def _spelled(title: str) -> str:
+    """Return the key of a title in one spelling for those of both sides of the ocean: `hemorrhage`, `tumor`."""
+    return _SPELLINGS.sub(lambda found: _SPELLED[found[0]], title_key(title))
 
 
 def title_likeness(one: str, other: str) -> float:
     """Return how like two titles are, from 0 to 1; a title and the same with its subtitle are 0.95 alike."""
-    first, second = sorted((title_key(one), title_key(other)), key=len)
+    first, second = sorted((_spelled(one), _spelled(other)), key=len)
     if first == second:
         return 1.0 if first else 0.0
     joined, other_joined = first.replace(" ", ""), second.replace(" ", "")

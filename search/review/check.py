@@ -63,6 +63,12 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     pmid: int | None
     findings: list[Finding]
 
+    @property
+    def gravity(self) -> int:
+        """The place of its gravest problem among all there may be; the last for a reference that has none."""
+        problems = [get_args(Problem).index(finding.problem) for finding in self.findings]
+        return min(problems, default=len(get_args(Problem)))
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of the references of a file, in its order, and how often each problem."""
@@ -201,7 +207,7 @@ def _notices(article: Article) -> list[Finding]:
     for correction in article.notices:
         problem = _PROBLEMS.get(correction.kind)
         if problem is not None:
-            told = next((str(notice) for notice in shown if notice.citation and notice.pmid == correction.pmid), "")
+            told = next((notice.source for notice in shown if notice.citation and notice.pmid == correction.pmid), "")
             findings.setdefault(problem, []).append(told or correction.kind)
     return [Finding(problem, "; ".join(dict.fromkeys(told))) for problem, told in findings.items()]
 

@@ -37,8 +37,9 @@ def search_report(saved: SavedSearch, index_name: str, version: str, others: Ded
 
 
 def _paragraph(saved: SavedSearch, first: Run, last: Run, version: str) -> str:
+    times = "once" if len(saved.runs) == 2 else f"{len(saved.runs) - 1:,} times"
     again = (
-        f" It was run again {len(saved.runs) - 1:,} times, the last time on {_day(last)} on {last.articles:,} records."
+        f" It was run again {times}, the last time on {_day(last)} on {last.articles:,} records."
         if len(saved.runs) > 1
         else ""
     )

@@ -196,6 +196,11 @@ def test_runs_are_kept_with_all_that_tells_them_apart(index, encoder, address):
     assert found.changed["articles"] == (6, 7) and set(found.changed) >= {"change", "passing", "lines"}
     with pytest.raises(QueryError, match="has runs 1 to 3, and no run 4"):
         index.saved_difference("mine", 1, 4)
+    # What is new is found beside what was known.
+    put(address, encoder, article(9, "aspirin in stroke"))
+    assert [hit.pmid for hit in index.new_results("mine")] == [9]
+    found = index.saved_difference("mine", 3, 4)
+    assert (found.only_first, found.only_second, found.moved) == ((), (9,), ())
 
 
 def test_citations_count_in_the_order_only_as_much_as_the_config_says(index, encoder, address):

@@ -57,7 +57,7 @@ def test_a_list_of_identifiers(index, tmp_path):
     ]  # fmt: skip
     assert [entry.pmid for entry in report.checked][:3] == [11111, 22222, 33333]
     assert report.counts["retracted"] == 1 and report.failed()
-    assert report.checked[3].findings[0].told == "CITES RETRACTED WORK: PMID 22222"
+    assert report.checked[3].findings[0].told == "PMID 22222"
 
 
 def ris(**fields):
@@ -100,6 +100,13 @@ def test_duplicates_in_a_list(index, tmp_path):
     found, report = check(index, tmp_path, ris(**GOOD, AN="11111") + ris(**{**GOOD, "TI": GOOD["TI"].upper()}))
     assert found == [[], ["duplicate"]]
     assert report.checked[1].findings[0].told.startswith(f"is the same as {tmp_path}/references.txt line 1 (same title")
+
+
+def test_american_and_british_spellings_are_one_title(index, tmp_path):
+    index.add([record(66666, "Tumour haemorrhage after ischaemic stroke in the behaviour centre")])
+    text = ris(TI="Tumor hemorrhage after ischemic stroke in the behavior center", PY="2010")
+    (entry,) = check(index, tmp_path, text)[1].checked
+    assert (entry.pmid, entry.findings) == (66666, [])
 
 
 def test_a_title_may_say_that_the_article_is_retracted(index, tmp_path):

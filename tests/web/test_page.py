@@ -575,7 +575,7 @@ def test_a_search_is_saved_without_a_token_on_ones_own_machine(open_page, demo, 
 
 def manage_saved(page, address):
     page.goto(address)
-    page.get_by_role("button", name="What is new").click()
+    page.get_by_role("button", name="New results, reports").click()
     dialog = page.get_by_role("dialog", name="Saved searches")
     dialog.get_by_role("button", name="What is new").click()
     expect(dialog.get_by_role("status")).to_have_text("Nothing since it last ran.")

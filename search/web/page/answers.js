@@ -6,10 +6,10 @@ import { sectionName } from "./results.js";
 
 const SHOWN = 6;
 
-/** Draw findings (`/api/ask`) into `place`. */
+// Draw findings (`/api/ask`) into `place`.
 export function drawAnswers(place, findings) {
   const groups = findings.groups.map((group, number) => groupOf(group, number >= SHOWN));
-  const more = groups.length > SHOWN ? h("button", { type: "button", class: "link small", onclick: (event) => {
+  const more = groups.length > SHOWN ? h("button", { class: "link small", onclick: (event) => {
     for (const group of groups) group.hidden = false;
     event.target.remove();
   } }, `${groups.length - SHOWN} more`) : null;
@@ -35,7 +35,7 @@ function sourceOf(finding) {
     h("a", { href: address(`article/${finding.pmid}`) }, short(finding.citation)));
 }
 
-/** "Smith J, et al. Lancet. 2010": who and where; the whole citation is on the article's page. */
+// "Smith J, et al. Lancet. 2010": who and where; the whole citation is on the article's page.
 function short(citation) {
   const text = citation.replace(/^\[[^\]]*\] /, "").replace(/\s*https?:\S+$/, "");
   return text.length > 150 ? `${text.slice(0, 150).replace(/\s\S*$/, "")} …` : text;

@@ -2,7 +2,7 @@
 
 const KEY = "search-token";
 
-/** The address of something of this server, whichever page of it is open: "api/search", "article/5". */
+// The address of something of this server, whichever page of it is open: "api/search", "article/5".
 export const address = (path) => new URL(path, import.meta.url).href;
 
 export class Failure extends Error {
@@ -14,7 +14,7 @@ export class Failure extends Error {
 
 let askForToken = async () => null;
 
-/** Say what asks a person for a token, and gives it or null. */
+// Say what asks a person for a token, and gives it or null.
 export function onTokenNeeded(ask) {
   askForToken = ask;
 }
@@ -57,7 +57,7 @@ export const patch = async (path, body) => (await ask("PATCH", path, body)).json
 export const remove = async (path) => (await ask("DELETE", path)).json();
 export const text = async (method, path, body) => (await ask(method, path, body)).text();
 
-/** Ask, and give the server-sent events of the answer as they come: {name, data}. */
+// Ask, and give the server-sent events of the answer as they come: {name, data}.
 export async function* events(path, body, signal) {
   const response = await ask("POST", path, body, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -74,13 +74,18 @@ export async function* events(path, body, signal) {
   }
 }
 
-/** Ask for a file, and hand it to the browser. */
+// Ask for a file, and hand it to the browser.
 export async function download(path, body) {
   const response = await ask("POST", path, body);
   const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "");
+  saveFile(await response.blob(), name ? name[1] : "pubmed.txt");
+}
+
+// Hand a file to the browser.
+export function saveFile(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
-  link.download = name ? name[1] : "pubmed.txt";
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -3,16 +3,18 @@
 import { Failure, address, download, get, onTokenNeeded, post } from "./api.js";
 import { drawAnswers } from "./answers.js";
 import { cite, setUpCiting } from "./cite.js";
-import { $, h, number, plural } from "./dom.js";
-import { drawChips, drawFacets, drawQuickFilters, strategyName } from "./facets.js";
+import { $, button, h, number, plural } from "./dom.js";
+import { drawChips, drawFacets, drawQuickFilters, snowballName, strategyName } from "./facets.js";
 import * as history_ from "./history.js";
 import { setUpKeys } from "./keys.js";
 import { drawHits, drawPages, findEvidence, summary } from "./list.js";
 import { drawMap } from "./map.js";
+import { setUpReferences } from "./references.js";
 import { setUpSaving } from "./saved.js";
 import * as selection from "./selection.js";
 import { showStart } from "./start.js";
-import { PAGE_SIZE, empty, filters, isAsking, read, write } from "./state.js";
+import { PAGE_SIZE, empty, filters, followed, isAsking, read, write } from "./state.js";
+import { outside } from "./results.js";
 import { setUpStrategy } from "./strategy.js";
 import { setUpSuggestions } from "./suggest.js";
 import { setUpTheme } from "./theme.js";
@@ -20,7 +22,7 @@ import { askForToken } from "./token.js";
 import { writtenAnswer } from "./written.js";
 import { drawYears } from "./years.js";
 
-const COUNTED = 1000, MAPPED = 300, SIDE = "search-side";
+const COUNTED = 1000, MAPPED = 300, OTHERS = 12, SIDE = "search-side";
 const isWide = matchMedia("(min-width: 1181px)");
 
 let state = read(location.search);
@@ -31,12 +33,12 @@ let about = { mode: "semantic", write: false, encoded: true, limits: { results: 
 let isAboutHere = false;
 const titles = selection.selectedTitles();
 
-/** Change a part of the state, note it in the address, and show it. */
+// Change a part of the state, note it in the address, and show it.
 function change(part, { replace = false } = {}) {
   const next = { ...state, page: 1, ...part };
   const target = write(next) || location.pathname;
   // Another list is read from its beginning.
-  const isOther = ["q", "kept", "strategy", "page", "sort"].some((name) => next[name] !== state[name]) || String(next.like) !== String(state.like);
+  const isOther = ["q", "kept", "snowball", "rounds", "strategy", "page", "sort"].some((name) => next[name] !== state[name]) || String(next.like) !== String(state.like);
   if (isOther) scrollTo({ top: 0, behavior: "instant" });
   if (replace || target === (location.search || location.pathname)) history.replaceState(null, "", target);
   else history.pushState(null, "", target);
@@ -45,15 +47,22 @@ function change(part, { replace = false } = {}) {
 
 const similarTo = (pmids) => change({ ...empty(), like: pmids, side: state.side === "map" ? "map" : null });
 
-/** What is asked of the server: a question, or articles of which more are wanted. */
+// Follow citations from what is selected; what was the set before and what is listed now is left out.
+function snowballFrom(pmids) {
+  const before = state.snowball ? [followed(state).pmids ?? [], followed(state).seen, shown.hits.map((hit) => hit.pmid)].flat() : [];
+  change({ ...empty(), snowball: pmids.join(), rounds: state.rounds, seen: [...new Set(before)].join() || null });
+}
+
+// What is asked of the server: a question, or articles of which more are wanted.
 function wanted(from = state) {
+  if (from.snowball) return followed(from);
   const kept = from.kept ? selection.collection(from.kept) : null;
   const base = { filters: filters(from, kept) };
   if (from.like.length) return { ...base, pmids: from.like };
   return { ...base, question: from.q, mode: mode(from) };
 }
 
-/** The same for the page of hits that is shown. */
+// The same for the page of hits that is shown.
 function wantedHits() {
   const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
   if (state.sort && !state.like.length) asked.sort = state.sort;
@@ -64,10 +73,10 @@ function wantedHits() {
 // Meaning and words together rank better than meaning alone; a config with `mode: lexical` is followed.
 const mode = (from = state) => from.mode ?? (about.mode === "semantic" ? "hybrid" : about.mode);
 
-/** What the list is a list of: the same for every filter and page. */
+// What the list is a list of: the same for every filter and page.
 const questionOf = (from) => JSON.stringify([from.q, from.like, mode(from), from.strategy, from.kept]);
 
-/** What stands at the side: what the address says, or what was chosen last. */
+// What stands at the side: what the address says, or what was chosen last.
 function side() {
   if (state.side) return state.side;
   return isWide.matches && state.q && !state.like.length && localStorage.getItem(SIDE) !== "none" ? "answers" : "none";
@@ -100,7 +109,7 @@ async function show(next) {
   }
 }
 
-/** What stands beside the results may fail alone: it is told there, and the results stay. */
+// What stands beside the results may fail alone: it is told there, and the results stay.
 async function beside(id, work) {
   try {
     await work;
@@ -110,10 +119,11 @@ async function beside(id, work) {
   }
 }
 
-/** The question in a few words: of the tab, of the history, and above the list on a narrow screen. */
+// The question in a few words: of the tab, of the history, and above the list on a narrow screen.
 function topicOf(from) {
   if (from.q) return from.q;
   if (from.like.length) return `Like: ${titles.get(from.like[0]) || `PMID ${from.like[0]}`}`;
+  if (from.snowball) return snowballName(from, titles);
   if (from.kept) return `Collection: ${from.kept}`;
   return from.strategy ? strategyName(from.strategy) : "";
 }
@@ -140,13 +150,17 @@ function drawControls() {
   $("side").hidden = chosen === "none";
   $("found").classList.toggle("with-side", chosen !== "none");
   $("found").classList.toggle("with-table", state.view === "table");
-  $("save-button").hidden = !about.write || state.like.length > 0 || state.kept !== null;
+  $("save-button").hidden = !about.write || state.like.length > 0 || state.kept !== null || Boolean(state.snowball);
+  // What citations lead to is no search: nothing narrows it, and it has no map.
+  for (const id of ["filters", "filters-open", "quick", "map-button", "modes"]) $(id).hidden = Boolean(state.snowball);
+  $("rounds").hidden = !state.snowball;
+  $("rounds").value = state.rounds ?? "1";
   drawQuickFilters(state, change);
   drawChips(state, titles, change);
   selection.draw();
 }
 
-// Results -------------------------------------------------------------------------------------------------------------
+// Results ---
 
 const opened = () => new Set(history.state?.opened ?? []);
 
@@ -156,6 +170,7 @@ const opened = () => new Set(history.state?.opened ?? []);
  */
 async function showHits(signal) {
   const asked = wantedHits();
+  if (state.snowball) return followCitations(signal);
   const path = state.like.length ? "api/similar" : "api/search";
   const isFirstLook = !about.encoded && state.q && !state.like.length && mode() !== "lexical";
   const [hits] = await Promise.all([post(path, isFirstLook ? { ...asked, encode_on_demand: 0 } : asked, signal), nameLikes(signal)]);
@@ -170,7 +185,20 @@ async function showHits(signal) {
   };
 }
 
-/** Draw the ranked list, unless someone reads the first one: they choose when. */
+// Draw what citations lead to, and name the works that the index does not have.
+async function followCitations(signal) {
+  const offset = (state.page - 1) * PAGE_SIZE;
+  const [found] = await Promise.all([post("api/snowball", { ...followed(state), limit: offset + PAGE_SIZE }, signal), nameLikes(signal)]);
+  shown.total = found.found - found.others.length;
+  draw(found.articles.slice(offset), offset);
+  history_.note(state, topicOf(state));
+  const links = found.others.slice(0, OTHERS).flatMap(({ work, links }, place) => [place ? ", " : "", outside(work), links > 1 ? ` (${links})` : ""]);
+  const more = found.others.length > OTHERS ? ` and ${number(found.others.length - OTHERS)} more` : "";
+  $("also").replaceChildren(...(links.length ? ["Not in this index: ", ...links, more] : []));
+  return () => {};
+}
+
+// Draw the ranked list, unless someone reads the first one: they choose when.
 function rank(hits, items, offset) {
   const isSame = items.every((item, place) => item.hit.pmid === hits[place]?.pmid);
   const isRead = scrollY > 60 || document.activeElement?.closest("#results") || document.querySelector(".result.open");
@@ -178,7 +206,7 @@ function rank(hits, items, offset) {
     $("first-look").replaceChildren();
     return draw(hits, offset);
   }
-  return new Promise((resolve) => $("first-look").replaceChildren(h("button", { type: "button", class: "primary", onclick: () => {
+  return new Promise((resolve) => $("first-look").replaceChildren(h("button", { class: "primary", onclick: () => {
     $("first-look").replaceChildren();
     scrollTo({ top: 0, behavior: "instant" });
     resolve(draw(hits, offset));
@@ -187,7 +215,7 @@ function rank(hits, items, offset) {
 
 function draw(hits, offset) {
   for (const hit of hits) titles.set(hit.pmid, hit.title);
-  const items = drawHits(hits, { ...acts, table: state.like.length ? null : saveTable, isRanked: !state.sort, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
+  const items = drawHits(hits, { ...acts, table: state.like.length || state.snowball ? null : saveTable, isRanked: !state.sort, mode: state.q && !state.like.length ? mode() : state.like.length ? "semantic" : null },
     state.view, opened());
   // The list is there; sentences, counts and what stands at the side follow.
   document.body.classList.remove("waiting");
@@ -201,20 +229,21 @@ function draw(hits, offset) {
   return items;
 }
 
-/** Say what was searched for what was typed, and offer to search just that. */
+// Say what was searched for what was typed, and offer to search just that.
 function drawAlso(changes) {
   $("also").replaceChildren(...(changes.length ? [`Also searched: ${changes.join(", ")}. `,
-    h("button", { type: "button", class: "link", onclick: () => change({ exact: "1" }) }, "Search only what was typed")] : []));
+    button("Search only what was typed", () => change({ exact: "1" }))] : []));
 }
 
 function drawSummary() {
-  const text = summary(shown.hits, shown.offset, shown.total, shown.isMore, Boolean(state.q || state.like.length));
+  const text = state.snowball && !shown.hits.length ? "The index knows of no other work that these cite or that cites them." : summary(shown.hits, shown.offset, shown.total, shown.isMore, Boolean(state.q || state.like.length));
   if ($("summary").textContent !== text) $("summary").replaceChildren(text);
 }
 
-/** Articles that more are wanted like are known by their titles, after a reload too. */
+// Articles that more are wanted like are known by their titles, after a reload too.
 async function nameLikes(signal) {
-  const unknown = state.like.filter((pmid) => !titles.has(pmid)).slice(0, 10);
+  const from = state.like.length ? state.like : state.snowball ? followed(state).pmids ?? [] : [];
+  const unknown = from.filter((pmid) => !titles.has(pmid)).slice(0, 10);
   if (!unknown.length) return;
   const found = await Promise.allSettled(unknown.map((pmid) => get(`api/articles/${pmid}`, signal)));
   for (const { value } of found) if (value) titles.set(value.pmid, value.title);
@@ -227,9 +256,10 @@ const acts = {
   similar: (hit) => similarTo([hit.pmid]), cite, select: selection.select, isSelected: selection.isSelected,
 };
 
-// Counts and what stands at the side ----------------------------------------------------------------------------------
+// Counts and what stands at the side ---
 
 async function showCounts(signal) {
+  if (state.snowball) return;
   const depth = Math.min(COUNTED, about.limits.results);
   const question = questionOf(state);
   // Until the new counts are there, those of the same question stay, so that nothing jumps away from the pointer.
@@ -246,7 +276,7 @@ async function showCounts(signal) {
 
 async function showSide(signal, ranked) {
   const chosen = side();
-  if (chosen === "none") return $("side").replaceChildren();
+  if (chosen === "none" || state.snowball) return $("side").replaceChildren();
   if (chosen === "answers" && (!state.q || state.like.length)) return $("side").replaceChildren();
   $("side").setAttribute("aria-label", chosen === "map" ? "Map of the results" : "What was found");
   $("side").replaceChildren(h("p", { class: "muted" }, chosen === "map" ? "Drawing the map …" : "Reading the best articles …"));
@@ -277,7 +307,7 @@ function told(error) {
 }
 
 function tellProblem(error) {
-  const again = error.status === 400 ? null : h("button", { type: "button", class: "quiet", onclick: () => show(state) }, "Try again");
+  const again = error.status === 400 ? null : h("button", { class: "quiet", onclick: () => show(state) }, "Try again");
   // What follows the first line points at a place in the question.
   const [first, ...place] = told(error).split("\n");
   $("problem").replaceChildren(h("div", { class: "problem" },
@@ -286,9 +316,9 @@ function tellProblem(error) {
   for (const id of ["summary", "results", "table", "pages", "side", "years", "facets-note"]) $(id).replaceChildren();
 }
 
-// Wiring --------------------------------------------------------------------------------------------------------------
+// Wiring ---
 
-/** Turn what stands at the side on or off; that it is off is kept. */
+// Turn what stands at the side on or off; that it is off is kept.
 function turnSide(name) {
   const on = side() !== name;
   if (name === "answers") localStorage.setItem(SIDE, on ? name : "none");
@@ -327,24 +357,26 @@ function setUp() {
     change(read(target.search));
     if (!target.search) $("question").focus();
   });
-  $("modes").addEventListener("change", (event) => change({ mode: event.target.value }));
-  $("sort").addEventListener("change", (event) => change({ sort: event.target.value === "date" ? "date" : null }));
-  $("map-button").addEventListener("click", () => turnSide("map"));
-  $("answers-button").addEventListener("click", () => turnSide("answers"));
-  $("table-button").addEventListener("click", () => change({ view: state.view ? null : "table", page: state.page }));
-  $("filters-open").addEventListener("click", () => { document.documentElement.classList.add("filtering"); $("filters-close").focus(); });
-  $("filters-close").addEventListener("click", () => { document.documentElement.classList.remove("filtering"); $("filters-open").focus(); });
+  $("modes").onchange = (event) => change({ mode: event.target.value });
+  $("sort").onchange = ({ target }) => change({ sort: target.value === "relevance" ? null : target.value });
+  $("rounds").onchange = ({ target }) => change({ rounds: target.value === "1" ? null : target.value });
+  $("map-button").onclick = () => turnSide("map");
+  $("answers-button").onclick = () => turnSide("answers");
+  $("table-button").onclick = () => change({ view: state.view ? null : "table", page: state.page });
+  $("filters-open").onclick = () => { document.documentElement.classList.add("filtering"); $("filters-close").focus(); };
+  $("filters-close").onclick = () => { document.documentElement.classList.remove("filtering"); $("filters-open").focus(); };
   // Which abstracts are open is kept with this place in the history of the tab.
   $("results").addEventListener("opened", () => {
     const pmids = [...document.querySelectorAll(".result.open")].map((item) => item.hit.pmid);
     history.replaceState({ opened: pmids }, "");
   });
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
-  $("keys-button").addEventListener("click", () => $("keys").showModal());
+  $("keys-button").onclick = () => $("keys").showModal();
   setUpSelection();
   setUpSaving(wanted, (name) => say("Saved as ", h("b", {}, name), ". It stands on the ", h("a", { href: "./" }, "start page"), "."));
   setUpStrategy({ current: () => state.strategy, use: (strategy) => change({ strategy, like: [] }) });
   setUpCiting();
+  setUpReferences();
   setUpTheme($("theme"));
   setUpKeys({ similar: (hit) => similarTo([hit.pmid]) });
   addEventListener("popstate", () => show(read(location.search)));
@@ -353,15 +385,17 @@ function setUp() {
 }
 
 function setUpSelection() {
-  $("export-button").addEventListener("click", () => selection.openExport(isAsking(state)));
-  $("selection-export").addEventListener("click", () => selection.openExport(isAsking(state)));
-  $("selection-clear").addEventListener("click", selection.clear);
-  $("selection-similar").addEventListener("click", () => similarTo(selection.selectedPmids()));
+  $("export-button").onclick = () => selection.openExport(isAsking(state));
+  $("selection-export").onclick = () => selection.openExport(isAsking(state));
+  $("selection-clear").onclick = selection.clear;
+  $("selection-similar").onclick = () => similarTo(selection.selectedPmids());
+  $("selection-snowball").onclick = () => snowballFrom(selection.selectedPmids());
   selection.setUpKeeping((name, count) => say(`${plural(count, "article")} kept in `, h("a", { href: write({ ...empty(), kept: name }) }, name),
     ", in this browser."));
   selection.setUpExport(async (limit) => {
-    if (!state.like.length) return { ...wanted(), limit };
-    return { pmids: (await post("api/similar", { ...wanted(), limit })).map((hit) => hit.pmid) };
+    if (!state.like.length && !state.snowball) return { ...wanted(), limit };
+    const hits = state.snowball ? (await post("api/snowball", { ...wanted(), limit })).articles : await post("api/similar", { ...wanted(), limit });
+    return { pmids: hits.map((hit) => hit.pmid) };
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { Failure, address, get, onTokenNeeded, post } from "./api.js";
 import { cite, setUpCiting } from "./cite.js";
-import { $, h, number, plural } from "./dom.js";
+import { $, button, h, number, plural } from "./dom.js";
 import { authorLinks, badges, links, noticeFacts, source, titleLink } from "./results.js";
 import * as selection from "./selection.js";
 import { setUpTheme } from "./theme.js";
@@ -25,7 +25,7 @@ async function show() {
     authors(article), h("p", { class: "source" }, source({ ...hit, authors: [], year: null, journal: hit.journal }), hit.date ? ` · ${hit.date}` : ""),
     ...notices(hit),
     h("div", { class: "actions" }, h("label", { class: "tick" }, box, " Select"),
-      h("button", { type: "button", class: "link", "aria-haspopup": "dialog", onclick: () => cite(hit) }, "Cite"),
+      h("button", { class: "link", "aria-haspopup": "dialog", onclick: () => cite(hit) }, "Cite"),
       h("a", { href: `${home}?like=${pmid}` }, "More like this"), links(hit)),
     h("section", { "aria-labelledby": "abstract-title" }, h("h2", { id: "abstract-title" }, "Abstract"), ...sections(article.abstract)),
     ...(article.other_abstracts ?? []).map((other) => h("details", {},
@@ -37,9 +37,9 @@ function authors({ authors: all = [], authors_complete: complete = true }) {
   const names = all.map((author) => author.collective_name ?? [author.last_name ?? author.fore_name, author.initials, author.suffix].filter(Boolean).join(" "));
   if (!names.length) return "";
   const affiliations = [...new Set(all.flatMap((author) => author.affiliations ?? []))];
-  const rest = names.length > AUTHORS ? h("button", { type: "button", class: "link", onclick: (event) => {
+  const rest = names.length > AUTHORS ? button(` and ${names.length - AUTHORS} more`, (event) => {
     event.target.replaceWith(", ", ...authorLinks(names.slice(AUTHORS)));
-  } }, ` and ${names.length - AUTHORS} more`) : "";
+  }) : "";
   return h("div", { class: "authors" }, h("p", {}, authorLinks(names.slice(0, AUTHORS)), rest, complete ? "" : ", et al."),
     affiliations.length ? h("details", { class: "small" }, h("summary", {}, "Affiliations"), h("ul", {}, affiliations.map((name) => h("li", {}, name)))) : null);
 }
@@ -71,7 +71,7 @@ function record(article, hit) {
   return h("dl", { class: "record" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-/** Show what the article cites and what cites it, as far as the index knows. */
+// Show what the article cites and what cites it, as far as the index knows.
 async function showCitations() {
   const parts = await Promise.all([["cited-by", "Cited by"], ["references", "References"]].map(async ([path, title]) => {
     const found = await get(`api/articles/${pmid}/${path}?limit=${CITED}`);
@@ -81,7 +81,7 @@ async function showCitations() {
       h("ol", { class: "similar" }, found.articles.map(entry)),
       others ? h("p", { class: "note" }, `${plural(others, "work")} ${others === 1 ? "is" : "are"} not in this index.`) : null);
   }));
-  $("citations").replaceChildren(...parts);
+  $("citations").replaceChildren(h("p", {}, h("a", { href: `${address("./")}?snowball=${pmid}` }, "Snowball: all that it cites or that cites it")), ...parts);
   $("citations").hidden = parts.every((part) => part === "");
 }
 

@@ -9,7 +9,7 @@ const KEY = "search-citation-style";
 
 let pmid = null;
 
-/** Make the dialog, which the page holds as an empty <dialog id="cite">. */
+// Make the dialog, which the page holds as an empty <dialog id="cite">.
 export function setUpCiting() {
   $("cite").replaceChildren(h("h2", { id: "cite-title" }, "Cite"),
     h("fieldset", { class: "modes small" }, h("legend", { class: "hidden" }, "Style"), STYLES.map(([value, name]) => h("label", {},
@@ -17,12 +17,12 @@ export function setUpCiting() {
       h("span", {}, name)))),
     h("p", { id: "citation", class: "citation", tabindex: "0", "aria-live": "polite" }),
     h("p", { class: "small muted" }, "As a file: ", FILES.flatMap(([format, name], place) => [place ? " · " : "",
-      h("button", { type: "button", class: "link", onclick: () => download("api/export", { pmids: [pmid], format }) }, name)])),
-    h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => $("cite").close() }, "Close"),
-      h("button", { type: "button", class: "primary", id: "copy-citation", onclick: copy }, "Copy")));
+      h("button", { class: "link", onclick: () => download("api/export", { pmids: [pmid], format }) }, name)])),
+    h("div", { class: "buttons" }, h("button", { class: "quiet", onclick: () => $("cite").close() }, "Close"),
+      h("button", { class: "primary", id: "copy-citation", onclick: ({ target }) => copy($("citation"), target) }, "Copy")));
 }
 
-/** Open the dialog for an article. */
+// Open the dialog for an article.
 export function cite(hit) {
   pmid = hit.pmid;
   $("cite").showModal();
@@ -40,14 +40,14 @@ async function show(style) {
   }
 }
 
-async function copy() {
-  const citation = $("citation");
+// Copy the text of an element; the button says so.
+export async function copy(element, button) {
   try {
-    await navigator.clipboard.writeText(citation.textContent);
+    await navigator.clipboard.writeText(element.textContent);
   } catch {
     // Where the clipboard is not to be had (HTTP from another machine), the old way.
-    getSelection().selectAllChildren(citation);
+    getSelection().selectAllChildren(element);
     document.execCommand("copy");
   }
-  $("copy-citation").textContent = "Copied";
+  button.textContent = "Copied";
 }

@@ -2,12 +2,15 @@
 
 export const $ = (id) => document.getElementById(id);
 
-/** Make an element: h("p", {class: "note", onclick: f}, "text", child). Properties that are null are left out. */
+// Make an element: h("p", {class: "note", onclick: f}, "text", child). Properties that are null are left out.
 export function h(tag, properties = {}, ...children) {
-  return fill(document.createElement(tag), properties, children);
+  return fill(document.createElement(tag), tag === "button" ? { type: "button", ...properties } : properties, children);
 }
 
-/** The same for SVG. */
+// Make a button that looks like a link.
+export const button = (text, onclick, properties = {}) => h("button", { class: "link", onclick, ...properties }, text);
+
+// The same for SVG.
 export function svg(tag, properties = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
 }
@@ -23,8 +26,8 @@ function fill(element, properties, children) {
   return element;
 }
 
-/** A number as people read it: 31,119. */
+// A number as people read it: 31,119.
 export const number = (value) => value.toLocaleString("en");
 
-/** "1 article", "2 articles". */
+// "1 article", "2 articles".
 export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;

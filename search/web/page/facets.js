@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { $, h, number } from "./dom.js";
-import { quickFilters } from "./state.js";
+import { empty, quickFilters } from "./state.js";
 
 const SHOWN = 7;
 const KINDS = [
@@ -26,7 +26,7 @@ const sought = {};
 // The order in which the values of a kind came first for a question: a box stays where it was when another is ticked.
 let order = { question: null };
 
-/** A filter's value as people read it. */
+// A filter's value as people read it.
 export function spoken(kind, value) {
   if (kind === "designs") return `${value.slice(0, 1).toUpperCase()}${value.slice(1)}`;
   if (kind !== "languages") return value;
@@ -37,7 +37,7 @@ export function spoken(kind, value) {
   }
 }
 
-/** Draw the switches and the counts of a question. `change(part)` is called with what is to be different in the state. */
+// Draw the switches and the counts of a question. `change(part)` is called with what is to be different in the state.
 export function drawFacets(question, counts, state, change) {
   if (order.question !== question) order = { question };
   // Who filters from a keyboard stays where they were.
@@ -65,7 +65,7 @@ function facet(field, title, counts, state, change) {
     box?.setSelectionRange?.(box.value.length, box.value.length);
   };
   const more = known.length > shown.length || isOpen
-    ? h("button", { type: "button", class: "link small", "data-key": `${field}-more`, "aria-expanded": String(isOpen), onclick: () => {
+    ? h("button", { class: "link small", "data-key": `${field}-more`, "aria-expanded": String(isOpen), onclick: () => {
         if (!open.delete(field)) open.add(field);
         delete sought[field];
         drawAgain(open.has(field) ? `${field}-seek` : `${field}-more`);
@@ -81,7 +81,7 @@ function facet(field, title, counts, state, change) {
       counts[value] ?? 0, chosen.includes(value), (on) => set(value, on)))), more);
 }
 
-/** Look through all values of the index for those that begin as typed; they join those of the results. */
+// Look through all values of the index for those that begin as typed; they join those of the results.
 async function findMore(field, typed, draw) {
   if (!(field in SUGGESTED) || typed.trim().length < 2) return;
   const found = await get(`api/suggest?${new URLSearchParams({ field: SUGGESTED[field], prefix: typed, limit: 8 })}`).catch(() => []);
@@ -96,18 +96,19 @@ function option(key, text, count, on, change) {
     h("span", { class: "option-text" }, text), count === null ? null : h("span", { class: "count" }, number(count)));
 }
 
-/** Draw the filters that one click sets. */
+// Draw the filters that one click sets.
 export function drawQuickFilters(state, change) {
   const focused = document.activeElement?.dataset?.key;
   $("quick").replaceChildren(...quickFilters(state).map(({ name, on, part }) => h("button", {
-    type: "button", class: "pill", "data-key": `quick ${name}`, "aria-pressed": String(on), onclick: () => change(part) }, name)));
+    class: "pill", "data-key": `quick ${name}`, "aria-pressed": String(on), onclick: () => change(part) }, name)));
   if (focused?.startsWith("quick")) [...$("quick").children].find((pill) => pill.dataset.key === focused)?.focus();
 }
 
-/** Draw a chip for each thing that limits the results; a click takes it away. */
+// Draw a chip for each thing that limits the results; a click takes it away.
 export function drawChips(state, likeTitles, change) {
   const chips = state.like.map((pmid) => [`Like: ${likeTitles.get(pmid) ?? `PMID ${pmid}`}`,
     { like: state.like.filter((other) => other !== pmid) }]);
+  if (state.snowball) chips.push([snowballName(state, likeTitles), { snowball: null, seen: null, rounds: null }]);
   if (state.kept) chips.push([`In the collection: ${state.kept}`, { kept: null }]);
   if (state.from !== null || state.to !== null) {
     const years = state.from === state.to ? state.from : `${state.from ?? "…"} – ${state.to ?? "…"}`;
@@ -122,15 +123,19 @@ export function drawChips(state, likeTitles, change) {
   if (state.exact) chips.push(["Only what was typed", { exact: null }]);
   if (state.strategy) chips.push([strategyName(state.strategy), { strategy: null }]);
   if (state.extra) chips.push([`Filters: ${JSON.stringify(state.extra)}`, { extra: null }]);
-  const all = chips.length > 1 ? h("button", { type: "button", class: "link small", onclick: () => change({ kept: null, from: null, to: null,
-    journals: [], types: [], mesh: [], languages: [], designs: [], abstract: false, free: false, current: false, strategy: null, extra: null }) },
-    "Clear all") : "";
+  const all = chips.length > 1 ? h("button", { class: "link small", onclick: () => change({ ...empty(), q: state.q, like: state.like, mode: state.mode, sort: state.sort }) }, "Clear all") : "";
   $("chips").replaceChildren(...chips.map(([text, part]) => h("button", {
-    type: "button", class: "chip", title: text, "aria-label": `Remove: ${text}`, onclick: () => change(part),
+    class: "chip", title: text, "aria-label": `Remove: ${text}`, onclick: () => change(part),
   }, h("span", {}, text), h("span", { class: "cross", "aria-hidden": "true" }, "×"))), all);
 }
 
-/** A strategy as it is named: the author of "Smith J"[au], else how it begins. */
+// What citations are followed from.
+export function snowballName({ snowball }, titles) {
+  const count = snowball.split(",").length, pmid = Number(snowball);
+  return `Citing or cited by ${count > 1 ? `${count} articles` : pmid ? titles.get(pmid) ?? `PMID ${pmid}` : `what ${snowball} found`}`;
+}
+
+// A strategy as it is named: the author of "Smith J"[au], else how it begins.
 export function strategyName(strategy) {
   const author = /^"([^"]+)"\[(?:au|cn)\]$/.exec(strategy);
   if (author) return `Author: ${author[1]}`;

@@ -12,10 +12,10 @@ const stored = () => {
   }
 };
 
-/** The searches so far: [{search, label, time}]. */
+// The searches so far: [{search, label, time}].
 export const history = stored;
 
-/** Note that something was asked; asked again, it moves to the front. Pages and panels are not searches of their own. */
+// Note that something was asked; asked again, it moves to the front. Pages and panels are not searches of their own.
 export function note(state, label) {
   const search = write({ ...state, page: 1, side: null, view: null });
   const others = stored().filter((entry) => entry.search !== search);

@@ -7,7 +7,7 @@ import { PAGE_SIZE } from "./state.js";
 
 const EVIDENCE_AT_ONCE = 5;
 
-/** Show the hits of a page; `act` is what can be done with each, `view` "table" or null. */
+// Show the hits of a page; `act` is what can be done with each, `view` "table" or null.
 export function drawHits(hits, act, view, opened) {
   const items = hits.map((hit) => resultItem(hit, act));
   $("results").start = hits[0]?.rank ?? 1;
@@ -23,7 +23,7 @@ export function drawHits(hits, act, view, opened) {
 function drawTable(items, act, view) {
   $("table").hidden = view !== "table";
   if (view !== "table") return $("table").replaceChildren();
-  const download = act.table && h("p", {}, h("button", { type: "button", class: "link", id: "table-csv", onclick: act.table }, "Download these rows as CSV"));
+  const download = act.table && h("p", {}, h("button", { class: "link", id: "table-csv", onclick: act.table }, "Download these rows as CSV"));
   const heads = ["", "Design", "n", "Finding", "Year", "Article"].map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Select")));
   $("table").replaceChildren(h("table", { class: "studies" }, h("caption", { class: "hidden" }, "The results as a table of studies"),
     h("thead", {}, h("tr", {}, heads)), h("tbody", {}, items.map((item) => row(item.hit, act)))), ...(download ? [download] : []));
@@ -37,7 +37,7 @@ function row(hit, act) {
       titleLink(hit), h("span", { class: "source" }, source({ ...hit, year: null }))));
 }
 
-/** Find the sentences of the items, some at a time, so that the first are there soon. */
+// Find the sentences of the items, some at a time, so that the first are there soon.
 export async function findEvidence(asked, items, signal, mode) {
   const byPmid = new Map(items.map((item) => [item.hit.pmid, item]));
   try {
@@ -78,9 +78,9 @@ export function summary(hits, offset, total = null, isMore = false, isRanked = f
   return `Results ${number(offset + 1)} to ${number(offset + hits.length)}${of}`;
 }
 
-/** Draw the links to the pages before and after this one. */
+// Draw the links to the pages before and after this one.
 export function drawPages(count, current, most, turn) {
-  const page = (text, target, on, name) => h("button", { type: "button", class: "quiet", id: name, disabled: !on,
+  const page = (text, target, on, name) => h("button", { class: "quiet", id: name, disabled: !on,
     onclick: () => turn(target) }, text);
   const more = count === PAGE_SIZE && current < most;
   $("pages").hidden = current === 1 && !more;

@@ -1,12 +1,12 @@
 // The map: every dot an article, near each other where their meaning is; topics are groups of dots and what sets them apart.
 
-import { h, plural, svg } from "./dom.js";
+import { button, h, plural, svg } from "./dom.js";
 
 const SIZE = 400, EDGE = 18, LINE = 14;
 
 let colouring = "topic";
 
-/** Draw a map into `place`. `act.show(point)` is called with the article whose dot was chosen. */
+// Draw a map into `place`. `act.show(point)` is called with the article whose dot was chosen.
 export function drawMap(place, map, act) {
   const scale = (value) => EDGE + value * (SIZE - 2 * EDGE);
   const years = map.points.map((point) => point.year).filter(Boolean);
@@ -27,8 +27,8 @@ export function drawMap(place, map, act) {
     told.replaceChildren(h("p", { class: "map-title" }, point.title || "(no title)"),
       h("p", { class: "muted small" }, [point.journal, point.year].filter(Boolean).join(" · ")),
       h("div", { class: "actions" },
-        point.rank ? h("button", { type: "button", class: "link", onclick: () => act.show(point) }, `Result ${point.rank}`) : null,
-        h("button", { type: "button", class: "link", onclick: () => act.similar(point) }, "More like this"),
+        point.rank ? button(`Result ${point.rank}`, () => act.show(point)) : null,
+        button("More like this", () => act.similar(point)),
         h("a", { href: point.url, target: "_blank", rel: "noopener noreferrer" }, "PubMed")));
   };
   // The best results are drawn last, on top.
@@ -54,7 +54,7 @@ export function drawMap(place, map, act) {
     h("p", { class: "note" }, `The nearest ${plural(map.points.length, "article")}. What is close together means much the same; the directions mean nothing.`));
 }
 
-/** Return where a label can stand: at its place, or as little above or below it as keeps it off those that are there. */
+// Return where a label can stand: at its place, or as little above or below it as keeps it off those that are there.
 function freePlace(label, x, y, placed) {
   const half = Math.min(SIZE / 2, label.length * 3.4 + 4);
   const own = { x: Math.min(SIZE - half, Math.max(half, x)), half };
@@ -67,7 +67,7 @@ function freePlace(label, x, y, placed) {
 }
 
 function legendButton(topic, number, chart, dots, map) {
-  const button = h("button", { type: "button", class: "topic", "aria-pressed": "false", onclick: () => {
+  const button = h("button", { class: "topic", "aria-pressed": "false", onclick: () => {
     const on = button.getAttribute("aria-pressed") !== "true";
     for (const other of button.closest("ul").querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-pressed", String(on));

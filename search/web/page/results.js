@@ -1,7 +1,7 @@
 // The list of results: an article each, with what speaks for it, what must be known of it, and what can be done.
 
 import { address } from "./api.js";
-import { h, number } from "./dom.js";
+import { button, h, number } from "./dom.js";
 
 const NOTICES = {
   RetractionIn: ["Retracted", "danger"],
@@ -34,11 +34,11 @@ const SCORE_HELP = { semantic: "Cosine similarity to the question: 1 is the same
 // A new line begins a section, and so do capitals with a colon after a sentence, where a source joined sections into one.
 const SECTIONS = /\n|(?<=[.?!)\]])\s+(?=[A-Z][A-Z &/,-]{4,60}: )/;
 
-/** Return the list item of a hit. `act` holds similar(hit), cite(hit), select(hit, on), isSelected(pmid), mode. */
+// Return the list item of a hit. `act` holds similar(hit), cite(hit), select(hit, on), isSelected(pmid), mode.
 export function resultItem(hit, act) {
   const id = `r${hit.pmid}`;
   const toggle = h("button", {
-    type: "button", class: "link", "aria-expanded": "false", "aria-controls": `${id}-details`,
+    class: "link", "aria-expanded": "false", "aria-controls": `${id}-details`,
     onclick: () => toggleDetails(item),
   }, "Abstract");
   const item = h("li", { class: hit.retracted ? "result retracted" : "result", id, tabindex: "-1",
@@ -51,8 +51,8 @@ export function resultItem(hit, act) {
       h("p", { class: "snippet" }, hit.abstract.replaceAll("\n", " ").slice(0, 700)),
       h("div", { class: "actions" },
         hit.abstract || hit.mesh.length ? toggle : h("span", { class: "muted" }, "No abstract"),
-        h("button", { type: "button", class: "link", onclick: () => act.similar(hit) }, "More like this"),
-        h("button", { type: "button", class: "link", "aria-haspopup": "dialog", onclick: () => act.cite(hit) }, "Cite"),
+        button("More like this", () => act.similar(hit)),
+        h("button", { class: "link", "aria-haspopup": "dialog", onclick: () => act.cite(hit) }, "Cite"),
         links(hit), score(hit, act.mode)),
       duplicates(hit),
       h("div", { class: "details", id: `${id}-details`, hidden: true })));
@@ -60,7 +60,7 @@ export function resultItem(hit, act) {
   return item;
 }
 
-/** The box that selects an article. */
+// The box that selects an article.
 export function tick(hit, act) {
   return h("label", { class: "tick" }, h("input", {
     type: "checkbox", checked: act.isSelected(hit.pmid), "data-pmid": hit.pmid, "aria-label": `Select ${hit.title || hit.pmid}`,
@@ -68,10 +68,10 @@ export function tick(hit, act) {
   }));
 }
 
-/** The title of an article, which leads to the page of its own. */
+// The title of an article, which leads to the page of its own.
 export const titleLink = (hit) => h("a", { href: address(`article/${hit.pmid}`) }, hit.title || "(no title)");
 
-/** Where else an article is to be found. */
+// Where else an article is to be found.
 export function links(hit) {
   return [
     link(hit.url, "PubMed"),
@@ -80,7 +80,11 @@ export function links(hit) {
   ].filter(Boolean);
 }
 
-/** Show the sentences that say what was found, and mark the words of the question where they ranked the article. */
+// A work that the index does not have: a PMID, a DOI or a PMCID.
+export const outside = (work) => (Number(work) ? link(`https://pubmed.ncbi.nlm.nih.gov/${work}/`, `PMID ${work}`)
+  : link(/^PMC/i.test(work) ? `https://pmc.ncbi.nlm.nih.gov/articles/${work}/` : `https://doi.org/${encodeURI(work)}`, work));
+
+// Show the sentences that say what was found, and mark the words of the question where they ranked the article.
 export function showEvidence(item, evidence, words = []) {
   item.hit = { ...item.hit, evidence, words };
   const snippet = item.querySelector(".snippet");
@@ -95,10 +99,10 @@ export function showEvidence(item, evidence, words = []) {
   if (item.classList.contains("open")) item.querySelector(".details").replaceChildren(...detailsOf(item.hit));
 }
 
-/** "conclusions" as it is written before a sentence. */
+// "conclusions" as it is written before a sentence.
 export const sectionName = (role) => `${role.slice(0, 1).toUpperCase()}${role.slice(1)}`;
 
-/** Open or close the abstract of an item. */
+// Open or close the abstract of an item.
 export function toggleDetails(item, open = !item.classList.contains("open")) {
   const toggle = item.querySelector("button[aria-expanded]"), details = item.querySelector(".details");
   if (!toggle) return;
@@ -120,7 +124,7 @@ function detailsOf(hit) {
     facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))];
 }
 
-/** The sections of an abstract, the evidence in them marked. */
+// The sections of an abstract, the evidence in them marked.
 export function abstractOf(hit) {
   return hit.abstract.split(SECTIONS).filter(Boolean).map((text) => {
     const label = /^([A-Z][^a-z:]{2,60}): /.exec(text);
@@ -129,13 +133,13 @@ export function abstractOf(hit) {
   });
 }
 
-/** What kinds of notice there are about an article, and where they stand: [name, text, PMID]. */
+// What kinds of notice there are about an article, and where they stand: [name, text, PMID].
 export function noticeFacts(hit) {
   return hit.notices.map((notice) => [NOTICES[notice.kind]?.[0] ?? notice.kind,
     [notice.about === "another" ? "about " : "", notice.citation, notice.note && ` ${notice.note}`, notice.pmid && " PMID ", notice.pmid && h("a", { href: address(`article/${notice.pmid}`) }, notice.pmid)].filter(Boolean)]);
 }
 
-/** Return the text with the evidence sentences in it marked, and the words of the question. */
+// Return the text with the evidence sentences in it marked, and the words of the question.
 function marked(text, evidence, words) {
   const spans = evidence.map((part) => [text.indexOf(part.text), part.text.length]).filter(([start]) => start >= 0);
   spans.sort((one, other) => one[0] - other[0]);
@@ -149,7 +153,7 @@ function marked(text, evidence, words) {
   return [...parts, ...emphasised(text.slice(end), words)];
 }
 
-/** Return the text with the words in it set off; the words are as they are indexed: "studi" for "study" and "studies". */
+// Return the text with the words in it set off; the words are as they are indexed: "studi" for "study" and "studies".
 export function emphasised(text, words) {
   if (!words.length) return [text];
   const stems = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/i$/, "(?:i|y)").replace(/e$/, "e?"));
@@ -163,7 +167,7 @@ export function emphasised(text, words) {
   return [...parts, text.slice(end)].filter((part) => part !== "");
 }
 
-/** What must be known of an article at a glance: notices, what kind of study it is, and of how many. */
+// What must be known of an article at a glance: notices, what kind of study it is, and of how many.
 export function badges(hit) {
   const found = [];
   const noticed = hit.notices.map((notice) => notice.kind);
@@ -181,7 +185,7 @@ export function badges(hit) {
     found.map(([text, style]) => h("span", { class: `badge ${style}` }, text))) : null;
 }
 
-/** Who wrote an article, where and when. */
+// Who wrote an article, where and when.
 export function source(hit) {
   const authors = hit.authors.length > 3 ? [...authorLinks(hit.authors.slice(0, 1)), " et al."] : authorLinks(hit.authors);
   const parts = [];
@@ -189,10 +193,12 @@ export function source(hit) {
   if (hit.journal) parts.push(h("cite", {}, hit.journal));
   if (hit.year) parts.push(h("span", { class: "year" }, hit.year));
   parts.push(h("span", {}, `PMID ${hit.pmid}`));
+  if (hit.cited_by) parts.push(`cited by ${number(hit.cited_by)}`);
+  if (hit.links) parts.push(`linked to ${number(hit.links)} of the set`);
   return parts.flatMap((part, place) => (place ? [" · ", part] : [part]));
 }
 
-/** Names, each a link to the articles of that author; a group has no initials. */
+// Names, each a link to the articles of that author; a group has no initials.
 export function authorLinks(names) {
   return names.flatMap((name, place) => {
     const field = /\s\p{Lu}{1,4}(?:\s(?:Jr|Sr|\d\w+))?$/u.test(name) ? "au" : "cn";

@@ -47,9 +47,9 @@ export function draw() {
   document.documentElement.classList.toggle("selecting", selected.size > 0);
 }
 
-// Collections ---------------------------------------------------------------------------------------------------------
+// Collections ---
 
-/** The collections of this browser: a name and PMIDs each. */
+// The collections of this browser: a name and PMIDs each.
 export const collections = () => parsed(localStorage.getItem(COLLECTIONS), {});
 export const collection = (name) => collections()[name] ?? [];
 
@@ -60,12 +60,6 @@ function write(all) {
 export function addToCollection(name, pmids) {
   const all = collections();
   all[name] = [...new Set([...(all[name] ?? []), ...pmids])];
-  write(all);
-}
-
-export function takeFromCollection(name, pmids) {
-  const all = collections();
-  all[name] = (all[name] ?? []).filter((pmid) => !pmids.includes(pmid));
   write(all);
 }
 
@@ -82,29 +76,29 @@ export function deleteCollection(name) {
   write(all);
 }
 
-/** Make the dialog that keeps what is selected under a name. `kept(name, count)` is called when it is. */
+// Make the dialog that keeps what is selected under a name. `kept(name, count)` is called when it is.
 export function setUpKeeping(kept) {
-  $("selection-keep").addEventListener("click", () => {
+  $("selection-keep").onclick = () => {
     $("keep-names").replaceChildren(...Object.keys(collections()).map((name) => h("option", { value: name })));
     $("keep").showModal();
-  });
-  $("keep-form").addEventListener("submit", (event) => {
+  };
+  $("keep-form").onsubmit = (event) => {
     event.preventDefault();
     const name = $("keep-name").value.trim();
     if (!name) return;
     addToCollection(name, selectedPmids());
     $("keep").close();
     kept(name, selected.size);
-  });
+  };
 }
 
-// Files ---------------------------------------------------------------------------------------------------------------
+// Files ---
 
-/** Make the dialog for files. `results(count)` gives what names the first results to the server. */
+// Make the dialog for files. `results(count)` gives what names the first results to the server.
 export function setUpExport(results) {
   $("export-formats").append(...FORMATS.map(([value, name, use], place) => h("label", {},
     h("input", { type: "radio", name: "format", value, checked: place === 0 }), h("span", {}, h("b", {}, name), ` ${use}`))));
-  $("export-form").addEventListener("submit", async (event) => {
+  $("export-form").onsubmit = async (event) => {
     event.preventDefault();
     const data = new FormData(event.target), format = data.get("format");
     $("export-problem").replaceChildren();
@@ -115,7 +109,7 @@ export function setUpExport(results) {
     } catch (error) {
       $("export-problem").replaceChildren(error.message);
     }
-  });
+  };
 }
 
 export function openExport(hasResults) {

@@ -1,7 +1,7 @@
 // The page that is shown before anything is asked: examples, saved searches, collections, and the searches so far.
 
 import { get } from "./api.js";
-import { $, h, number, plural } from "./dom.js";
+import { $, button, h, number, plural } from "./dom.js";
 import { clearHistory, history } from "./history.js";
 import { manageSaved } from "./saved.js";
 import { collections, deleteCollection, renameCollection } from "./selection.js";
@@ -9,7 +9,7 @@ import { empty, fromSaved, write } from "./state.js";
 
 const RECENT = 6;
 
-/** Fill the start. Links with a search part are followed by the page itself. */
+// Fill the start. Links with a search part are followed by the page itself.
 export async function showStart(mayWrite) {
   drawRecent(false);
   drawCollections();
@@ -34,8 +34,8 @@ function drawSaved(searches, mayWrite) {
   $("saved").hidden = !searches.length;
   if (!searches.length) return;
   $("saved").replaceChildren(h("h2", {}, "Saved searches"), ...searches.map((search) => example(search.name, fromSaved(search))),
-    h("button", { type: "button", class: "link small", "aria-haspopup": "dialog", onclick: () => manageSaved(searches, mayWrite, draw) },
-      mayWrite ? "What is new, rename, delete …" : "When they ran …"));
+    h("button", { class: "link small", "aria-haspopup": "dialog", onclick: () => manageSaved(searches, mayWrite, draw) },
+      mayWrite ? "New results, reports, runs, rename, delete …" : "Reports, runs …"));
 }
 
 function drawCollections() {
@@ -44,16 +44,16 @@ function drawCollections() {
   if (!all.length) return;
   $("collections").replaceChildren(h("h2", {}, "Collections"), ...all.map(([name, pmids]) => h("span", { class: "example" },
     h("a", { href: write({ ...empty(), kept: name }) }, `${name} (${number(pmids.length)})`),
-    h("button", { type: "button", class: "link", "aria-label": `Rename ${name}`, onclick: () => {
+    h("button", { class: "link", "aria-label": `Rename ${name}`, onclick: () => {
       const other = prompt("A new name for the collection", name)?.trim();
       if (other && other !== name) { renameCollection(name, other); drawCollections(); }
     } }, "✎"),
-    h("button", { type: "button", class: "link", "aria-label": `Delete ${name}`, onclick: () => {
+    h("button", { class: "link", "aria-label": `Delete ${name}`, onclick: () => {
       if (confirm(`Delete the collection “${name}”? The articles themselves stay.`)) { deleteCollection(name); drawCollections(); }
     } }, "×"))));
 }
 
-/** Draw the searches so far: the latest, or all of them. */
+// Draw the searches so far: the latest, or all of them.
 export function drawRecent(all) {
   const entries = history();
   $("recent").hidden = !entries.length;
@@ -64,6 +64,6 @@ export function drawRecent(all) {
     h("ul", {}, shown.map((entry) => h("li", {}, h("a", { href: entry.search }, entry.label), " ",
       h("time", { class: "muted small", datetime: new Date(entry.time).toISOString() }, time.format(entry.time))))),
     h("p", { class: "small" }, entries.length > shown.length
-      ? [h("button", { type: "button", class: "link", onclick: () => drawRecent(true) }, `All ${entries.length}`), " · "] : null,
-    h("button", { type: "button", class: "link", onclick: () => { clearHistory(); drawRecent(false); } }, "Clear")));
+      ? [button(`All ${entries.length}`, () => drawRecent(true)), " · "] : null,
+    button("Clear", () => { clearHistory(); drawRecent(false); })));
 }

@@ -1,34 +1,37 @@
 // What is being looked at, and the address that says so. The address bar is the only place where it is kept.
 
 export const PAGE_SIZE = 20;
-export const MODES = ["semantic", "hybrid", "lexical"];
+const MODES = ["semantic", "hybrid", "lexical"];
 
-const LISTS = { journal: "journals", type: "types", mesh: "mesh", language: "languages", design: "designs" };
-const SWITCHES = { abstract: "abstract", free: "free", current: "current" };
-const CHOICES = { mode: MODES, side: ["map", "answers", "none"], view: ["table"], sort: ["date"], exact: ["1"] };
+// What narrows: the field of the state, the parameter of the address, and the server's name.
+const ENDS = [["from", "year_from"], ["to", "year_to"]];
+const LISTS = [["journals", "journal", "journals"], ["types", "type", "publication_types"], ["mesh", "mesh", "mesh"],
+  ["languages", "language", "languages"], ["designs", "design", "designs"]];
+const SWITCHES = [["abstract", "has_abstract"], ["free", "free_full_text"], ["current", "not_retracted"]];
+const CHOICES = { mode: MODES, side: ["map", "answers", "none"], view: ["table"], sort: ["date", "cited"], exact: ["1"], rounds: ["2", "3"] };
 
-/** Publication types that a quick filter stands for. */
+// Publication types that a quick filter stands for.
 const TRIALS = ["Randomized Controlled Trial", "Controlled Clinical Trial", "Clinical Trial"];
 const REVIEWS = ["Review", "Systematic Review", "Meta-Analysis"];
 
 export function empty() {
   return {
-    q: "", like: [], kept: null, mode: null, sort: null, exact: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
+    q: "", like: [], kept: null, snowball: null, seen: null, rounds: null, mode: null, sort: null, exact: null, from: null, to: null, journals: [], types: [], mesh: [], languages: [],
     designs: [], abstract: false, free: false, current: false, strategy: null, extra: null, page: 1, side: null, view: null,
   };
 }
 
-/** Read a state from an address's search part. What cannot be read is left out. */
+// Read a state from an address's search part. What cannot be read is left out.
 export function read(search) {
   const parameters = new URLSearchParams(search);
   const state = empty();
   state.q = (parameters.get("q") ?? "").trim();
   state.like = parameters.getAll("like").map(Number).filter((pmid) => Number.isSafeInteger(pmid) && pmid > 0);
-  state.kept = parameters.get("kept") || null;
+  for (const name of ["kept", "snowball", "seen"]) state[name] = parameters.get(name) || null;
   for (const [name, values] of Object.entries(CHOICES)) state[name] = values.includes(parameters.get(name)) ? parameters.get(name) : null;
-  for (const end of ["from", "to"]) state[end] = year(parameters.get(end));
-  for (const [name, field] of Object.entries(LISTS)) state[field] = parameters.getAll(name).filter(Boolean);
-  for (const [name, field] of Object.entries(SWITCHES)) state[field] = parameters.get(name) === "1";
+  for (const [end] of ENDS) state[end] = year(parameters.get(end));
+  for (const [field, name] of LISTS) state[field] = parameters.getAll(name).filter(Boolean);
+  for (const [name] of SWITCHES) state[name] = parameters.get(name) === "1";
   state.strategy = (parameters.get("strategy") ?? "").trim() || null;
   state.page = Math.max(1, Number.parseInt(parameters.get("page") ?? "1", 10) || 1);
   try {
@@ -39,16 +42,15 @@ export function read(search) {
   return state;
 }
 
-/** Return the search part of the address of a state: "?q=...", or "" where nothing is asked. */
+// Return the search part of the address of a state: "?q=...", or "" where nothing is asked.
 export function write(state) {
   const parameters = new URLSearchParams();
   if (state.q) parameters.set("q", state.q);
   for (const pmid of state.like) parameters.append("like", pmid);
-  if (state.kept) parameters.set("kept", state.kept);
-  for (const name of ["mode", "sort", "exact"]) if (state[name]) parameters.set(name, state[name]);
-  for (const end of ["from", "to"]) if (state[end] !== null) parameters.set(end, state[end]);
-  for (const [name, field] of Object.entries(LISTS)) for (const value of state[field]) parameters.append(name, value);
-  for (const [name, field] of Object.entries(SWITCHES)) if (state[field]) parameters.set(name, "1");
+  for (const name of ["kept", "snowball", "seen", "rounds", "mode", "sort", "exact"]) if (state[name]) parameters.set(name, state[name]);
+  for (const [end] of ENDS) if (state[end] !== null) parameters.set(end, state[end]);
+  for (const [field, name] of LISTS) for (const value of state[field]) parameters.append(name, value);
+  for (const [name] of SWITCHES) if (state[name]) parameters.set(name, "1");
   if (state.strategy) parameters.set("strategy", state.strategy);
   if (state.extra) parameters.set("filters", JSON.stringify(state.extra));
   if (state.page > 1) parameters.set("page", state.page);
@@ -57,41 +59,32 @@ export function write(state) {
   return text ? `?${text}` : "";
 }
 
-/** Return the filters of a state as the server takes them; `pmids` are those of the collection that is looked at. */
+// Return the filters of a state as the server takes them; `pmids` are those of the collection that is looked at.
 export function filters(state, pmids = null) {
   const made = { ...state.extra };
-  if (state.from !== null) made.year_from = state.from;
-  if (state.to !== null) made.year_to = state.to;
-  if (state.journals.length) made.journals = state.journals;
-  if (state.types.length) made.publication_types = state.types;
-  if (state.mesh.length) made.mesh = state.mesh;
-  if (state.languages.length) made.languages = state.languages;
-  if (state.designs.length) made.designs = state.designs;
-  if (state.abstract) made.has_abstract = true;
-  if (state.free) made.free_full_text = true;
-  if (state.current) made.not_retracted = true;
+  for (const [end, name] of ENDS) if (state[end] !== null) made[name] = state[end];
+  for (const [field, , name] of LISTS) if (state[field].length) made[name] = state[field];
+  for (const [field, name] of SWITCHES) if (state[field]) made[name] = true;
   if (pmids) made.strategy = `(${pmids.map((pmid) => `${pmid}[uid]`).join(" OR ")})${state.strategy ? ` AND (${state.strategy})` : ""}`;
   else if (state.strategy) made.strategy = state.strategy;
   return made;
 }
 
-/** Return a state for a saved search; filters that this page has no place for stay as they are. */
+// Return a state for a saved search; filters that this page has no place for stay as they are.
 export function fromSaved(saved) {
-  const { year_from, year_to, journals, publication_types, languages, designs, strategy, has_abstract, free_full_text, not_retracted,
-    mesh, ...extra } = saved.filters ?? {};
+  const { strategy, mesh = [], ...extra } = saved.filters ?? {};
   // A heading with a qualifier, or as a main point, has no box here.
-  const plain = (mesh ?? []).every((term) => Object.keys(term).length === 1);
-  if (mesh && !plain) extra.mesh = mesh;
-  return {
-    ...empty(), q: saved.question, mode: saved.mode, from: year_from ?? null, to: year_to ?? null,
-    journals: journals ?? [], types: publication_types ?? [], languages: languages ?? [], designs: designs ?? [],
-    mesh: mesh && plain ? mesh.map((term) => term.descriptor) : [],
-    abstract: Boolean(has_abstract), free: Boolean(free_full_text), current: Boolean(not_retracted),
-    strategy: strategy ?? null, extra: Object.keys(extra).length ? extra : null,
-  };
+  if (mesh.every((term) => Object.keys(term).length === 1)) extra.mesh = mesh.map((term) => term.descriptor);
+  const state = { ...empty(), q: saved.question, mode: saved.mode, strategy: strategy ?? null };
+  for (const [field, name] of [...ENDS, ...SWITCHES, ...LISTS.map(([one, , other]) => [one, other])]) {
+    state[field] = extra[name] ?? state[field];
+    delete extra[name];
+  }
+  if (mesh.length && !state.mesh.length) extra.mesh = mesh;
+  return { ...state, extra: Object.keys(extra).length ? extra : null };
 }
 
-/** The filters that one click sets: each has a name, whether it is set, and the change that turns it over. */
+// The filters that one click sets: each has a name, whether it is set, and the change that turns it over.
 export function quickFilters(state) {
   const recent = new Date().getFullYear() - 4;
   const types = (name, wanted) => {
@@ -110,7 +103,15 @@ export function quickFilters(state) {
   ];
 }
 
-export const isAsking = (state) => Boolean(state.q || state.like.length || state.strategy || state.kept);
+export const isAsking = (state) => Boolean(state.q || state.like.length || state.strategy || state.kept || state.snowball);
+
+const numbers = (text) => (text ?? "").split(",").map(Number).filter((pmid) => Number.isSafeInteger(pmid) && pmid > 0);
+
+// What citations are followed from, as the server takes it: PMIDs, or the name of a saved search.
+export function followed({ snowball, seen, rounds }) {
+  const pmids = numbers(snowball);
+  return { ...(pmids.length ? { pmids } : { saved: snowball }), rounds: Number(rounds ?? 1), seen: numbers(seen) };
+}
 
 function year(text) {
   const value = Number.parseInt(text ?? "", 10);

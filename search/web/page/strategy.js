@@ -9,30 +9,30 @@ const FIELDS = [
   ["la", "Language"], ["dp", "Date - Publication"], ["nm", "Supplementary Concept"], ["all", "All Fields"],
 ];
 
-/** Wire the dialog: `current` gives the strategy in use, `use` takes one (null for none). */
+// Wire the dialog: `current` gives the strategy in use, `use` takes one (null for none).
 export function setUpStrategy({ current, use }) {
   $("builder-field").replaceChildren(...FIELDS.map(([tag, name]) => h("option", { value: tag }, name)));
-  $("advanced-button").addEventListener("click", () => {
+  $("advanced-button").onclick = () => {
     if (current()) $("strategy-text").value = current();
     $("strategy-answer").replaceChildren();
     $("advanced").showModal();
     $("strategy-text").focus();
-  });
-  $("builder-add").addEventListener("click", addTerm);
+  };
+  $("builder-add").onclick = addTerm;
   $("builder-term").addEventListener("keydown", (event) => {
     if (event.key === "Enter") { event.preventDefault(); addTerm(); }
   });
-  $("strategy-count").addEventListener("click", () => count());
-  $("advanced-form").addEventListener("submit", async (event) => {
+  $("strategy-count").onclick = () => count();
+  $("advanced-form").onsubmit = async (event) => {
     event.preventDefault();
     const text = $("strategy-text").value.trim();
     if (text && !await count()) return;
     $("advanced").close();
     use(text || null);
-  });
+  };
 }
 
-/** Add the term of the builder to the end of the strategy. */
+// Add the term of the builder to the end of the strategy.
 function addTerm() {
   const term = $("builder-term").value.trim();
   if (!term) return $("builder-term").focus();
@@ -43,7 +43,7 @@ function addTerm() {
   $("builder-term").focus();
 }
 
-/** Show the counts of the lines, the search details and the notes; return whether the strategy could be read. */
+// Show the counts of the lines, the search details and the notes; return whether the strategy could be read.
 async function count() {
   const answer = $("strategy-answer");
   answer.replaceChildren(h("p", { class: "muted" }, "Counting …"));

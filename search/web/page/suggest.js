@@ -7,7 +7,7 @@ import { history } from "./history.js";
 const FEWEST = 3, WAIT = 150;
 let timer = null, asked = null, chosen = -1;
 
-/** Offer completions of the question. Each is a link or a text; a text is put into the question and asked. */
+// Offer completions of the question. Each is a link or a text; a text is put into the question and asked.
 export function setUpSuggestions(input, ask) {
   const list = $("suggestions");
   const close = () => {

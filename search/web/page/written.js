@@ -5,11 +5,11 @@ import { h } from "./dom.js";
 
 const ENDS = { complete: "", "nothing near enough": "No article is near enough to this question, so no model was asked." };
 
-/** The button that has an answer written, and where it is written. `asked` is what is asked; the model is that of `llm`. */
+// The button that has an answer written, and where it is written. `asked` is what is asked; the model is that of `llm`.
 export function writtenAnswer(asked, llm, signal) {
   const place = h("div", { class: "written", "aria-live": "polite" });
   const where = llm.sent_to ? `The question and the sources are sent to ${llm.sent_to}.` : "The model runs on the server's machine.";
-  const button = h("button", { type: "button", class: "quiet", onclick: () => write(asked, signal, place, button) }, `Write an answer with ${llm.model}`);
+  const button = h("button", { class: "quiet", onclick: () => write(asked, signal, place, button) }, `Write an answer with ${llm.model}`);
   return h("div", {}, button, h("p", { class: "note" }, `${where} Every sentence is checked against the abstracts it cites.`), place);
 }
 

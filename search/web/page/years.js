@@ -1,10 +1,10 @@
 // The histogram of years: drag over it to keep some of them; the two fields below do the same from a keyboard.
 
-import { h, number, svg } from "./dom.js";
+import { button, h, number, svg } from "./dom.js";
 
 const HEIGHT = 72;
 
-/** Draw the counts into `place`. `change(from, to)` is called with years, or with nulls for no limit. */
+// Draw the counts into `place`. `change(from, to)` is called with years, or with nulls for no limit.
 export function drawYears(place, counts, from, to, change) {
   const years = Object.keys(counts).map(Number).sort((one, other) => one - other);
   if (!years.length) {
@@ -44,7 +44,7 @@ export function drawYears(place, counts, from, to, change) {
   place.replaceChildren(chart, told, fields(from, to, change));
 }
 
-/** Follow the pointer: from where it goes down to where it goes up, or one edge of the range that is there. */
+// Follow the pointer: from where it goes down to where it goes up, or one edge of the range that is there.
 function follow(chart, first, last, { from, to, show, change, rest, hover, drag }) {
   let anchor = null, other = null;
   const yearAt = (event) => {
@@ -100,5 +100,5 @@ function fields(from, to, change) {
   high.addEventListener("change", changed);
   return h("div", { class: "year-fields" }, low, h("span", { "aria-hidden": "true" }, "–"), high,
     from !== null || to !== null
-      ? h("button", { type: "button", class: "link", onclick: () => change(null, null) }, "All years") : null);
+      ? button("All years", () => change(null, null)) : null);
 }
