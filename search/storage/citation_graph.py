@@ -55,6 +55,9 @@ _IN_A_BLOCK = 1024
 #: Runs do not grow beyond so many edges, so that merging them never takes minutes.
 _MOST_IN_A_RUN = 1 << 25
 
+#: Nor beyond this share of all edges, but for few: a database keeps the room of what was merged.
+_LARGEST_SHARE, _FEW = 1 / 16, 1 << 20
+
 #: Blocks that are read at once where runs are merged, of each run.
 _READ_AHEAD = 256
 
@@ -139,9 +142,11 @@ def put_edges(store: WritableStore, kind: Kind, change: int, edges: Edges) -> No
         return
     _insert(store, kind, change, [_ordered(edges)])
     newest, *older = store.rows("SELECT run, edges FROM citation_runs WHERE kind = ? ORDER BY run DESC", [int(kind)])
+    share = int(_LARGEST_SHARE * (newest[1] + sum(count for _, count in older)))
+    most = min(_MOST_IN_A_RUN, max(_FEW, share))
     due, total = [newest[0]], newest[1]
     for run, count in older:
-        if count > total or total + count > _MOST_IN_A_RUN:
+        if count > total or total + count > most:
             break
         due.append(run)
         total += count
@@ -171,7 +176,9 @@ def _merge(store: WritableStore, kind: Kind, runs: Sequence[int]) -> None:
     old = {run: _block_ids(store, kind, run) for run in runs}
     store.executemany("DELETE FROM citation_runs WHERE kind = ? AND run = ?", [(int(kind), run) for run in runs])
     _insert(store, kind, runs[0], _merged([_pieces(store, kind, run, ids) for run, ids in old.items()]))
-    store.executemany("DELETE FROM citation_blocks WHERE id = ?", [(id,) for ids in old.values() for id in ids])
+    gone = [(id,) for ids in old.values() for id in ids]
+    store.executemany("DELETE FROM citation_blocks WHERE id = ?", gone)
+    store.note_replaced("citation_blocks", len(gone))
 
 
 def _pieces(store: Store, kind: Kind, run: int, ids: list[int]) -> Iterator[Edges]:

@@ -295,6 +295,9 @@ class WritableStore(Store):
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Execute a statement for each row of parameters; within `transact`."""
 
+    def note_replaced(self, table: str, rows: int) -> None:
+        """Note that rows were deleted that others took the place of; within `transact`."""
+
     @abstractmethod
     def _put_rows(
         self,

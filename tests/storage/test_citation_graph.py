@@ -22,6 +22,7 @@ from search.storage.citation_graph import (
     unpack,
 )
 from search.storage.folder.sqlite_reader import StoreReader
+from search.storage.postgres.postgres_writer import PgStoreWriter
 from search.storage.rows import prepare
 
 
@@ -209,3 +210,23 @@ def _tables(store):
     return sum(
         store.one(f"SELECT pg_total_relation_size('live_{name}')") for name in ("citation_blocks", "citation_runs")
     )
+
+
+def test_runs_stay_few_and_leave_little_room(stored, monkeypatch):
+    rng = np.random.default_rng(1)
+
+    def put(times):
+        for _ in range(times):
+            edges = Edges(*(rng.integers(1, 38_000_000, 4000) for _ in range(2)))
+            stored.transact(lambda change, edges=edges: put_edges(stored, Kind.COLLECTION_CITED, change, edges))
+
+    put(40)
+    assert [count for (count,) in stored.rows("SELECT edges FROM citation_runs ORDER BY run")] == [128_000, 32_000]
+    if isinstance(stored, PgStoreWriter):
+        # Merged runs leave 20 bytes a citation and more where their room is not used again.
+        assert stored.one("SELECT pg_total_relation_size('citation_blocks')") / 160_000 < 14
+    monkeypatch.setattr(citation_graph, "_FEW", 4096)
+    put(8)
+    # No run grows beyond a sixteenth of all.
+    sizes = [count for (count,) in stored.rows("SELECT edges FROM citation_runs ORDER BY run")]
+    assert sizes == [128_000, 32_000, 8000, 8000, 8000, 8000]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import numpy as np
+import psycopg
 from cachetools import LRUCache
 
 from search.article import Article
@@ -40,6 +43,9 @@ _LOCK_TIMEOUT = 120_000
 _TOKENS_KEPT = 10_000
 #: PostgreSQL keeps a row's value in its place up to about so many bytes.
 _IN_PLACE = 7_000
+#: Room is reclaimed where this share of a table's rows was replaced, and not for a few rows.
+_REPLACED_SHARE, _FEWEST_REPLACED = 1 / 16, 512
+_ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ?::text::regclass"
 #: Ids of terms and journals that are kept in memory.
 _IDS_KEPT = 200_000
 
@@ -76,6 +82,8 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         #: The token and the number of the last change of this writer's, and whether it is to be looked for.
         self._last: tuple[str, int] | None = None
         self._reconnected = False
+        #: Rows of tables that others took the place of, since their room was last reclaimed.
+        self._replaced: Counter[str] = Counter()
 
     @property
     def last_change(self) -> int | None:
@@ -169,7 +177,22 @@ class PgStoreWriter(PgStoreReader, WritableStore):
             return done[-1]
 
         with refusals(self.address.name):
-            return patiently(attempt, self._config.patience)
+            result = patiently(attempt, self._config.patience)
+        self._reclaim()
+        return result
+
+    def note_replaced(self, table: str, rows: int) -> None:
+        """Note that rows were deleted that others took the place of, whose room is used again before it grows much."""
+        self._replaced[table] += rows
+
+    def _reclaim(self) -> None:
+        """Let the room of replaced rows be used again, without waiting for the server to think of it."""
+        for table, rows in list(self._replaced.items()):
+            # Without it nothing is lost but room: no lock is waited for, and an error is the server's to deal with.
+            with suppress(psycopg.Error):
+                if rows >= _REPLACED_SHARE * max(_FEWEST_REPLACED, self.one(_ROWS, [table])):
+                    self._connection.execute(f"VACUUM (SKIP_LOCKED) {table}")
+                    del self._replaced[table]
 
     def _begin(self) -> int:
         self._connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
