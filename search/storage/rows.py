@@ -133,8 +133,11 @@ class Outside(msgspec.Struct, frozen=True, gc=False):
     row: ArticleRow
 
 
-def prepare(article: Article) -> ArticleRow:
-    """Return the rows of an article; everything that costs time and needs no database is done here."""
+def prepare(article: Article, packed: bytes | None = None) -> ArticleRow:
+    """Return the rows of an article; everything that costs time and needs no database is done here.
+
+    `packed` is its document, where it was compressed before.
+    """
     article = as_recorded(article)
     text = embedding_text(article)
     document = to_json(article)
@@ -155,7 +158,7 @@ def prepare(article: Article) -> ArticleRow:
         text=text,
         text_hash=text_hash(text),
         record_hash=text_hash(document.decode()),
-        document=pack(document),
+        document=packed or pack(document),
         terms=terms_of(article),
         references=article.references,
         doi=(article.doi or "").lower(),

@@ -13,6 +13,7 @@ import numpy as np
 
 from search.article import text_hash
 from search.errors import StoreError
+from search.models.static_vectors import static_of
 from search.storage.citation_graph import Kind, Tally, record_edges, remake_edges, tally
 from search.storage.rows import CHECKED_COLUMNS, ArticleRow, StoredRow, Term, prepare, unpack
 from search.storage.store import UNIT, Store, WritableStore
@@ -20,6 +21,10 @@ from search.storage.store import UNIT, Store, WritableStore
 __all__ = ["Problem", "check_articles", "check_vectors", "mend", "record_problem", "row_problem", "vector_problem"]
 
 _BATCH = 1000
+
+#: Another processor may add in another order, and round a number to its neighbour.
+_ROUNDING = 1.5
+
 _SAMPLE_SIZE = CHECKED_COLUMNS.index("sample_size")
 
 
@@ -148,13 +153,14 @@ def _check_batch(
     Those that cannot be read are added to `unread`, those of which only the study design is another to `designed`.
     """
     names = store.terms({number for row in batch for number, _ in row.terms})
+    texts: dict[int, str] = {}
     for row in batch:
         if row.document is None:
             unread.add(row.pmid)
             yield record_problem(row.pmid, "is missing")
             continue
         try:
-            made = prepare(unpack(row.document))
+            made = prepare(unpack(row.document), row.document)
         except Exception as error:
             unread.add(row.pmid)
             yield record_problem(row.pmid, f"cannot be read ({error})")
@@ -163,11 +169,25 @@ def _check_batch(
             unread.add(row.pmid)
             yield record_problem(row.pmid, f"is that of PMID {made.pmid}")
             continue
+        texts[row.pmid] = made.text
         cited.add(record_edges([(row.pmid, made.references)]))
         problems = list(_check_row(row, made, names))
         if not problems and not _same_study(row, made, names):
             designed.append(row.pmid)
         yield from problems
+    for pmid in _other_static(store, texts):
+        yield row_problem(pmid, "its static vector is not that of its text")
+
+
+def _other_static(store: Store, texts: dict[int, str]) -> list[int]:
+    """Return the articles whose static vector is not that of their text, but for the rounding of another processor."""
+    static = static_of(store.manifest().static)
+    if static is None or not texts:
+        return []
+    pmids, stored = store.static_vectors(texts)
+    codes = static.documents([texts[pmid] for pmid in pmids.tolist()]).astype(np.float32)
+    lengths = np.linalg.norm(codes, axis=1, keepdims=True)
+    return np.sort(pmids[(np.abs(stored * lengths - codes) > _ROUNDING).any(axis=1)]).tolist()
 
 
 def _same_study(row: StoredRow, made: ArticleRow, names: dict[int, Term]) -> bool:

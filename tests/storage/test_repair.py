@@ -1,5 +1,6 @@
 """Damage is found, the advice followed literally mends it, and the rest of the index works without it."""
 
+import shutil
 import sqlite3
 
 import numpy as np
@@ -268,3 +269,18 @@ def test_damage_besides_a_study_design_is_reported_of_its_article(index, monkeyp
     execute(index, "UPDATE articles SET date_first = 20010101 WHERE pmid = 7")
     problems = sorted(backend.verify(index))
     assert [problem.partition(" have")[0].partition(":")[0] for problem in problems] == ["28 articles", "PMID 7"]
+
+
+@pytest.mark.parametrize("bit", [0x04, 0x80])
+def test_a_damaged_static_vector_is_found_and_made_again(built_demo, tmp_path, bit):
+    folder = tmp_path / "demo"
+    shutil.copytree(built_demo, folder)
+    assert list(backend.verify(folder)) == []
+    with Index.open(folder) as opened, opened._reader.view() as view:
+        before = view.store.static_vectors([990000025])[1].tolist()
+    flip(folder, "static_vectors", "vector", 990000025, bit)
+    (problem,) = backend.verify(folder)
+    assert problem.startswith("PMID 990000025: its static vector is not that of its text; `search repair`")
+    assert backend.repair(folder) == [] and list(backend.verify(folder)) == []
+    with Index.open(folder) as opened, opened._reader.view() as view:
+        assert view.store.static_vectors([990000025])[1].tolist() == before
