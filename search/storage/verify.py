@@ -187,7 +187,8 @@ def _other_static(store: Store, texts: dict[int, str]) -> list[int]:
     pmids, stored = store.static_vectors(texts)
     codes = static.documents([texts[pmid] for pmid in pmids.tolist()]).astype(np.float32)
     lengths = np.linalg.norm(codes, axis=1, keepdims=True)
-    return np.sort(pmids[(np.abs(stored * lengths - codes) > _ROUNDING).any(axis=1)]).tolist()
+    differs = (np.abs(stored * lengths - codes) > _ROUNDING).any(axis=1)
+    return sorted(int(pmid) for pmid in pmids[differs])
 
 
 def _same_study(row: StoredRow, made: ArticleRow, names: dict[int, Term]) -> bool:
