@@ -128,7 +128,7 @@ def written_output(path: Path) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="") as stream:
             yield stream
         return
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     temporary = target.with_name(f"{target.name}.part")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as stream:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from search.errors import SourceError
+from search.files import digest
 
-__all__ = ["STANDARD_INPUT", "ByteStream", "lines"]
+__all__ = ["STANDARD_INPUT", "ByteStream", "file_digest", "lines"]
 
 #: The name that stands for standard input.
 STANDARD_INPUT = "-"
@@ -47,6 +48,14 @@ _BYTE_ORDER_MARKS = (
     (b"\x00<", "utf-16-be"),
 )
 _XML_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
+
+
+def file_digest(name: str) -> str:
+    """Return the SHA-256 of a file as it is, by which it is known again. Raises SourceError if it cannot be read."""
+    try:
+        return digest(Path(name), "sha256")
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror}") from error
 
 
 class ByteStream:

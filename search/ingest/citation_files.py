@@ -13,9 +13,8 @@ import numpy as np
 
 from search.article import MAX_PMID
 from search.errors import InvalidRecordError, SourceError
-from search.files import digest
 from search.formats.base import Rejection
-from search.formats.byte_stream import STANDARD_INPUT, ByteStream
+from search.formats.byte_stream import STANDARD_INPUT, ByteStream, file_digest
 from search.formats.identifiers import parse_pmid
 from search.formats.table import TableSource
 from search.normalize import clean, normalise_doi
@@ -82,7 +81,7 @@ def add_citations(
     """
     stream, store, report = ByteStream(path), writer.store, FileReport()
     name = stream.name.encode("utf-8", "backslashreplace").decode()
-    sha256 = "" if name == STANDARD_INPUT else digest(Path(path), "sha256")
+    sha256 = "" if name == STANDARD_INPUT else file_digest(stream.name)
     if sha256 and store.has_read(sha256) and not reread:
         report.known = True
         return report

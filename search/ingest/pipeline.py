@@ -18,8 +18,8 @@ import numpy as np
 
 from search.article import Article, Deletion, embedding_text, model_inputs, text_hash
 from search.errors import InvalidRecordError, SourceError
-from search.files import digest
 from search.formats.base import LeftOut, Record, Rejection
+from search.formats.byte_stream import file_digest
 from search.formats.open import expand_paths, open_source
 from search.ingest.prepare import NotOfPart, Prepared, Preparer
 from search.models import Kind
@@ -317,10 +317,7 @@ def _add_file(pipeline: Pipeline, writer: Writer, name: str, share: tuple[float,
     if name == "-":
         pipeline.add(open_source(name), name, share=share)
         return
-    try:
-        sha256 = digest(Path(name), "sha256")
-    except OSError as error:
-        raise SourceError(f"{name}: {error.strerror}") from error
+    sha256 = file_digest(name)
     store = writer.store
     if not reread and store.has_read(sha256):
         pipeline.report.skipped_files.append(name)

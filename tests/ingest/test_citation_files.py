@@ -86,6 +86,16 @@ def test_a_file_that_is_none_is_an_error(writer, tmp_path, content, message):
     assert known(writer, 1)[0] == {1: []}
 
 
+def test_a_file_that_cannot_be_read_is_named(writer, tmp_path):
+    file = tmp_path / "mem"
+    file.symlink_to("/proc/self/mem")
+    if not file.exists():
+        pytest.skip("there is no file here that cannot be read")
+    for add in (add_citations, add_retractions):
+        with pytest.raises(SourceError, match="mem: .*Input/output error"):
+            add(writer, file)
+
+
 def test_a_file_is_read_once_and_a_run_that_was_stopped_resumes(writer, tmp_path, monkeypatch):
     monkeypatch.setattr(citation_files, "_AT_ONCE", 3)
     content = b"citing,referenced\n" + b"".join(b"%d,1\n" % pmid for pmid in range(10, 400))
