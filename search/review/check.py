@@ -25,10 +25,10 @@ Problem = Literal[
     "concern",
     "mismatch",
     "duplicate",
+    "unreadable",
     "cites retracted work",
     "corrected",
     "not in the index",
-    "unreadable",
 ]
 
 #: What makes a check fail; `not in the index` does too where that is asked for.
