@@ -134,7 +134,7 @@ class Index:
         self._encoder: Encoder | None = None
         #: Whether a few questions will be asked and no more: the first is answered sooner, further ones take longer.
         self.brief = False
-        self.engine = Engine(self._reader, self._encode, config, self._keep_vectors)
+        self.engine = Engine(self._reader, self._encode, config, self._keep_vectors, self._note)
         if self.manifest.copy_of is not None:
             self.close()
             raise IndexFolderError(
@@ -562,7 +562,7 @@ class Index:
         cosines = self._encode(list(queries), "query") @ self._encode(list(texts), "document").T
         return [sorted(enumerate(row.tolist()), key=lambda pair: -pair[1]) for row in cosines]
 
-    def understand(self, question: str, *, filters: FiltersLike = None) -> Understanding:
+    def understand(self, question: str, *, filters: FiltersLike = None, exact: bool | None = None) -> Understanding:
         """Return what a question is searched as, what of it was typed otherwise, and how many articles it is among.
 
         Raises QueryError if the question is empty or its tags do not parse.
@@ -573,7 +573,7 @@ class Index:
         ('aspirin for myocardial infarction', ['aspirin (for asprin)', 'myocardial infarction (for heart attack)'])
         >>> index.close()
         """
-        return self.engine.understand(question, _options(None, None, filters))
+        return self.engine.understand(question, _options(None, None, filters, exact=exact))
 
     def strategy(self, text: str) -> StrategyResult:
         """Return what a strategy in PubMed's query language selects: PMIDs, exact counts by line, translation, notes.
@@ -612,16 +612,20 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: FiltersLike = None,
+        exact: bool | None = None,
         depth: int = 1000,
     ) -> Facets:
         """Count the first `depth` results of a search by year, journal, MeSH heading, type and language.
 
+        Those that are probably not about the question are not counted.
+
         >>> index = Index.open("indexes/demo")
-        >>> index.facets("high blood pressure", depth=50).articles
-        50
+        >>> index.facets("high blood pressure", depth=5).articles
+        5
         >>> index.close()
         """
-        return facets_of(self.search(question, depth, mode=mode, filters=filters, fold=False))
+        hits = self.search(question, depth, mode=mode, filters=filters, fold=False, exact=exact)
+        return facets_of(hit for hit in hits if hit.near_enough)
 
     def save_search(
         self,
@@ -990,6 +994,7 @@ class Index:
         sentences: int = 3,
         mode: Mode | None = None,
         filters: FiltersLike = None,
+        exact: bool | None = None,
         retracted: Retracted = "mark",
     ) -> Context:
         """Return what a language model should answer a question from: sentences with their sources, within a budget.
@@ -1008,7 +1013,7 @@ class Index:
 
         if tokens < 1:
             raise QueryError(f"the number of tokens must be at least 1, not {tokens}")
-        hits = self.search(question, limit, mode=mode, filters=filters, evidence=max(1, sentences))
+        hits = self.search(question, limit, mode=mode, filters=filters, evidence=max(1, sentences), exact=exact)
         return context_of(question, hits, tokens, retracted=retracted)
 
     @overload
@@ -1019,6 +1024,7 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: FiltersLike = None,
+        exact: bool | None = None,
         llm: Literal[False] = False,
     ) -> Findings: ...
 
@@ -1030,6 +1036,7 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: FiltersLike = None,
+        exact: bool | None = None,
         llm: Literal[True] | LlmConfig | LanguageModel,
         strict: bool | None = None,
     ) -> WrittenAnswer: ...
@@ -1041,6 +1048,7 @@ class Index:
         *,
         mode: Mode | None = None,
         filters: FiltersLike = None,
+        exact: bool | None = None,
         llm: bool | LlmConfig | LanguageModel = False,
         strict: bool | None = None,
     ) -> Findings | WrittenAnswer:
@@ -1063,10 +1071,10 @@ class Index:
         >>> index.close()
         """
         if llm is not False:
-            return self._written_answer(question, limit or _ASKED, mode, filters, llm, strict)
+            return self._written_answer(question, limit or _ASKED, mode, filters, exact, llm, strict)
         from search.retrieval.findings import findings_of
 
-        hits = self.search(question, limit, mode=mode, filters=filters, evidence=2)
+        hits = self.search(question, limit, mode=mode, filters=filters, evidence=2, exact=exact)
         return findings_of(question, hits, self.engine.sentence_vectors)
 
     def _written_answer(
@@ -1075,6 +1083,7 @@ class Index:
         limit: int,
         mode: Mode | None,
         filters: FiltersLike,
+        exact: bool | None,
         llm: Literal[True] | LlmConfig | LanguageModel,
         strict: bool | None,
     ) -> WrittenAnswer:
@@ -1086,7 +1095,7 @@ class Index:
             raise QueryError("no language model is set up: name one under `language_model` in config.yml")
         settings = settings or LlmConfig()
         model = load_llm(settings) if llm is True or isinstance(llm, LlmConfig) else llm
-        context = self.context(question, settings.tokens, limit=limit, mode=mode, filters=filters)
+        context = self.context(question, settings.tokens, limit=limit, mode=mode, filters=filters, exact=exact)
         chosen = settings.strict if strict is None else strict
         return WrittenAnswer(context, model, self.engine.sentence_vectors, strict=chosen)
 
@@ -1399,6 +1408,11 @@ class Index:
         """Store vectors made at a question, unless another process writes or the index is read-only."""
         with suppress(SearchError, OSError), self._writing() as writer:
             writer.store.put_vectors(hashes, vectors)
+
+    def _note(self, key: str, value: str) -> None:
+        """Keep what was computed from the articles, unless another process writes or the index is read-only."""
+        with suppress(SearchError, OSError), self._writing() as writer:
+            writer.store.note(key, value)
 
     @contextmanager
     def _writing(self) -> Iterator[Writer]:

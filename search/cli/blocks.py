@@ -23,8 +23,11 @@ __all__ = ["print_findings", "print_hits"]
 _AUTHORS = 2
 
 
-def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: bool) -> None:
-    """Print the hits of a search, a block each; `headed` puts the question above them."""
+def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: bool, count: str = "") -> None:
+    """Print the hits of a search, a block each, below the count of the articles that there are.
+
+    `headed` puts the question above them.
+    """
     from rich.text import Text
 
     screen = console()
@@ -39,6 +42,9 @@ def print_hits(question: str | None, hits: list[Hit], *, headed: bool, explain: 
     if hits and not any(hit.near_enough for hit in hits):
         screen.print("nothing is near enough to the question; --min-score -1 lists the nearest anyway")
         return
+    if hits and count:
+        print_wrapped(screen, Text(count, style="dim"), 0)
+        screen.print()
     for hit in hits:
         _print_hit(screen, hit, question if explain else None, indent=len(str(hits[-1].rank)) + 2)
 

@@ -12,7 +12,7 @@ import click
 
 from search.cli.filters import filter_options
 from search.cli.find import mode_option
-from search.cli.options import common, open_index
+from search.cli.options import common, exact_option, open_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +59,7 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
 @click.option("--query", "question", help="Export the results of a search.")
 @click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
 @mode_option
+@exact_option
 @click.option(
     "--evidence",
     type=click.IntRange(0, 10),
@@ -82,6 +83,7 @@ def export(
     question: str | None,
     limit: int,
     mode: Mode | None,
+    exact: bool | None,
     evidence: int,
     everything: bool,
     as_json: bool,
@@ -103,7 +105,8 @@ def export(
     with open_index(config_file, folder) as index, ExitStack() as stack:
         if selected and everything:
             limit = max(1, index.strategy(filters.strategy or "").count)
-        options: dict[str, Any] = {"mode": mode, "filters": filters, "fold": not everything, "evidence": evidence}
+        options: dict[str, Any] = {"mode": mode, "filters": filters, "exact": exact}
+        options |= {"fold": not everything, "evidence": evidence}
         articles, quotes = _articles(index, chosen, question, limit, options)
         if isinstance(articles, Generator):
             # Closed before the index is, also where the reader of a pipe has seen enough.

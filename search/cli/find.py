@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from search.cli.filters import filter_options, is_pmid
-from search.cli.options import common, format_option, formats, open_index, text_or_json
+from search.cli.options import common, exact_option, format_option, formats, open_index, text_or_json
 from search.errors import QueryError
 
 if TYPE_CHECKING:
     from search.api import Index
+    from search.retrieval.expansion import Understanding
     from search.retrieval.filters import Filters
     from search.retrieval.request import Mode, Sort
 
@@ -49,7 +50,7 @@ mode_option = click.option(
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
 @click.option("--no-dedupe", is_flag=True, help="Show duplicates (same DOI, or same title and year) separately.")
 @click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
-@click.option("--exact", is_flag=True, help="Search the words as typed: correct and expand nothing.")
+@exact_option
 @click.option(
     "--sort",
     type=click.Choice(["relevance", "date", "first-author", "cited"]),
@@ -73,7 +74,7 @@ def query(
     explain: bool,
     no_dedupe: bool,
     no_feedback: bool,
-    exact: bool,
+    exact: bool | None,
     sort: Sort,
     min_score: float | None,
     save: str | None,
@@ -88,6 +89,7 @@ def query(
     question, the newest come first.
     """
     from search.cli.output import print_searches
+    from search.retrieval.request import SearchOptions
 
     if bool(question) == (file is not None) and (file is not None or filters.strategy is None):
         raise click.UsageError("give a question, a file of questions with --queries, or --strategy")
@@ -101,13 +103,25 @@ def query(
     with open_index(config_file, folder) as index:
         options: dict[str, Any] = {"mode": mode, "filters": filters, "evidence": evidence, "fold": not no_dedupe}
         options["feedback"] = False if no_feedback else None
-        options["exact"] = True if exact else None
-        options |= {"sort": sort, "min_score": min_score}
+        options |= {"exact": exact, "sort": sort, "min_score": min_score}
         if save:
             answers = [index.save_search(save, questions[0], limit, replace=replace, **options)]
         else:
             answers = index.search(questions, limit, **options)
-    print_searches(questions, answers, style, explain=explain)
+        count = ""
+        if style == "text" and len(questions) == 1 and answers[0]:
+            asked = SearchOptions(mode=mode, filters=filters, exact=exact)
+            count = _count(index, index.engine.understand(questions[0], asked, near=min_score is None))
+    print_searches(questions, answers, style, explain=explain, count=count)
+
+
+def _count(index: Index, understood: Understanding) -> str:
+    """Return how many articles pass the filters of a question, and how many are near enough to it."""
+    total = index.status().articles
+    near = f"at least {understood.near_enough:,} near enough to the question" if understood.near_enough else ""
+    if understood.articles < total:
+        return f"{understood.articles:,} of {total:,} articles selected" + (f", {near}" if near else "")
+    return near and f"at least {understood.near_enough:,} of {total:,} articles near enough to the question"
 
 
 @click.command()
@@ -115,6 +129,7 @@ def query(
 @common
 @limit_option
 @mode_option
+@exact_option
 @formats("markdown", "csv", "json")
 @filter_options
 def table(
@@ -123,6 +138,7 @@ def table(
     config_file: Path | None,
     limit: int | None,
     mode: Mode | None,
+    exact: bool | None,
     style: str,
     filters: Filters,
 ) -> None:
@@ -136,7 +152,8 @@ def table(
     from search.presentation.study_table import csv_table, markdown_table, study_rows
 
     with open_index(config_file, folder) as index:
-        rows = study_rows(index.search(" ".join(question), limit, mode=mode, filters=filters, evidence=1))
+        hits = index.search(" ".join(question), limit, mode=mode, filters=filters, evidence=1, exact=exact)
+        rows = study_rows(hits)
     if style == "json":
         click.echo(as_json(rows), nl=False)
     else:
@@ -148,6 +165,7 @@ def table(
 @common
 @limit_option
 @mode_option
+@exact_option
 @click.option(
     "--llm/--no-llm",
     "with_llm",
@@ -163,6 +181,7 @@ def ask(
     config_file: Path | None,
     limit: int | None,
     mode: Mode | None,
+    exact: bool | None,
     with_llm: bool | None,
     strict: bool | None,
     style: str,
@@ -186,10 +205,10 @@ def ask(
             raise click.UsageError("--strict goes with --llm")
         text = " ".join(question)
         if with_llm:
-            answer = index.ask(text, limit, mode=mode, filters=filters, llm=True, strict=strict)
+            answer = index.ask(text, limit, mode=mode, filters=filters, exact=exact, llm=True, strict=strict)
             print_answer_json(answer) if style == "json" else print_answer(answer)
             return
-        findings = index.ask(text, limit, mode=mode, filters=filters)
+        findings = index.ask(text, limit, mode=mode, filters=filters, exact=exact)
     if style == "json":
         click.echo(as_json(findings), nl=False)
     else:
@@ -240,6 +259,7 @@ def _read_text(name: str) -> str:
 @click.argument("question", nargs=-1, required=True)
 @common
 @mode_option
+@exact_option
 @click.option("--depth", type=click.IntRange(1), default=1000, show_default=True, help="How many results to count.")
 @text_or_json
 @filter_options
@@ -248,6 +268,7 @@ def facets(
     folder: str | None,
     config_file: Path | None,
     mode: Mode | None,
+    exact: bool | None,
     depth: int,
     style: str,
     filters: Filters,
@@ -258,7 +279,7 @@ def facets(
     from search.cli.output import print_facets, print_json
 
     with open_index(config_file, folder) as index:
-        counts = index.facets(" ".join(question), mode=mode, filters=filters, depth=depth)
+        counts = index.facets(" ".join(question), mode=mode, filters=filters, exact=exact, depth=depth)
     if style == "json":
         print_json(msgspec.to_builtins(counts, str_keys=True), indent=2)
     else:

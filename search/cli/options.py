@@ -44,6 +44,11 @@ config_option = click.option(
 )
 
 
+exact_option = click.option(
+    "--exact", is_flag=True, default=None, help="Search the words as typed: correct and expand nothing."
+)
+
+
 def common(function: _Function) -> _Function:
     """Add `--index` and `--config`."""
     return click.option(

@@ -25,16 +25,24 @@ __all__ = ["print_article", "print_facets", "print_json", "print_searches", "pri
 
 
 def print_searches(
-    questions: Sequence[str | None], answers: Sequence[list[Hit]], style: str, *, explain: bool = False
+    questions: Sequence[str | None],
+    answers: Sequence[list[Hit]],
+    style: str,
+    *,
+    explain: bool = False,
+    count: str = "",
 ) -> None:
-    """Print the hits of one or several searches; a question of None has no words to explain a hit by."""
+    """Print the hits of one or several searches, as text with a count of the articles above them.
+
+    A question of None has no words to explain a hit by.
+    """
     several = len(answers) > 1
     if style == "text":
         from search.cli.blocks import print_hits
 
         with paged():
             for question, hits in zip(questions, answers, strict=True):
-                print_hits(question, hits, headed=several, explain=explain)
+                print_hits(question, hits, headed=several, explain=explain, count=count)
     elif style == "csv":
         _print_csv(questions, answers)
     elif style == "jsonl":

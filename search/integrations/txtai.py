@@ -24,9 +24,17 @@ from search.config import Config, config_from_dict
 from search.errors import ExportError, QueryError
 from search.presentation.hit_record import text_record
 from search.pubmed.subset import Part
-from search.retrieval.request import ContextRequest, ExportRequest, SearchRequest, SimilarRequest, read_request
+from search.retrieval.request import (
+    ContextRequest,
+    ExportRequest,
+    SearchRequest,
+    SimilarRequest,
+    StrategyRequest,
+    read_request,
+)
+from search.retrieval.strategy import StrategyAnswer
 
-__all__ = ["Context", "Export", "Ingest", "Search", "Similar", "Sync"]
+__all__ = ["Context", "Export", "Ingest", "Search", "Similar", "Strategy", "Sync"]
 
 
 class SyncRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,10 +259,40 @@ class Context(_Pipeline):
                 sentences=request.sentences,
                 mode=request.mode,
                 filters=request.filters,
+                exact=request.exact,
                 retracted=request.retracted,
             )
             answers.append(msgspec.to_builtins(context))
         return answers
+
+
+class Strategy(_Pipeline):
+    """Strategies in PubMed's query language in, exact counts and PMIDs out."""
+
+    def __call__(self, elements: Any, limit: int | None = None) -> Any:
+        """Run searches in PubMed's query language.
+
+        Args:
+            elements: A strategy, numbered lines and all, or a list of strategies. In place of one, a mapping of
+                StrategyRequest's fields.
+            limit: How many PMIDs to return for a strategy that does not say so itself.
+
+        Returns:
+            For each strategy a mapping with `count`, `translation`, `lines`, `notes` and `pmids`, as `search strategy
+            --format json` prints it. To put what it selects in order by a question, give it to `Search` as
+            `{"query": ..., "filters": {"strategy": ...}}`.
+
+        Raises QueryError for anything else, and with the place of what cannot be read.
+        """
+        defaults = {} if limit is None else {"limit": limit}
+        return self._answers(elements, lambda each: [self._strategy(element, defaults) for element in each])
+
+    def _strategy(self, element: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        request = self._read(element, StrategyRequest, "strategy", defaults)
+        answer: dict[str, Any] = msgspec.to_builtins(
+            StrategyAnswer.of(self.index().strategy(request.strategy), request.limit)
+        )
+        return answer
 
 
 class Export(_Pipeline):
@@ -298,7 +336,9 @@ class Export(_Pipeline):
         if (request.question is None) == (not request.pmids):
             raise QueryError("an element is a PMID, or a mapping with either pmids or a query")
         if request.question is not None:
-            hits = self.index().search(request.question, request.limit, mode=request.mode, filters=request.filters)
+            hits = self.index().search(
+                request.question, request.limit, mode=request.mode, filters=request.filters, exact=request.exact
+            )
             return [hit.article for hit in hits]
         return self.index().get_many(request.pmids)
 

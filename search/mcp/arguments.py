@@ -12,6 +12,7 @@ from search.retrieval.strategy.strategy_parser import MAX_LENGTH
 
 __all__ = [
     "Budget",
+    "Exact",
     "FilterObject",
     "Ids",
     "Limit",
@@ -68,6 +69,7 @@ Budget = Annotated[
     _OPTIONAL,
     Field(description=f"About how many characters the answer may have; {DEFAULT_BUDGET:,} if left out."),
 ]
+Exact = Annotated[bool, Field(description="Search the words as typed: correct no spelling, expand no acronym.")]
 Ids = Annotated[list[str], BeforeValidator(_ids), WithJsonSchema({**_ID_LIST, "minItems": 1}), Field(description=_IDS)]
 OptionalIds = Annotated[list[str] | None, BeforeValidator(_ids), WithJsonSchema(_ID_LIST), Field(description=_IDS)]
 FilterObject = Annotated[

@@ -26,6 +26,7 @@ from search.formats.export import write
 from search.mcp.arguments import (
     DEFAULT_BUDGET,
     Budget,
+    Exact,
     FilterObject,
     Ids,
     Limit,
@@ -88,6 +89,7 @@ class Tools:
         offset: Offset = None,
         mode: ModeName = None,
         filters: FilterObject = None,
+        exact: Exact = False,
         characters: Budget = None,
     ) -> dict[str, Any]:
         """Find the articles that answer a question, best first, with the sentences that say what was found."""
@@ -99,6 +101,7 @@ class Tools:
                 mode=mode,
                 filters=_filters(filters),
                 evidence=2,
+                exact=exact or None,
             )
             (hits,) = self.index.engine.search([question], options)
             return self._listed(hits, options.offset, characters)
@@ -118,14 +121,17 @@ class Tools:
 
         return await self._run(work)
 
-    async def ask(self, question: QuestionText, limit: Limit = None, filters: FilterObject = None) -> dict[str, Any]:
+    async def ask(
+        self, question: QuestionText, limit: Limit = None, filters: FilterObject = None, exact: Exact = False
+    ) -> dict[str, Any]:
         """Quote what the best articles found; findings that agree are in one group, those of firm designs come first.
 
         No groups means that nothing near enough was found: say so, and do not answer from memory.
         """
 
         def work() -> dict[str, Any]:
-            found = self.index.ask(question, _within("limit", limit, _DEFAULT, 1, _MOST), filters=_filters(filters))
+            asked = _within("limit", limit, _DEFAULT, 1, _MOST)
+            found = self.index.ask(question, asked, filters=_filters(filters), exact=exact or None)
             answer: dict[str, Any] = msgspec.to_builtins(found)
             return {**answer, "results": self.lists.keep([one.pmid for group in found.groups for one in group])}
 
@@ -191,7 +197,9 @@ class Tools:
 
         return await self._run(work)
 
-    async def evidence(self, question: QuestionText, ids: Ids, sentences: Sentences = None) -> dict[str, Any]:
+    async def evidence(
+        self, question: QuestionText, ids: Ids, sentences: Sentences = None, exact: Exact = False
+    ) -> dict[str, Any]:
         """Quote the sentences of certain articles that speak to a question, each with its section and its place."""
 
         def work() -> dict[str, Any]:
@@ -202,6 +210,7 @@ class Tools:
                 evidence=_within("sentences", sentences, 2, 1, _MOST_SENTENCES),
                 fold=False,
                 feedback=False,
+                exact=exact or None,
             )
             (hits,) = self.index.engine.search([question], options)
             return {"articles": [{**_quoted(hit), "warnings": hit_result(hit)["warnings"]} for hit in hits]}
@@ -222,7 +231,11 @@ class Tools:
         return await self._run(work)
 
     async def facets(
-        self, question: QuestionText, filters: FilterObject = None, mode: ModeName = None
+        self,
+        question: QuestionText,
+        filters: FilterObject = None,
+        mode: ModeName = None,
+        exact: Exact = False,
     ) -> dict[str, Any]:
         """Count the first 1,000 results by year, journal, MeSH heading, publication type, language and design.
 
@@ -230,7 +243,7 @@ class Tools:
         """
 
         def work() -> dict[str, Any]:
-            found = self.index.facets(question, mode=mode, filters=_filters(filters))
+            found = self.index.facets(question, mode=mode, filters=_filters(filters), exact=exact or None)
             counts: dict[str, Any] = msgspec.to_builtins(found, str_keys=True)
             return {
                 kind: dict(list(values.items())[:_VALUES]) if kind != "years" and isinstance(values, dict) else values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -64,17 +63,14 @@ def acronyms_in(question: str) -> Iterator[tuple[int, int, str]]:
 def senses_of(view: View, short: str, question: str) -> list[Sense]:
     """Return what a short form stands for, the likeliest sense first, then those that are near it.
 
-    Long forms that differ in endings are one sense. The other words of the question tell senses apart, as far as the
+    Long forms that differ in endings, in spaces, or in words before them (`pump inhibitor`) are one sense. The other words of the question tell senses apart, as far as the
     articles that define them hold these words. Nothing if the question has the long form itself.
     """
     key = "_".join(folded_words(short))
     keys = view.tokens.keys(f"abbr:{key}/", _LOOKED_AT)
     if not keys or not _is_short_form(view, key, keys):
         return []
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for known in keys:
-        groups[" ".join(words(known.partition("/")[2].replace("_", " ")))].append(known)
-    counted = [(view.tokens.count(AnyOf(tuple(some), exact=True)), some) for some in groups.values()]
+    counted = [(view.tokens.count(AnyOf(tuple(some), exact=True)), some) for some in _alike(keys)]
     counted = [(count, some) for count, some in counted if count >= _LEAST]
     context = _context(view, question, short)
     likely = [(*_likelihood(view, count, some, context), count, some) for count, some in counted]
@@ -85,13 +81,23 @@ def senses_of(view: View, short: str, question: str) -> list[Sense]:
     best = max(row[0] for row in likely)
     total = sum(math.exp(row[0] - best) for row in likely)
     senses = [
-        Sense(_spelled(view, some), count, round(math.exp(score - best) / total, 3)) for score, _, count, some in likely
+        Sense(_spelled(view, key, some), count, round(math.exp(score - best) / total, 3)) for score, _, count, some in likely
     ]
     senses.sort(key=lambda sense: (-sense.share, -sense.articles, sense.long))
     held = set(question_words(question))
     if any(set(words(sense.long)) <= held for sense in senses):
         return []
     return [sense for sense in senses if sense.share >= _NEAR * senses[0].share]
+
+
+def _alike(keys: Sequence[str]) -> list[list[str]]:
+    """Return the long forms that are one sense together: those with the same letters, or the same last words."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for known in sorted(keys, key=len):
+        stems = tuple(words(known.partition("/")[2].replace("_", " ")))
+        alike = next((one for one in groups if "".join(one) == "".join(stems) or stems[-len(one) :] == one), stems)
+        groups.setdefault(alike, []).append(known)
+    return list(groups.values())
 
 
 def _is_short_form(view: View, key: str, keys: Sequence[str]) -> bool:
@@ -131,8 +137,15 @@ def _likelihood(
     return score, all_together
 
 
-def _spelled(view: View, keys: Sequence[str]) -> str:
-    """Return the most frequent of some long forms, as text."""
+def _spelled(view: View, short: str, keys: Sequence[str]) -> str:
+    """Return one of the long forms of a sense as text: one whose words begin as the short form says, the most frequent.
+
+    What a short form is defined by may have a word too many or too few: `post myocardial infarction (MI)`.
+    """
     counts = {key: view.tokens.count(AnyOf((key,), exact=True)) for key in keys} if len(keys) > 1 else {keys[0]: 1}
-    best = min(keys, key=lambda key: (-counts[key], len(key), key))
-    return best.partition("/")[2].replace("_", " ")
+
+    def worth(key: str) -> tuple[bool, int, int, str]:
+        initials = "".join(word[0] for word in key.partition("/")[2].split("_"))
+        return counts[key] >= _LEAST and initials == short.replace("_", ""), counts[key], -len(key), key
+
+    return max(keys, key=worth).partition("/")[2].replace("_", " ")

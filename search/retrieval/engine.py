@@ -28,7 +28,7 @@ from search.retrieval.expansion import Expansion, Understanding, expand
 from search.retrieval.filter_sql import condition_of
 from search.retrieval.filters import Filters, explode
 from search.retrieval.first_stage import FirstStage
-from search.retrieval.floor import Floor, measured, with_nearness
+from search.retrieval.floor import Floor, as_setting, kept, measured, with_nearness
 from search.retrieval.hit import Duplicate, Hit
 from search.retrieval.identifiers_typed import identifier_query
 from search.retrieval.integrity import with_notices
@@ -53,10 +53,13 @@ if TYPE_CHECKING:
     from search.models.encoder import Kind
     from search.models.tokens import Text
 
-__all__ = ["RERANKED", "Encode", "Engine", "Keep", "Score", "cited_forward", "folded", "hits_of", "reranked"]
+__all__ = ["RERANKED", "Encode", "Engine", "Keep", "Note", "Score", "cited_forward", "folded", "hits_of", "reranked"]
 
 #: So many hits of the first stage are put in order by the cross-encoder, where there is one.
 RERANKED = 100
+
+#: So many articles near enough to a question are counted.
+_COUNTED = 1_000
 
 #: So many of the best hits are put in order by date or author.
 SORTED = 200
@@ -79,6 +82,9 @@ Encode: TypeAlias = "Callable[[Sequence[Text], Kind], Vectors]"
 #: Stores vectors that were made at a question, with the PMID and the hash of the text of each.
 Keep: TypeAlias = Callable[[Hashes, Vectors], None]
 
+#: Keeps something that was computed from the articles with the index: a name and a value.
+Note: TypeAlias = Callable[[str, str], None]
+
 #: A question and n texts to n float32 scores, the higher the better.
 Score = Callable[[str, list[str]], Vectors]
 
@@ -86,11 +92,21 @@ Score = Callable[[str, list[str]], Vectors]
 class Engine:
     """Answers questions on one index as its configuration says (`mode`, `results`, `rerank`, `mesh_tree`)."""
 
-    def __init__(self, reader: Reader, encode: Encode, config: Config | None = None, keep: Keep | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        encode: Encode,
+        config: Config | None = None,
+        keep: Keep | None = None,
+        note: Note | None = None,
+    ) -> None:
         self.config = config or Config()
         #: What encodes candidates that have no vector yet; `keep` stores what it made.
         self.on_demand = OnDemand(lambda texts: encode(texts, "document"), self.config.encode_on_demand)
         self._keep = keep
+        #: Notes a floor that was measured, which is done when no view is held.
+        self._note = note
+        self._new_floor: Floor | None = None
         self._reader = reader
         self._encode = encode
         self._mesh_tree = load_mesh(self.config.mesh_tree)
@@ -140,12 +156,26 @@ class Engine:
         lines = self._evaluation(view, strategy).result().lines
         return tuple(LineCount(line.number, line.text, line.count) for line in lines)
 
-    def understand(self, question: str, options: SearchOptions) -> Understanding:
-        """Return what a question is searched as, and how many articles pass its filters."""
+    def understand(self, question: str, options: SearchOptions, *, near: bool = False) -> Understanding:
+        """Return what a question is searched as, and how many articles pass its filters.
+
+        With `near`, count those near enough to it too: up to a thousand, and maybe not all, as vectors are searched.
+        """
         read = self._read(question, options)
+        vectors = self._encode_questions([read], options) if near else {}
         with self._reader.view() as view:
-            passing = self._passing(view, self.allowed(view, read.filters))
-        return Understanding(question, read.text, read.changes, passing)
+            allowed = self.allowed(view, read.filters)
+            passing = self._passing(view, allowed)
+            count = self._near_enough(view, vectors[read.text], allowed) if read.text in vectors else None
+        self.keep_new()
+        return Understanding(question, read.text, read.changes, passing, count)
+
+    def _near_enough(self, view: View, vector: Vectors, allowed: Selection | None) -> int | None:
+        floor = self._floor(view)
+        if floor is None or floor.static:
+            return None
+        ((_, cosines),) = view.nearest(vector[None], _COUNTED, allowed=allowed)
+        return int(np.count_nonzero(cosines >= floor.near))
 
     def _passing(self, view: View, allowed: Selection | None) -> int:
         return view.store.counts()["articles"] if allowed is None else view.count(allowed)
@@ -185,10 +215,14 @@ class Engine:
             return not view.store.has_stale()
 
     def keep_new(self) -> None:
-        """Store the vectors that were made at questions; to be called when no view is held."""
+        """Store the vectors that were made at questions, and a new floor; to be called when no view is held."""
         hashes, vectors = self.on_demand.take_new()
         if hashes and self._keep is not None:
             self._keep(hashes, vectors)
+        with self._lock:
+            floor, self._new_floor = self._new_floor, None
+        if floor is not None and self._note is not None:
+            self._note(*as_setting(floor))
 
     def questions_to_encode(self, questions: Sequence[str], options: SearchOptions) -> list[str]:
         """Return the texts that `search` encodes as questions. Raises QueryError if tags do not parse."""
@@ -351,10 +385,12 @@ class Engine:
         with self._lock:
             if generation in self._floors:
                 return self._floors[generation]
-        floor = measured(view)
+        floor = kept(view)
+        new = measured(view) if floor is None else None
         with self._lock:
-            self._floors[generation] = floor
-        return floor
+            self._floors[generation] = floor or new
+            self._new_floor = new or self._new_floor
+        return floor or new
 
     def _second_stage(
         self,

@@ -87,13 +87,15 @@ class Change(msgspec.Struct, frozen=True):
 class Understanding(msgspec.Struct, frozen=True):
     """A question as it was typed and as it is searched, what was changed, and how many articles pass its filters.
 
-    `searched` is without the tags, which are filters; it is empty for a question of tags or an identifier alone.
+    `searched` is without the tags, which are filters; it is empty for a question of tags or an identifier alone. At
+    least `near_enough` of the articles are near enough to the question, where that was counted.
     """
 
     question: str
     searched: str
     changes: tuple[Change, ...]
     articles: int
+    near_enough: int | None = None
 
 
 class Expansion(msgspec.Struct, frozen=True):

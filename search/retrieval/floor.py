@@ -7,7 +7,7 @@ below were chosen on PubMed QA's questions and on questions about cooking, sport
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from search.retrieval.hit import Hit
 from search.storage.backend import View
 from search.storage.rows import Pmids, Vectors
 
-__all__ = ["Floor", "measured", "with_nearness"]
+__all__ = ["Floor", "as_setting", "kept", "measured", "with_nearness"]
 
 #: The neighbour that is looked at, the articles that are measured, and the fewest that an index must have.
 _NEIGHBOUR, _SAMPLE, _FEWEST = 20, 100, 100
@@ -32,21 +32,54 @@ _SURE = 0.8
 _UNRELATED = 0.125
 
 
+#: Goes up with each change of what is written above, so that a floor that is kept is measured again.
+_RULE = 1
+
+#: The setting of an index that keeps its floor, and the share of its articles that may come or go meanwhile.
+_SETTING, _CHANGED = "floor", 0.1
+
+
 class Floor(msgspec.Struct, frozen=True):
     """From which cosine on articles count as near; `sure` is one that is enough for a single article.
 
-    `static`: measured by static vectors, as a question's twentieth neighbour then is, too.
+    `static`: measured by static vectors, as a question's twentieth neighbour then is, too. `articles` were there when
+    it was measured, by the `rule` of this program.
     """
 
     near: float
     sure: float
     static: bool
+    articles: int
+    rule: int = _RULE
+
+
+def kept(view: View) -> Floor | None:
+    """Return the floor that an index keeps, if it still holds: most of the articles are those that were measured."""
+    content = view.store.settings().get(_SETTING)
+    if content is None:
+        return None
+    try:
+        floor = msgspec.json.decode(content, type=Floor)
+    except msgspec.MsgspecError:
+        return None
+    counts = view.store.counts()
+    is_near = abs(counts["articles"] - floor.articles) <= _CHANGED * floor.articles
+    return floor if is_near and floor.rule == _RULE and floor.static == _is_static(counts) else None
+
+
+def as_setting(floor: Floor) -> tuple[str, str]:
+    """Return the setting that keeps a floor: its name and its value."""
+    return _SETTING, msgspec.json.encode(floor).decode()
+
+
+def _is_static(counts: Mapping[str, int]) -> bool:
+    return counts["vectors"] < counts["articles"] / 2
 
 
 def measured(view: View) -> Floor | None:
     """Return the floor of an index; None for one of too few articles to tell."""
     counts = view.store.counts()
-    static = counts["vectors"] < counts["articles"] / 2
+    static = _is_static(counts)
     if counts["articles"] < _FEWEST or (static and static_of(view.manifest.static) is None):
         return None
     pmids, rows = _sample(view, static=static)
@@ -64,6 +97,7 @@ def measured(view: View) -> Floor | None:
         near=base + (small_share if small else share) * (_quantile(last, 0.05) - base),
         sure=base + _SURE * (usual - base),
         static=static,
+        articles=counts["articles"],
     )
 
 

@@ -44,5 +44,8 @@ def least_relevant(best: Sequence[Hit]) -> float:
 
 
 def relevant(hits: Iterable[Hit], least: float) -> list[Hit]:
-    """Return the hits of at least that score; without scores (a question of filters alone) all are relevant."""
-    return [hit for hit in hits if hit.score >= least]
+    """Return the hits of at least that score that are near enough to the question (`search.retrieval.floor`).
+
+    Without scores (a question of filters alone) all are relevant.
+    """
+    return [hit for hit in hits if hit.score >= least and hit.near_enough]

@@ -53,6 +53,9 @@ Sort = Literal["relevance", "date", "first-author", "cited"]
 MODES: tuple[Mode, ...] = ("semantic", "lexical", "hybrid")
 
 
+Exact = Annotated[bool | None, Meta(description="Whether to search the words just as they are typed.")]
+
+
 class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a question is to be answered; `None` stands for the `results` and the `mode` of the configuration.
 
@@ -75,8 +78,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Annotated[int, Meta(ge=0, description="How many articles without a vector may be encoded for the question.")]
         | None
     ) = None
-    exact: Annotated[bool | None, Meta(description="Whether to search the words just as they are typed.")] = None
-
+    exact: Exact = None
     sort: Annotated[Sort, Meta(description="How the best results are put in order.")] = "relevance"
     min_score: Annotated[float | None, Meta(description="Leave out results whose score is lower.")] = None
 
@@ -173,6 +175,12 @@ class _Filtered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     filters: Filters = Filters()
 
 
+class _Understood(_Filtered, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of those with a question."""
+
+    exact: Exact = None
+
+
 class SimilarRequest(_Filtered, frozen=True):
     """Articles and texts to find more like, and articles to keep away from: as `search similar`."""
 
@@ -183,10 +191,10 @@ class SimilarRequest(_Filtered, frozen=True):
     offset: Annotated[int, Meta(ge=0)] = 0
 
 
-class ArticlesRequest(_Filtered, frozen=True):
+class ArticlesRequest(_Understood, frozen=True):
     """Some articles: those that answer a question, or those like others (`pmids`, `texts`).
 
-    With `relevant`, only those whose scores are at least half of the best ones.
+    With `relevant`, only those that are near enough to the question and whose scores are at least half of the best ones.
     """
 
     question: QuestionText | None = None
@@ -212,7 +220,7 @@ class MapRequest(ArticlesRequest, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 300
 
 
-class ContextRequest(_Filtered, frozen=True):
+class ContextRequest(_Understood, frozen=True):
     """A question and the size of the context for a language model: as `Index.context`."""
 
     question: QuestionText
@@ -222,7 +230,7 @@ class ContextRequest(_Filtered, frozen=True):
     retracted: Retracted = "mark"
 
 
-class ExportRequest(_Filtered, frozen=True):
+class ExportRequest(_Understood, frozen=True):
     """Articles to write as a file, by PMID or as the results of a question: as `search export`.
 
     `style` is that of the format `citation`; `evidence` sentences of each result are quoted in Markdown.
@@ -236,7 +244,7 @@ class ExportRequest(_Filtered, frozen=True):
     evidence: Annotated[int, Meta(ge=0, le=10)] = 0
 
 
-class SavedRequest(_Filtered, frozen=True):
+class SavedRequest(_Understood, frozen=True):
     """A search to keep under a name: as `search query --save`."""
 
     question: QuestionText

@@ -292,6 +292,10 @@ class WritableStore(Store):
         """Do some work, which is given the change number, as one transaction: all of it or nothing."""
 
     @abstractmethod
+    def note(self, key: str, value: str) -> None:
+        """Set a setting that is computed from the articles and changes nothing: it gets no change number."""
+
+    @abstractmethod
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Execute a statement for each row of parameters; within `transact`."""
 

@@ -122,7 +122,11 @@ class Service:
         Raises QueryError if their tags do not parse.
         """
         questions = questions_of(request)
-        options = SearchOptions(mode=getattr(request, "mode", None), filters=getattr(request, "filters", Filters()))
+        options = SearchOptions(
+            mode=getattr(request, "mode", None),
+            filters=getattr(request, "filters", Filters()),
+            exact=getattr(request, "exact", None),
+        )
         return self.index.engine.questions_to_encode(questions, options) if questions else []
 
     # Answers ---------------------------------------------------------------------------------------------------------
@@ -138,12 +142,17 @@ class Service:
     def ask(self, request: SearchRequest) -> bytes:
         """Return the findings about a question as `search ask --format json` prints them."""
         limit = self._last(request.limit)
-        return as_json(self.index.ask(request.question, limit, mode=request.mode, filters=request.filters))
+        found = self.index.ask(
+            request.question, limit, mode=request.mode, filters=request.filters, exact=request.exact
+        )
+        return as_json(found)
 
     def written_answer(self, request: SearchRequest) -> WrittenAnswer:
         """Return the answer that the language model is going to write, with its sources."""
         limit = None if request.limit is None else self._last(request.limit)
-        return self.index.ask(request.question, limit, mode=request.mode, filters=request.filters, llm=True)
+        return self.index.ask(
+            request.question, limit, mode=request.mode, filters=request.filters, exact=request.exact, llm=True
+        )
 
     def table(self, request: TableRequest) -> bytes:
         """Return the articles of a question as rows of a table, as `search table` prints them."""
@@ -181,7 +190,7 @@ class Service:
 
         def hits_for(filters: Filters) -> list[Hit]:
             asked = msgspec.structs.replace(request, filters=filters)
-            return self._relevant(asked, self._hits(asked, limit))
+            return [hit for hit in self._relevant(asked, self._hits(asked, limit)) if hit.near_enough]
 
         if request.alternatives:
             counts = facets_of_alternatives(hits_for, request.filters)
@@ -192,7 +201,8 @@ class Service:
     def landscape(self, request: MapRequest) -> bytes:
         """Return a map of the first results of a search, or of similar articles."""
         hits = self._hits(request, self._last(request.limit), fold=True)
-        topic_map = self.index.landscape(self._relevant(request, hits, _FEWEST_ON_A_MAP))
+        near = [hit for hit in self._relevant(request, hits, _FEWEST_ON_A_MAP) if hit.near_enough]
+        topic_map = self.index.landscape(near)
         return as_json(msgspec.to_builtins(topic_map), indent=0)
 
     def article(self, pmid: int) -> bytes:
@@ -287,6 +297,7 @@ class Service:
                 mode=request.mode,
                 filters=request.filters,
                 evidence=request.evidence if request.format == "markdown" else 0,
+                exact=request.exact,
             )
             articles = [hit.article for hit in hits]
             quotes = {hit.pmid: [f"{part.section}: {part.text}" for part in hit.evidence] for hit in hits}
@@ -323,7 +334,13 @@ class Service:
         """Keep a search under a name, and return its hits."""
         limit = self._last(request.limit)
         hits = self.index.save_search(
-            name, request.question, limit, mode=request.mode, filters=request.filters, replace=request.replace
+            name,
+            request.question,
+            limit,
+            mode=request.mode,
+            filters=request.filters,
+            exact=request.exact,
+            replace=request.replace,
         )
         return as_json(hit_records(request.question, hits))
 
@@ -368,7 +385,9 @@ class Service:
             return self._similar(request, limit)
         if request.pmids or request.texts or request.unlike:
             raise QueryError("give a question, or pmids and texts, not both")
-        options = SearchOptions(limit=limit, mode=request.mode, filters=request.filters, fold=fold)
+        options = SearchOptions(
+            limit=limit, mode=request.mode, filters=request.filters, fold=fold, exact=request.exact
+        )
         if request.relevant:
             # With feedback the same article has another score under each filter. For a count nothing is encoded.
             options = msgspec.structs.replace(options, feedback=False, encode_on_demand=0)

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -137,7 +138,8 @@ def test_status(run, built_demo):
 def test_control_characters_never_reach_the_terminal(run, demo):
     Path("evil.jsonl").write_text(lines(record(1, "\x1b[2J\x9b31mRed \u202e alert\x07", journal="J\x1b]0;x\x07")))
     run("add", "evil.jsonl", "--index", demo)
-    for arguments in (("query", "red alert", "-n", 1), ("show", 1), ("query", "red alert", "-n", 1, "--format", "csv")):
+    query = ("query", "red alert", "-n", 1, "--min-score", -1)
+    for arguments in (query, ("show", 1), (*query, "--format", "csv")):
         out = run(*arguments, "--index", demo)[1]
         assert "alert" in out
         assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(out)
@@ -434,15 +436,46 @@ def test_saved_searches_tell_what_is_new(run, demo):
 
 
 def test_facets_explain_and_evidence(run, built_demo):
-    found = json.loads(
-        run("facets", "high blood pressure", "--depth", 30, "--index", built_demo, "--format", "json")[1]
-    )
-    assert found["articles"] == 30 and sum(found["years"].values()) == 30
+    counted = ("facets", "high blood pressure", "--index", built_demo, "--format", "json", "--depth")
+    found = json.loads(run(*counted, 10)[1])
+    assert found["articles"] == 10 and sum(found["years"].values()) == 10
+    # What is probably not about the question is not counted.
+    asked = ("query", "high blood pressure", "--index", built_demo, "--format", "json", "-n", 220, "--no-dedupe")
+    near = [hit for hit in json.loads(run(*asked)[1]) if hit.get("near_enough", True)]
+    assert json.loads(run(*counted, 220)[1])["articles"] == len(near) < 220
     arguments = ("query", ASPIRIN, "-n", 1, "--mode", "hybrid", "--explain", "--evidence", 1, "--index", built_demo)
     hit = json.loads(run(*arguments, "--format", "json")[1])[0]
     assert "aspirin" in hit["explain"]["matched_words"] and hit["explain"]["semantic_rank"] == 1
     assert hit["evidence"][0]["text"] in hit["abstract"]
     assert hit["evidence"][0]["text"] in run(*arguments)[1].replace("\n", " ") or "“" in run(*arguments)[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "nothing"),
+    [
+        (("query", "asprin", "--format", "json"), "[]"),
+        (("table", "asprin", "--format", "json"), "[]"),
+        (("facets", "asprin", "--format", "json"), '"articles": 0'),
+        (("export", "--query", "asprin", "--format", "jsonl"), ""),
+        (("ask", "asprin", "--format", "json"), '"groups": []'),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_words_are_searched_as_typed(run, built_demo, command, nothing):
+    both = [run(*command, "--mode", "lexical", "--index", built_demo, *exact)[1] for exact in ((), ("--exact",))]
+    assert nothing in both[1] and len(both[1]) < len(both[0])
+
+
+def test_a_count_stands_above_the_results(run, built_demo):
+    asked = ("query", "aspirin and bowel cancer", "-n", 1, "--index", built_demo)
+    first = run(*asked)[1].splitlines()[0]
+    assert re.fullmatch(r"at least [1-9]\d* of 220 articles near enough to the question", first), first
+    passing = json.loads(run("strategy", "aspirin[tiab]", "--index", built_demo, "--format", "json")[1])["count"]
+    first = run(*asked, "--strategy", "aspirin[tiab]")[1].splitlines()[0]
+    assert first.startswith(f"{passing} of 220 articles selected, at least ")
+    assert run("query", "--strategy", "aspirin[tiab]", "-n", 1, "--index", built_demo)[1].startswith(
+        f"{passing} of 220 articles selected\n"
+    )
 
 
 def test_filters_as_options(run, built_demo):

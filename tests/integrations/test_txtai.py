@@ -52,6 +52,24 @@ def test_search_answers_each_question(application_class, config, built_demo):
     assert (len(second), second[0]["pmid"]) == (2, 990000016)
 
 
+def test_a_strategy_is_run_and_restricts_a_question(application_class, config, built_demo):
+    from search import Index
+
+    text = "1. aspirin[tiab]\n2. #1 AND cancer"
+    application = application_class(config(built_demo))
+    (found, short) = application.workflow("strategy", [text, {"strategy": text, "limit": 1}])
+    with Index.open(built_demo) as index:
+        expected = index.strategy(text)
+    assert (found["count"], found["pmids"]) == (expected.count, expected.pmids)
+    assert [line["count"] for line in found["lines"]] == [line.count for line in expected.lines]
+    assert (short["count"], short["pmids"]) == (expected.count, expected.pmids[:1])
+    element = {"query": "bowel", "limit": 200, "fold": False, "filters": {"strategy": text}}
+    (hits,) = application.workflow("search", [element])
+    assert sorted(hit["pmid"] for hit in hits) == list(expected.pmids)
+    element = {"query": "asprin", "exact": True, "mode": "lexical"}
+    assert list(application.workflow("search", [element])) == [[]]
+
+
 def test_results_are_those_of_the_python_api(application_class, config, built_demo):
     from search import Index
 

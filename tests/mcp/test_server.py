@@ -182,6 +182,14 @@ def test_facets_and_headings(index):
     assert heading.structured_content["articles"] == index.strategy("Hypertension[mh]").count > 3
 
 
+def test_a_question_is_searched_as_typed_where_a_model_says_so(index):
+    asked = {"question": "asprin", "mode": "lexical"}
+    calls = [("search", {**asked, "exact": True}), ("facets", {**asked, "exact": True}), ("search", asked)]
+    _, (hits, counts, understood) = ask(make_server(index), *calls)
+    assert (hits.structured_content["hits"], counts.structured_content["articles"]) == ([], 0)
+    assert understood.structured_content["also_searched"] == ["aspirin (for asprin)"]
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "told"),
     [

@@ -9,7 +9,7 @@ from helpers import article, put
 from search.article import Author, PartialDate
 from search.errors import QueryError
 from search.retrieval.engine import Engine
-from search.retrieval.floor import measured
+from search.retrieval.floor import kept, measured
 from search.retrieval.request import SearchOptions
 from search.storage import backend
 
@@ -70,6 +70,42 @@ def test_too_small_an_index_is_not_judged(folder, encoder):
     put(folder, encoder, *(article(pmid, f"title {pmid}") for pmid in range(1, 50)))
     with closing(backend.open_reader(folder)) as reader, reader.view() as view:
         assert measured(view) is None
+
+
+def test_the_floor_is_kept_with_the_index_until_its_articles_change(address, encoder):
+    def articles(first, last):
+        chance = np.random.default_rng(first)
+        return [article(pmid, " ".join(chance.choice(TOPICS[pmid % 6], 4))) for pmid in range(first, last)]
+
+    put(address, encoder, *articles(1, 121), merge=True)
+    notes = []
+
+    def ask():
+        notes.clear()
+        with closing(backend.open_reader(address)) as reader:
+            Engine(reader, encoder.encode, note=lambda *note: notes.append(note)).search(["word3a word3b"])
+        with closing(backend.open_writer(address)) as writer:
+            for note in notes:
+                writer.store.note(*note)
+            return writer.store.change()
+
+    change = ask()
+    ((name, value),) = notes
+    with closing(backend.open_reader(address)) as reader, reader.view() as view:
+        assert kept(view) == measured(view)
+        assert view.store.settings()[name] == value
+    # What is kept is used, is no change, and holds while few articles come.
+    assert ask() == change and notes == []
+    put(address, encoder, *articles(121, 130), merge=True)
+    assert ask() > change and notes == []
+    put(address, encoder, *articles(130, 150), merge=True)
+    ask()
+    ((_, renewed),) = notes
+    assert renewed != value
+    with closing(backend.open_writer(address)) as writer:
+        writer.store.note(name, "damaged")
+    ask()
+    assert notes == [(name, renewed)]
 
 
 def test_the_best_are_put_in_order_by_date_and_first_author(engine):

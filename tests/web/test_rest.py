@@ -58,6 +58,21 @@ def printed(monkeypatch, capsys, tmp_path, built_demo):
         ("similar", {"pmids": [990000073], "unlike": [990000074]}, ["similar", 990000073, "--not", 990000074]),
         ("facets", {"question": BLOOD, "depth": 50}, ["facets", BLOOD, "--depth", 50]),
         ("export", {"pmids": [990000067, 990000010], "format": "ris"}, ["export", 990000067, 990000010]),
+        (
+            "facets",
+            {"question": "asprin", "mode": "lexical", "exact": True},
+            ["facets", "asprin", "--mode", "lexical", "--exact"],
+        ),
+        (
+            "ask",
+            {"question": "asprin", "mode": "lexical", "exact": True},
+            ["ask", "asprin", "--mode", "lexical", "--exact"],
+        ),
+        (
+            "export",
+            {"question": "asprin", "mode": "lexical", "exact": True, "format": "csv"},
+            ["export", "--query", "asprin", "--mode", "lexical", "--exact"],
+        ),
         ("export", {"question": ASPIRIN, "limit": 5, "format": "csv"}, ["export", "--query", ASPIRIN, "-n", 5]),
         (
             "export",

@@ -96,6 +96,11 @@ class StoreWriter(StoreReader, WritableStore):
             self.connection.execute("UPDATE counter SET change = change + 1")
             return work(self.change())
 
+    def note(self, key: str, value: str) -> None:
+        """Set a setting that is computed from the articles and changes nothing."""
+        with self._transaction():
+            self.put_setting(key, value)
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with refusals(self.path):

@@ -194,6 +194,12 @@ class PgStoreWriter(PgStoreReader, WritableStore):
                     self._connection.execute(f"VACUUM (SKIP_LOCKED) {table}")
                     del self._replaced[table]
 
+    def note(self, key: str, value: str) -> None:
+        """Set a setting that is computed from the articles and changes nothing."""
+        self._ensure_connection()
+        with refusals(self.address.name), self._connection.transaction():
+            self.put_setting(key, value)
+
     def _begin(self) -> int:
         self._connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
         # The row stays locked to the end of the transaction: the next writer waits here.

@@ -59,14 +59,13 @@ function wanted(from = state) {
   const kept = from.kept ? selection.collection(from.kept) : null;
   const base = { filters: filters(from, kept) };
   if (from.like.length) return { ...base, pmids: from.like };
-  return { ...base, question: from.q, mode: mode(from) };
+  return { ...base, question: from.q, mode: mode(from), ...(from.exact ? { exact: true } : {}) };
 }
 
 // The same for the page of hits that is shown.
 function wantedHits() {
   const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
   if (state.sort && !state.like.length) asked.sort = state.sort;
-  if (state.exact && !state.like.length) asked.exact = true;
   return asked;
 }
 
@@ -74,7 +73,7 @@ function wantedHits() {
 const mode = (from = state) => from.mode ?? (about.mode === "semantic" ? "hybrid" : about.mode);
 
 // What the list is a list of: the same for every filter and page.
-const questionOf = (from) => JSON.stringify([from.q, from.like, mode(from), from.strategy, from.kept]);
+const questionOf = (from) => JSON.stringify([from.q, from.like, mode(from), from.strategy, from.kept, from.exact]);
 
 // What stands at the side: what the address says, or what was chosen last.
 function side() {
