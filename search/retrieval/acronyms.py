@@ -81,7 +81,8 @@ def senses_of(view: View, short: str, question: str) -> list[Sense]:
     best = max(row[0] for row in likely)
     total = sum(math.exp(row[0] - best) for row in likely)
     senses = [
-        Sense(_spelled(view, key, some), count, round(math.exp(score - best) / total, 3)) for score, _, count, some in likely
+        Sense(_spelled(view, key, some), count, round(math.exp(score - best) / total, 3))
+        for score, _, count, some in likely
     ]
     senses.sort(key=lambda sense: (-sense.share, -sense.articles, sense.long))
     held = set(question_words(question))

@@ -142,9 +142,7 @@ class Service:
     def ask(self, request: SearchRequest) -> bytes:
         """Return the findings about a question as `search ask --format json` prints them."""
         limit = self._last(request.limit)
-        found = self.index.ask(
-            request.question, limit, mode=request.mode, filters=request.filters, exact=request.exact
-        )
+        found = self.index.ask(request.question, limit, mode=request.mode, filters=request.filters, exact=request.exact)
         return as_json(found)
 
     def written_answer(self, request: SearchRequest) -> WrittenAnswer:
@@ -385,9 +383,7 @@ class Service:
             return self._similar(request, limit)
         if request.pmids or request.texts or request.unlike:
             raise QueryError("give a question, or pmids and texts, not both")
-        options = SearchOptions(
-            limit=limit, mode=request.mode, filters=request.filters, fold=fold, exact=request.exact
-        )
+        options = SearchOptions(limit=limit, mode=request.mode, filters=request.filters, fold=fold, exact=request.exact)
         if request.relevant:
             # With feedback the same article has another score under each filter. For a count nothing is encoded.
             options = msgspec.structs.replace(options, feedback=False, encode_on_demand=0)
