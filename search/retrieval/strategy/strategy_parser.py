@@ -35,7 +35,7 @@ MAX_NEAR, MAX_DISTANCE = 10, 1_000
 
 _LONGEST_TAG = 60
 
-_OPERATORS: dict[str, Operator] = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&": "AND", "|": "OR"}
+_OPERATORS: dict[str, Operator] = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&": "AND", "&&": "AND", "|": "OR", "||": "OR"}
 _EVERYTHING = Term("all", "sb")
 
 _DAY = r"\d{4}(?:[/-]\d{1,2}(?:[/-]\d{1,2})?)?"
@@ -48,6 +48,8 @@ _DISTANCE = re.compile(r"(.*?)\s*:\s*~\s*(\d{1,4})")
 _NOEXP = re.compile(r"(.*?)\s*:?\s*\bno ?exp", re.IGNORECASE)
 _NUMBERED = re.compile(r"\s*#?(\d{1,3})(?:[.):]\s*|\s+)(?=\S)")
 _REFERENCE = re.compile(r"#(\d{1,4})[,;.]?")
+_LINE_ELSEWHERE = re.compile(r"[sS]?\d{1,3}")
+_UNTAGGED_RANGE = re.compile(rf"{_DAY}:{_DAY}")
 _NUMBER = re.compile(r"\d{5,9},?")
 
 #: What other databases write, and what PubMed writes in its place.
@@ -59,6 +61,10 @@ _FOREIGN = (
     ),
     (re.compile(r"\w+[?$#]\w*[?$#]?", re.I), "the only wildcard is * at the end of a word"),
     (re.compile(r"\w+:(?:ti|ab|kw|au)(?:,\w\w)*", re.I), "write a[tiab] for a:ti,ab"),
+    (re.compile(r"title-abs(?:-key)?(?:-auth)?|(?:ts|ti|ab|au)=.*", re.I), "write a[tiab] for words of title and abstract"),
+    (re.compile(r"~\d{1,3}"), 'write "a b"[tiab:~3] for words near each other'),
+    (re.compile(r"\w[\w,-]*/", re.I), 'write "asthma"[mh] for the heading asthma/'),
+    (re.compile(r"filters:", re.I), "filters are terms: write AND humans[Filter] for the filter Humans"),
 )
 
 
@@ -173,9 +179,20 @@ class _Parser:
                 continue
             self._read(piece)
         self._flush()
+        self._check_lines()
         if len(self.groups) > 1:
             raise self.source.error(self.groups[-1].start, "this parenthesis is never closed")
         return self._ended(len(self.source.text), "the strategy is empty: write a term, such as aspirin[tiab]")
+
+    def _check_lines(self) -> None:
+        """Refuse numbers alone, which other databases call lines by: `1 and 2`, `S1 OR S2`."""
+        pieces = [piece for piece in self.source.pieces() if piece.kind not in ("open", "close")]
+        numbers = [piece for piece in pieces if piece.value.upper() not in _OPERATORS]
+        is_line = all(piece.kind == "word" and _LINE_ELSEWHERE.fullmatch(piece.value) for piece in numbers)
+        if is_line and len(pieces) > len(numbers) > 1:
+            raise self.source.error(
+                numbers[0].start, f"{numbers[0].value} is searched as a word: write #1 AND #2 to refer to lines"
+            )
 
     def _read(self, piece: Piece) -> None:
         if piece.kind == "tag":
@@ -268,6 +285,8 @@ class _Parser:
         for piece in run:
             operator = _OPERATORS.get(piece.value.upper())
             word = piece.value.lower().strip(".,;")
+            if _UNTAGGED_RANGE.fullmatch(piece.value):
+                self.notes.append(f"{piece.value} was searched as words: write {piece.value}[dp] for dates of publication")
             if operator or word in FILTER_WORDS or piece.value.endswith("*"):
                 self._words(words)
                 words = []
