@@ -63,8 +63,9 @@ def acronyms_in(question: str) -> Iterator[tuple[int, int, str]]:
 def senses_of(view: View, short: str, question: str) -> list[Sense]:
     """Return what a short form stands for, the likeliest sense first, then those that are near it.
 
-    Long forms that differ in endings, in spaces, or in words before them (`pump inhibitor`) are one sense. The other words of the question tell senses apart, as far as the
-    articles that define them hold these words. Nothing if the question has the long form itself.
+    Long forms that differ in endings, in spaces, or in words before them (`pump inhibitor`) are one sense. The other
+    words of the question tell senses apart, as far as the articles that define them hold these words. Nothing if the
+    question has the long form itself.
     """
     key = "_".join(folded_words(short))
     keys = view.tokens.keys(f"abbr:{key}/", _LOOKED_AT)

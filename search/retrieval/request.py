@@ -194,7 +194,7 @@ class SimilarRequest(_Filtered, frozen=True):
 class ArticlesRequest(_Understood, frozen=True):
     """Some articles: those that answer a question, or those like others (`pmids`, `texts`).
 
-    With `relevant`, only those that are near enough to the question and whose scores are at least half of the best ones.
+    With `relevant`, only those near enough to the question whose scores are at least half of the best ones.
     """
 
     question: QuestionText | None = None

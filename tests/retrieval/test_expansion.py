@@ -92,6 +92,26 @@ def test_a_question_in_which_all_is_known_is_answered_as_exact_to_the_digit(engi
         assert [first, second] == engine.search(questions, exact)
 
 
+@pytest.mark.parametrize(
+    ("question", "long"),
+    [("PPI", "proton pump inhibitors"), ("PTSD", "post traumatic stress disorder"), ("MI", "myocardial infarction")],
+)
+def test_long_forms_that_are_alike_are_one_sense(address, encoder, question, long):
+    texts = [
+        # Of these the algorithm learns `pump inhibitor`, the shortest that has the letters.
+        *["Proton pump inhibitor (PPI) for ulcers"] * 6,
+        *["Proton-pump inhibitors (PPI) for reflux"] * 2,
+        *["Posttraumatic stress disorder (PTSD) in soldiers"] * 4,
+        *["Post-traumatic stress disorder (PTSD) in children"] * 3,
+        *["Medication after myocardial infarction (MI)"] * 2,
+        *["M-mode in post-myocardial infarction (MI)"] * 3,
+    ]
+    put(address, encoder, *(article(pmid, text) for pmid, text in enumerate(texts, start=1)), merge=True)
+    with closing(backend.open_reader(address)) as reader, reader.view() as view:
+        (change,) = expand(view, question).changes
+    assert change == Change("acronym", question, long)
+
+
 def test_a_deleted_article_defines_no_acronym(address, encoder):
     put(address, encoder, *(article(pmid, "Myocardial infarction (MI)", "A.") for pmid in (1, 2)), merge=True)
     writer = backend.open_writer(address)

@@ -35,7 +35,15 @@ MAX_NEAR, MAX_DISTANCE = 10, 1_000
 
 _LONGEST_TAG = 60
 
-_OPERATORS: dict[str, Operator] = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&": "AND", "&&": "AND", "|": "OR", "||": "OR"}
+_OPERATORS: dict[str, Operator] = {
+    "AND": "AND",
+    "OR": "OR",
+    "NOT": "NOT",
+    "&": "AND",
+    "&&": "AND",
+    "|": "OR",
+    "||": "OR",
+}
 _EVERYTHING = Term("all", "sb")
 
 _DAY = r"\d{4}(?:[/-]\d{1,2}(?:[/-]\d{1,2})?)?"
@@ -61,7 +69,10 @@ _FOREIGN = (
     ),
     (re.compile(r"\w+[?$#]\w*[?$#]?", re.I), "the only wildcard is * at the end of a word"),
     (re.compile(r"\w+:(?:ti|ab|kw|au)(?:,\w\w)*", re.I), "write a[tiab] for a:ti,ab"),
-    (re.compile(r"title-abs(?:-key)?(?:-auth)?|(?:ts|ti|ab|au)=.*", re.I), "write a[tiab] for words of title and abstract"),
+    (
+        re.compile(r"title-abs(?:-key)?(?:-auth)?|(?:ts|ti|ab|au)=.*", re.I),
+        "write a[tiab] for words of title and abstract",
+    ),
     (re.compile(r"~\d{1,3}"), 'write "a b"[tiab:~3] for words near each other'),
     (re.compile(r"\w[\w,-]*/", re.I), 'write "asthma"[mh] for the heading asthma/'),
     (re.compile(r"filters:", re.I), "filters are terms: write AND humans[Filter] for the filter Humans"),
@@ -286,7 +297,9 @@ class _Parser:
             operator = _OPERATORS.get(piece.value.upper())
             word = piece.value.lower().strip(".,;")
             if _UNTAGGED_RANGE.fullmatch(piece.value):
-                self.notes.append(f"{piece.value} was searched as words: write {piece.value}[dp] for dates of publication")
+                self.notes.append(
+                    f"{piece.value} was searched as words: write {piece.value}[dp] for dates of publication"
+                )
             if operator or word in FILTER_WORDS or piece.value.endswith("*"):
                 self._words(words)
                 words = []
