@@ -28,10 +28,11 @@ from search.article import (
     PublicationType,
     Substance,
 )
-from search.errors import QueryError
+from search.errors import QueryError, TimeLimitError
 from search.retrieval.strategy import parse_strategy
 from search.retrieval.strategy.evaluation import StrategyEvaluation, is_near
 from search.storage import backend
+from search.time_limit import time_limit
 
 TODAY = date(2024, 3, 31)
 _VOCABULARY = (
@@ -245,6 +246,17 @@ def test_a_value_that_no_article_has_is_noted_with_the_nearest(indexed):
         in result.notes[0]
     )
     assert "no article has 'lancett oncol' in Journal; the nearest are lancet oncol (" in result.notes[1]
+
+
+@pytest.mark.parametrize("text", ['"heart failure"[tiab:~3]', "heart[tiab]"])
+def test_a_strategy_ends_with_the_time_of_its_thread(indexed, text):
+    reader, _ = indexed
+    with reader.view() as view:
+        evaluation = StrategyEvaluation(parse_strategy(text), view.tokens, view.store, below)
+        with pytest.raises(TimeLimitError), time_limit(0):
+            evaluation.result()
+        with time_limit(60):
+            assert evaluation.result().lines[0].count == len(evaluation.pmids())
 
 
 def test_of_many_values_that_no_article_has_the_first_get_a_hint_and_a_field_is_listed_once(indexed, monkeypatch):

@@ -36,6 +36,7 @@ from search.retrieval.strategy.term_query import (
 from search.storage.article_tokens import key_of, tokens_of, zone_values
 from search.storage.rows import Pmids
 from search.storage.token_query import AnyOf, Joined, PmidSet, TokenIndex, TokenQuery, holds
+from search.time_limit import check_time
 
 __all__ = ["LineResult", "StrategyAnswer", "StrategyEvaluation", "StrategyResult", "is_near", "selects"]
 
@@ -190,6 +191,7 @@ class StrategyEvaluation:
         return conjunction(parts)
 
     def _term(self, term: Term, source: Source) -> TokenQuery:
+        check_time()
         meaning = FILTERS.get(" ".join(term.text.lower().split())) if term.field == "sb" else None
         if meaning is not None:
             self.notes[f"{term.text}[sb] stands for {meaning}"] = None
@@ -219,6 +221,7 @@ class StrategyEvaluation:
         pmids = self._tokens.pmids(unsure).tolist()
         near: list[int] = []
         for start in range(0, len(pmids), _READ_AT_ONCE):
+            check_time()
             for pmid, article in self._documents.get_many(pmids[start : start + _READ_AT_ONCE]).items():
                 values = map(folded_words, zone_values(article)[zone])
                 if any(is_near(words, value, term.distance or 0) for value in values):
