@@ -8,12 +8,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from search import Index
 from search.article import embedding_text
-from search.models.presets import resolve_model
-from search.models.static_vectors import STATIC_FILE, TokenIds, fit, vocabulary_texts
+from search.models.static_vectors import STATIC_FILE, fit
 
 
 def main() -> None:
@@ -29,13 +27,12 @@ def main() -> None:
         articles = {article.pmid: article for article in index.articles() if _key(article.title) not in left_out}
         with index._reader.view() as view:
             pmids, vectors = view.store.vectors(articles)
-        tokenizer = Tokenizer.from_file(str(resolve_model(index.manifest.model).document / "tokenizer.json"))
-        tokens = TokenIds(tokenizer, encoder.max_length - tokenizer.num_special_tokens_to_add(is_pair=False))
-        start = encoder.encode(vocabulary_texts(tokenizer))
+        tokens = encoder.tokens
+        start = encoder.encode(list(tokens.texts_of(range(tokens.vocabulary))))
         static = fit(tokens, start, [embedding_text(articles[pmid]) for pmid in pmids.tolist()], vectors)
     options.output.mkdir(parents=True, exist_ok=True)
     static.write(options.output / STATIC_FILE)
-    print(f"{len(pmids):,} texts, {np.prod(start.shape):,} numbers at the start, fingerprint {static.fingerprint}")
+    print(f"{len(pmids):,} texts, {np.prod(start.shape):,} numbers at the start")
 
 
 def held_out_titles(data: Path) -> set[str]:

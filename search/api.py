@@ -45,12 +45,14 @@ from search.storage.manifest import Manifest
 if TYPE_CHECKING:
     from search.formats.byte_stream import ByteStream
     from search.ingest.citation_files import FileReport
-    from search.ingest.pipeline import IngestReport, Progress
+    from search.ingest.pipeline import IngestReport
+    from search.ingest.progress import Progress
     from search.ingest.published_vectors import ImportReport
     from search.llm.answer import WrittenAnswer
     from search.llm.language_models import LanguageModel
     from search.models import Encoder
     from search.models.encoder import Kind
+    from search.models.static_vectors import StaticVectors
     from search.models.tokens import Text
     from search.pubmed.subset import Part
     from search.pubmed.sync import SyncReport
@@ -73,6 +75,11 @@ _AT_ONCE = 500
 
 #: From so many articles a language model answers where nobody says how many.
 _ASKED = 10
+
+
+_WITHOUT_TOKENS = (
+    "its files do not tell its tokens, so articles that are not encoded are found by their words alone, not by meaning"
+)
 
 
 class NlmFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +113,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int
     text_rule: str
     stored_vectors: str
+    static_vectors: str
     vector_index: str
     created: str
     bytes: dict[str, int]
@@ -192,15 +200,17 @@ class Index:
 
         config = config or Config()
         encoder = _load_encoder(model or config.model, config)
+        is_builtin = (model or config.model) == BUILTIN
+        notes = [*encoder.notes, *([] if is_builtin or encoder.tokens else [_WITHOUT_TOKENS])]
         manifest = Manifest(
             model=encoder.name,
             model_settings=encoder.settings,
-            model_notes=tuple(encoder.notes),
+            model_notes=tuple(notes),
             fingerprint=encoder.fingerprint,
             dimension=encoder.dimension,
             text_rule=TEXT_RULE,
             vectors=config.vectors,
-            static=builtin_static().fingerprint if (model or config.model) == BUILTIN else "",
+            static=builtin_static().fingerprint if is_builtin else "",
         )
         backend.create(address, manifest, config)
         index = cls(address, config)
@@ -420,6 +430,7 @@ class Index:
                 dimension=manifest.dimension,
                 text_rule=manifest.text_rule,
                 stored_vectors=manifest.vectors,
+                static_vectors=_static_kind(view.store.static()),
                 vector_index=view.vector_index(),
                 created=manifest.created,
                 bytes=self._reader.sizes(),
@@ -1141,6 +1152,7 @@ class Index:
                 report = ingest.add_files(
                     writer, None, paths, strict=strict, restore=restore, reread=reread, progress=progress
                 )
+            self._make_static(writer, progress)
             ingest.encode_added(writer, encoder, since, report, progress)
             return report
 
@@ -1181,6 +1193,7 @@ class Index:
             with self._writing() as writer:
                 since = encoding_start(writer)
                 report = add_query(writer, None, eutils, query, limit=limit, progress=progress)
+                self._make_static(writer, progress)
                 encode_added(writer, encoder, since, report, progress)
                 return report
         finally:
@@ -1226,6 +1239,7 @@ class Index:
                 mesh_tree=load_mesh(self.config.mesh_tree),
                 progress=progress,
             )
+            self._make_static(writer, progress)
             encode_added(writer, encoder, 0, report.ingest, progress)
             return report
 
@@ -1264,12 +1278,14 @@ class Index:
         encoder = self.encoder
         if ray is None:
             with self._writing() as writer:
+                self._make_static(writer, progress)
                 return ingest.encode_stale(writer, encoder, progress=progress)
         from search.ingest.ray_cluster import encode_on_cluster, ray_cluster
         from search.models import load_encoder
 
         load = partial(load_encoder, self.manifest.used_model, precision=self.config.model_precision)
         with ray_cluster(ray) as cluster, self._writing() as writer:
+            self._make_static(writer, progress)
             return encode_on_cluster(writer, cluster, load, workers=workers, progress=progress)
 
     def import_vectors(
@@ -1414,6 +1430,12 @@ class Index:
         with suppress(SearchError, OSError), self._writing() as writer:
             writer.store.note(key, value)
 
+    def _make_static(self, writer: Writer, progress: Callable[[Progress], None] | None) -> None:
+        """Make what the first stage finds articles by that are not encoded, if it is due."""
+        from search.ingest.static_models import make_from_vocabulary
+
+        make_from_vocabulary(writer, lambda: self.encoder, progress)
+
     @contextmanager
     def _writing(self) -> Iterator[Writer]:
         writer = backend.open_writer(self.address, self.config)
@@ -1448,6 +1470,15 @@ def _options(
         sort=sort,
         min_score=min_score,
     )
+
+
+def _static_kind(static: StaticVectors | None) -> str:
+    """Return what articles that are not encoded are found by, beside their words."""
+    if static is None:
+        return "none"
+    if static.fitted:
+        return f"fitted to the vectors of {static.fitted:,} articles"
+    return f"from the model's vectors of the tokens of {static.articles:,} articles"
 
 
 def _load_encoder(model: str | ModelConfig, config: Config, *, brief: bool = False) -> Encoder:

@@ -21,6 +21,7 @@ class WordEncoder:
     notes = ()
     dimension = 32
     fingerprint = "words"
+    tokens = None
 
     def __init__(self):
         self.encoded = []

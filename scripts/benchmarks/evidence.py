@@ -20,7 +20,6 @@ from scripts.benchmarks.timing import data_folder, report
 from search.api import Index
 from search.article import AbstractSection, Article
 from search.models.kept_vectors import KeptVectors
-from search.models.static_vectors import static_of
 from search.retrieval import evidence
 from search.retrieval.sentences import abstract_sentences
 from search.storage.bm25 import words
@@ -127,7 +126,8 @@ def consumers(index: Index, folder: Path, count: int, draw: random.Random) -> It
 
 def first_sentences(index: Index, encode: KeptVectors, asked: list[Asked], scale: float | None) -> list[str | None]:
     """Return the first sentence that is shown: by role with a share of the weights; by nearness alone for None."""
-    static = static_of(index.manifest.static)
+    with index._reader.view() as view:
+        static = view.store.static()
     vectors = index.encoder.encode([one.question for one in asked], kind="query")
     shown: list[str | None] = []
     for one, vector in zip(asked, vectors, strict=True):

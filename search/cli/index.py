@@ -41,6 +41,7 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
         + ("; `search encode` makes searches faster" if state.stale else ""),
         f"model     {state.model} ({state.fingerprint[:12]}), {state.dimension} dimensions, {state.stored_vectors}",
         f"vectors   {state.vector_index}{unmerged}",
+        f"estimates {_estimates(state)}",
         f"text      {state.text_rule}",
         f"citations {state.citations:,}",
         f"disk      {sum(state.bytes.values()) / 1e6:,.1f} MB",
@@ -50,6 +51,13 @@ def status(folder: str | None, config_file: Path | None, style: str) -> None:
     if state.nlm is not None:
         lines.append(f"PubMed    {state.nlm.part}, up to {state.nlm.last}, applied {state.nlm.last_applied}")
     click.echo(plain("\n".join(lines)))
+
+
+def _estimates(state: Status) -> str:
+    """Return how articles are found that are not encoded."""
+    if state.static_vectors == "none":
+        return "none: articles that are not encoded are found by their words"
+    return f"static vectors, {state.static_vectors}"
 
 
 def _model_lines(found: Status) -> list[str]:

@@ -22,6 +22,8 @@ from search.formats.base import LeftOut, Record, Rejection
 from search.formats.byte_stream import file_digest
 from search.formats.open import expand_paths, open_source
 from search.ingest.prepare import NotOfPart, Prepared, Preparer
+from search.ingest.progress import Progress
+from search.ingest.static_models import fit_if_due
 from search.models import Kind
 from search.models.tokens import Text
 from search.storage.backend import Writer
@@ -32,7 +34,6 @@ __all__ = [
     "Encodes",
     "IngestReport",
     "Pipeline",
-    "Progress",
     "add_articles",
     "add_files",
     "encode_added",
@@ -55,19 +56,6 @@ class Encodes(Protocol):
     def encode(self, texts: Sequence[Text], kind: Kind = "document") -> Vectors:
         """Return unit vectors, (n, dimension) float32."""
         ...
-
-
-class Progress(msgspec.Struct):
-    """How far a run is. `fraction` is that of all bytes to read, 0 where it cannot be known (standard input).
-
-    Once all is read, `searchable` is how many articles wait to be encoded or were encoded since, and `fraction` theirs.
-    """
-
-    file: str
-    read: int
-    encoded: int
-    fraction: float
-    searchable: int = 0
 
 
 class IngestReport(msgspec.Struct):
@@ -359,12 +347,14 @@ def encode_stale(
     """Encode the articles whose vector is missing or of another text, of those written after the change `since`."""
     report = IngestReport()
     total = writer.store.count_stale(since)
+    encoded = writer.store.count_encoded()
     while stale := writer.store.stale(BATCH, since=since):
         texts, hashes = texts_and_hashes(stale, writer.manifest.pairs)
         report.encoded += writer.store.put_vectors(hashes, encoder.encode(texts, kind="document"))
         report.merged |= writer.merge_if_due()
         if progress is not None:
             progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1), searchable=total))
+        report.merged |= fit_if_due(writer, encoded + report.encoded, progress)
     report.merged |= writer.merge_if_due(last=True)
     return report
 

@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 
 from search.errors import ConfigError, ModelError
 from search.extras import install_command
-from search.ingest.pipeline import Encodes, IngestReport, Progress, texts_and_hashes
+from search.ingest.pipeline import Encodes, IngestReport, texts_and_hashes
+from search.ingest.progress import Progress
+from search.ingest.static_models import fit_if_due
 from search.models.tokens import Text
 from search.storage.backend import Writer
 
@@ -120,6 +122,7 @@ def encode_on_cluster(
                 progress(Progress("", report.read, report.encoded, min(report.encoded / total, 1.0)))
         # Texts that changed while they were encoded are still stale: again, until nothing is.
         if report.encoded == before:
+            report.merged |= fit_if_due(writer, writer.store.count_encoded(), progress)
             report.merged |= writer.merge_if_due(last=True)
             return report
 

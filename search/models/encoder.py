@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from search.models.static import StaticBackend, static_folder
 from search.models.tokens import Text, checked_texts
 from search.models.vectors import normalize
 
+if TYPE_CHECKING:
+    from search.models.static_vectors import TokenIds
+
 __all__ = ["PRECISIONS", "Encoder", "Kind", "load_encoder"]
 
 Kind = Literal["document", "query"]
@@ -30,6 +33,8 @@ Kind = Literal["document", "query"]
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
 #: From so many documents on, a job says how fast the model is.
 _LARGE_JOB = 256
+#: Tokens that a model's tokenizer puts around a text.
+_SPECIAL_TOKENS = 2
 _BACKENDS = ("auto", "openvino", "torch")
 
 
@@ -129,6 +134,20 @@ class Encoder:
     def max_length(self) -> int:
         """The number of tokens of a document, special tokens included, beyond which text is cut off."""
         return self._document_backend.max_length
+
+    @cached_property
+    def tokens(self) -> TokenIds | None:
+        """What finds the tokens of a document as the model does, as many as it reads; None if its files do not tell."""
+        from search.models.static_vectors import MOST_TOKENS, TokenIds
+        from search.models.tokenizer_files import TokenizerFiles
+
+        try:
+            content = TokenizerFiles(self._layouts["document"]).to_json()
+            if content is None:
+                return None
+            return TokenIds(content, min(self.max_length, MOST_TOKENS) - _SPECIAL_TOKENS)
+        except Exception:  # tokenizers raises its own; a model that torch runs may read other files
+            return None
 
     @property
     def backend(self) -> str:

@@ -20,7 +20,6 @@ from search.article import Article, embedding_text
 from search.config import Config
 from search.errors import IndexCorruptError, NotFoundError, QueryError
 from search.models.kept_vectors import KeptVectors
-from search.models.static_vectors import static_of
 from search.normalize import date_spans, folded_key
 from search.retrieval.duplicates import fold as fold_articles
 from search.retrieval.evidence import evidence_for_all
@@ -420,7 +419,10 @@ class Engine:
 
     def _with_evidence(self, hits: list[Hit], question: str, vector: Vectors, count: int) -> list[Hit]:
         """Return the hits with the `count` sentences of each abstract that best say what was found."""
-        static = static_of(self._reader.manifest.static)
+        with self._reader.view() as view:
+            static = view.store.static()
+        if static is not None and not static.fitted:
+            static = None
         articles = [hit.article for hit in hits]
         evidence = evidence_for_all(articles, question, vector, self.sentence_vectors, count, static)
         return [

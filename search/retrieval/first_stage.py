@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from search.models.static_vectors import StaticVectors, static_of
+from search.models.static_vectors import StaticVectors
 from search.retrieval.on_demand import OnDemand
 from search.retrieval.query import Query
 from search.storage.backend import Selection, View
@@ -56,7 +56,7 @@ class FirstStage:
         self._on_demand = on_demand
         self._depth = depth
         self._allowed = allowed
-        self._static: StaticVectors | None = static_of(view.manifest.static)
+        self._static: StaticVectors | None = view.store.static()
         self._encoded = 0
 
     def candidates(self, query: Query, others: Iterable[int] = ()) -> Candidates:

@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from search.models.static_vectors import static_of
 from search.retrieval.hit import Hit
 from search.storage.backend import View
 from search.storage.rows import Pmids, Vectors
@@ -80,7 +79,7 @@ def measured(view: View) -> Floor | None:
     """Return the floor of an index; None for one of too few articles to tell."""
     counts = view.store.counts()
     static = _is_static(counts)
-    if counts["articles"] < _FEWEST or (static and static_of(view.manifest.static) is None):
+    if counts["articles"] < _FEWEST or (static and not _is_fitted(view)):
         return None
     pmids, rows = _sample(view, static=static)
     if len(pmids) < _SAMPLE // 2:
@@ -99,6 +98,12 @@ def measured(view: View) -> Floor | None:
         static=static,
         articles=counts["articles"],
     )
+
+
+def _is_fitted(view: View) -> bool:
+    """Whether a question's cosines with static vectors are comparable with those of articles among each other."""
+    made_with = view.store.static()
+    return made_with is not None and made_with.fitted > 0
 
 
 def _quantile(values: npt.ArrayLike, share: float) -> float:
@@ -133,7 +138,7 @@ def with_nearness(view: View, floor: Floor, vector: Vectors, hits: Sequence[Hit]
 
 
 def _twentieth(view: View, floor: Floor, vector: Vectors) -> float:
-    static = static_of(view.manifest.static) if floor.static else None
+    static = view.store.static() if floor.static else None
     if static is not None:
         ((_, scores),) = view.static_nearest(static.questions(vector[None]), _NEIGHBOUR)
     else:

@@ -70,6 +70,8 @@ def copy_index(source: Reader, target: Address, config: Config, progress: Callab
         if writer.manifest.copy_of is None:
             return store.counts()["articles"]
         mark = _begin(source, store)
+        with source.view() as view:
+            _take_static(view.store, store)
         done = store.counts()["articles"]
         with source.view() as view:
             total = max(view.store.counts()["articles"], 1)
@@ -97,7 +99,7 @@ def _opened(source: Reader, target: Address, config: Config) -> Writer:
     identity = _identity(source)
     if not backend.exists(target, config):
         known = {name: getattr(source.manifest, name) for name in Manifest.__struct_fields__}
-        backend.create(target, Manifest(**{**known, "copy_of": identity, "generation": 0}), config)
+        backend.create(target, Manifest(**{**known, "static": "", "copy_of": identity, "generation": 0}), config)
     writer = backend.open_writer(target, config)
     of = writer.manifest.copy_of
     if of is None and _is_complete(source, writer.store):
@@ -184,8 +186,16 @@ def _finish(view: View, store: WritableStore, since: int) -> None:
             _update_sequences(store, some)
     for some in _pages(source, "tombstones"):
         _copy_tombstones(store, some)
+    _take_static(source, store)
     _copy_ledger(source, store)
     _copy_collection(source, store)
+
+
+def _take_static(source: Store, store: WritableStore) -> None:
+    """Make static vectors with what the source makes them with: it may change while the copy is made."""
+    static = source.static()
+    if store.manifest().static != (static.fingerprint if static else ""):
+        store.put_static(static)
 
 
 def _copy_tombstones(store: WritableStore, rows: list[Any]) -> None:

@@ -14,6 +14,8 @@ SQLite and PostgreSQL share the tables of `_SHARED`; each has a few more of its 
   `record_hash` that of the whole record.
 - `static_vectors` holds the static vector of each article (`search.models.static_vectors`), if the model has any: its
   numbers are integers from -127 to 127, and only its direction has a meaning.
+- `static_models` holds what they are made with, if it does not come with this program: one row, of the fingerprint that
+  the manifest has.
 - `documents` holds the records, JSON compressed with zlib.
 - `files` is the ledger of `add`, `nlm_files` that of `sync`. `part_articles` are the articles that are there only
   because they belong to the part of PubMed that is kept. `seen_later` names articles that a later file than their own
@@ -28,9 +30,14 @@ SQLite and PostgreSQL share the tables of `_SHARED`; each has a few more of its 
 
 from __future__ import annotations
 
-__all__ = ["postgres_schema", "sqlite_schema"]
+__all__ = ["STATIC_MODELS", "postgres_schema", "sqlite_schema"]
 
-_SHARED = """
+#: Indexes of this format that were made before there was this table get it when there is something to put into it.
+STATIC_MODELS = "CREATE TABLE IF NOT EXISTS static_models (fingerprint text PRIMARY KEY, content {bytes} NOT NULL)"
+
+_SHARED = (
+    f"{STATIC_MODELS};"
+    + """
 CREATE TABLE counter (change bigint NOT NULL);
 INSERT INTO counter VALUES (0);
 CREATE TABLE settings (key text PRIMARY KEY, value text NOT NULL);
@@ -118,6 +125,7 @@ CREATE INDEX retractions_doi ON retractions (doi);
 CREATE TABLE query_runs (id {serial}, query text NOT NULL, started text NOT NULL, finished text);
 CREATE TABLE query_pmids (run bigint NOT NULL, pmid bigint NOT NULL, PRIMARY KEY (run, pmid));
 """
+)
 
 #: `articles.terms` is a JSON list of 2 * term + (1 if it is a main point of the article): what a few articles are
 #: filtered by. `article_terms` lists the articles of a term. `vectors.checksum` is that of the row.

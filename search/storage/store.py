@@ -11,12 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from search.article import Article, Deletion
-from search.errors import StoreError
+from search.article import Article, Deletion, embedding_text
+from search.errors import IndexCorruptError, StoreError
 from search.files import today, utc_now
-from search.models.static_vectors import StaticVectors
+from search.models.static_vectors import StaticVectors, builtin_static, static_of
 from search.storage.citation_graph import Kind, put_edges, record_edges
 from search.storage.conditions import Condition, Conditions
 from search.storage.manifest import Manifest
@@ -35,6 +37,7 @@ from search.storage.rows import (
     prepare,
     unpack,
 )
+from search.storage.schema import STATIC_MODELS
 
 __all__ = ["UNIT", "Store", "WritableStore", "ranked"]
 
@@ -57,6 +60,8 @@ class Store(ABC):
 
     #: What stands behind a column to say that its value is in a list; `listed` makes the parameter.
     AMONG: ClassVar[str]
+    #: The type of a column of bytes.
+    BYTES: ClassVar[str]
 
     # What a database provides -----------------------------------------------------------------------------------------
 
@@ -88,6 +93,26 @@ class Store(ABC):
     @abstractmethod
     def without_static(self) -> list[int]:
         """Return the PMIDs of the articles that have no static vector, or one that is not of the right length."""
+
+    def static(self) -> StaticVectors | None:
+        """Return what the static vectors in this state of the index are made with; None if it has none.
+
+        Raises IndexCorruptError if it is missing or damaged.
+        """
+        fingerprint = self.manifest().static
+        if not fingerprint:
+            return None
+        try:
+            return static_of(fingerprint, self._static_content)
+        except ValueError as error:
+            raise IndexCorruptError(
+                f"{error}; `search repair` removes it with the static vectors, `search encode` makes them again"
+            ) from error
+
+    def _static_content(self, fingerprint: str) -> bytes:
+        for (content,) in self.rows("SELECT content FROM static_models WHERE fingerprint = ?", [fingerprint]):
+            return bytes(content)
+        raise ValueError("the static model is missing")
 
     @abstractmethod
     def manifest(self) -> Manifest:
@@ -150,6 +175,10 @@ class Store(ABC):
         """Return the PMIDs of all articles, ascending."""
         return self._numbers("SELECT pmid FROM articles ORDER BY pmid")
 
+    def encoded_pmids(self) -> Pmids:
+        """Return the PMIDs of the articles that have a vector of their text, ascending."""
+        return self._numbers("SELECT pmid FROM articles WHERE NOT stale ORDER BY pmid")
+
     def is_empty(self) -> bool:
         """Whether there are no articles, and no deletions are remembered."""
         return not any(self.one(f"SELECT count(*) FROM {table}") for table in ("articles", "tombstones"))
@@ -184,6 +213,10 @@ class Store(ABC):
     def count_stale(self, since: int = 0) -> int:
         """Return how many articles that were written after a change number have no vector of their text."""
         return self.one("SELECT count(*) FROM articles WHERE stale AND change > ?", [since])
+
+    def count_encoded(self) -> int:
+        """Return how many articles have a vector of their text."""
+        return self.one("SELECT count(*) FROM articles WHERE NOT stale")
 
     def has_stale(self) -> bool:
         """Whether any article's vector is missing or of another text."""
@@ -282,8 +315,6 @@ class WritableStore(Store):
 
     #: Whether other processes may write between `plan` and `apply`.
     SEVERAL_WRITERS: ClassVar[bool]
-    #: What makes the static vectors of articles as they are written; None if the index has none.
-    static: StaticVectors | None = None
 
     # What a database provides -----------------------------------------------------------------------------------------
 
@@ -312,6 +343,14 @@ class WritableStore(Store):
         stale: set[int],
     ) -> None:
         """Write articles in place of those of their PMIDs; `added` gives the day and the change of their first time."""
+
+    @abstractmethod
+    def _put_static_rows(self, pmids: Sequence[int], codes: npt.NDArray[np.int8], change: int) -> None:
+        """Write static vectors, (n, dimension) int8, in place of those of their PMIDs."""
+
+    @abstractmethod
+    def put_manifest(self, manifest: Manifest) -> None:
+        """Record what the index is; within `transact`."""
 
     @abstractmethod
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
@@ -469,6 +508,40 @@ class WritableStore(Store):
             self.executemany("DELETE FROM tombstones WHERE pmid IN (SELECT pmid FROM articles)", [()])
 
         self.transact(work)
+
+    # Static vectors --------------------------------------------------------------------------------------------------
+
+    def put_static(self, static: StaticVectors | None, progress: Callable[[float], None] = lambda _: None) -> None:
+        """Make the static vectors of all articles with `static` from now on, or have none; all or nothing.
+
+        So those of two kinds are never in one state of the index. `progress` receives the share that is done.
+        """
+
+        def work(change: int) -> None:
+            manifest = self.manifest()
+            self.put_manifest(msgspec.structs.replace(manifest, static=static.fingerprint if static else ""))
+            list(self.rows(STATIC_MODELS.format(bytes=self.BYTES)))
+            for table in ("static_models", "static_vectors"):
+                self.executemany(f"DELETE FROM {table}", [()])
+            if static is None:
+                return
+            if static is not builtin_static():
+                self.executemany("INSERT INTO static_models VALUES (?, ?)", [(static.fingerprint, static.content())])
+            total, done, after = max(self.one("SELECT count(*) FROM articles"), 1), 0, 0
+            sql = "SELECT pmid, document FROM documents WHERE pmid > ? ORDER BY pmid LIMIT ?"
+            while rows := list(self.rows(sql, [after, _AT_ONCE])):
+                after, done = rows[-1][0], done + len(rows)
+                articles = list(self._unpacked(rows))
+                texts = [embedding_text(article) for article in articles]
+                self._put_static_rows([article.pmid for article in articles], static.documents(texts), change)
+                progress(min(done / total, 1.0))
+
+        self.transact(work)
+
+    def _put_static(self, rows: Sequence[ArticleRow], change: int) -> None:
+        """Write the static vectors of articles, where the index has such; within the transaction that writes these."""
+        if (static := self.static()) is not None:
+            self._put_static_rows([row.pmid for row in rows], static.documents([row.text for row in rows]), change)
 
     def put_setting(self, key: str, value: str) -> None:
         """Set a setting; within `transact`."""

@@ -12,8 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from search.article import text_hash
-from search.errors import StoreError
-from search.models.static_vectors import static_of
+from search.errors import IndexCorruptError, StoreError
 from search.storage.citation_graph import Kind, Tally, record_edges, remake_edges, tally
 from search.storage.rows import CHECKED_COLUMNS, ArticleRow, StoredRow, Term, prepare, unpack
 from search.storage.store import UNIT, Store, WritableStore
@@ -33,7 +32,7 @@ class Problem(NamedTuple):
 
     text: str
     pmids: tuple[int, ...] = ()
-    part: Literal["", "record", "row", "vector", "citations"] = ""
+    part: Literal["", "record", "row", "vector", "citations", "static"] = ""
 
 
 def record_problem(pmid: int, what: str) -> Problem:
@@ -98,14 +97,18 @@ def mend(store: WritableStore, problems: Iterator[Problem]) -> list[str]:
     """Make again what can be made of the rest, and return what cannot: damaged records, and the like."""
     damaged: dict[str, set[int]] = {"row": set(), "vector": set(), "record": set()}
     left: list[str] = []
-    are_citations_damaged = False
+    are_citations_damaged = is_static_damaged = False
     for problem in problems:
         if problem.part == "citations":
             are_citations_damaged = True
+        elif problem.part == "static":
+            is_static_damaged = True
         elif problem.part:
             damaged[problem.part].update(problem.pmids)
         if problem.part == "record" or not (problem.part or "`search repair`" in problem.text):
             left.append(problem.text)
+    if is_static_damaged:
+        store.put_static(None)
     records = damaged["record"]
     store.remake_rows(sorted(damaged["row"] - records))
     # Of a record that is damaged nobody knows what its vector should be of.
@@ -139,7 +142,11 @@ def _check_citations(store: Store, cited: Tally, unread: set[int]) -> Iterator[P
 
 def _check_static(store: Store) -> Iterator[Problem]:
     """Yield which articles have no static vector of the right length, where the index has static vectors."""
-    if not store.manifest().static:
+    try:
+        if store.static() is None:
+            return
+    except IndexCorruptError as error:
+        yield Problem(str(error), part="static")
         return
     for pmid in store.without_static():
         yield row_problem(pmid, "its static vector is missing or damaged")
@@ -181,7 +188,10 @@ def _check_batch(
 
 def _other_static(store: Store, texts: dict[int, str]) -> list[int]:
     """Return the articles whose static vector is not that of their text, but for the rounding of another processor."""
-    static = static_of(store.manifest().static)
+    try:
+        static = store.static()
+    except IndexCorruptError:
+        static = None  # `_check_static` says so.
     if static is None or not texts:
         return []
     pmids, stored = store.static_vectors(texts)

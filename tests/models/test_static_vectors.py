@@ -8,7 +8,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
 
 from search.errors import ModelError
-from search.models.static_vectors import StaticVectors, TokenIds, builtin_static, fit, vocabulary_texts
+from search.models.static_vectors import StaticVectors, TokenIds, builtin_static, fit, from_vocabulary, static_of
 
 WORDS = ["[UNK]", *(f"w{number}" for number in range(200)), "heart", "##s", "attack", ".", "##3"]
 
@@ -28,7 +28,7 @@ def random_texts(count, seed):
 @pytest.mark.parametrize("by_word", [True, False])
 def test_tokens_are_the_first_of_the_tokenizer(by_word):
     texts = ["Hearts attack.  heart", "", "unknown \ud800 hearts heart", "w1 " * 50]
-    ids = TokenIds(tokenizer(by_word), 6)
+    ids = TokenIds(tokenizer(by_word).to_str(), 6)
     for _ in range(2):  # new words, then known ones
         found = [some.tolist() for some in ids.of(texts)]
         assert [[WORDS[number] for number in row] for row in found] == [
@@ -42,7 +42,7 @@ def test_tokens_are_the_first_of_the_tokenizer(by_word):
 def test_a_document_is_the_direction_of_the_sum_of_its_rows():
     random = np.random.default_rng(1)
     table, basis = random.normal(size=(len(WORDS), 8)).astype(np.float32), np.eye(12, 8, dtype=np.float32)
-    static = StaticVectors(TokenIds(tokenizer(), 100), table, basis)
+    static = StaticVectors.of(TokenIds(tokenizer().to_str(), 100), table, basis)
     found = static.documents(["heart attack heart", "", "w7"]).astype(float)
     heart, attack = table[WORDS.index("heart")], table[WORDS.index("attack")]
     expected = 2 * heart + attack
@@ -55,7 +55,7 @@ def test_a_document_is_the_direction_of_the_sum_of_its_rows():
 def test_fitted_rows_estimate_the_models_vectors_of_other_texts():
     random = np.random.default_rng(2)
     true = random.normal(size=(len(WORDS), 24)).astype(np.float32)
-    ids = TokenIds(tokenizer(), 100)
+    ids = TokenIds(tokenizer().to_str(), 100)
 
     def vectors(texts):
         found = np.stack([true[some].mean(axis=0) for some in ids.of(texts)])
@@ -76,7 +76,7 @@ def test_a_token_that_no_text_has_keeps_its_start():
     texts = random_texts(200, 6)
     goals = random.normal(size=(200, 6)).astype(np.float32)
     goals /= np.linalg.norm(goals, axis=1, keepdims=True)
-    static = fit(TokenIds(tokenizer(), 100), start, texts, goals)
+    static = fit(TokenIds(tokenizer().to_str(), 100), start, texts, goals)
     # The directions are a rotation here, so lengths and angles between questions tell what is in a row.
     expected = start[WORDS.index("heart")] - start.mean(axis=0) + goals.mean(axis=0)
     found = static.documents(["heart"]).astype(float)[0]
@@ -86,20 +86,21 @@ def test_a_token_that_no_text_has_keeps_its_start():
 def test_written_and_read_again(tmp_path):
     random = np.random.default_rng(7)
     table = random.normal(size=(len(WORDS), 8)).astype(np.float32)
-    static = StaticVectors(TokenIds(tokenizer(), 4), table, random.normal(size=(12, 8)).astype(np.float32))
+    static = StaticVectors.of(TokenIds(tokenizer().to_str(), 4), table, random.normal(size=(12, 8)).astype(np.float32))
     static.write(tmp_path / "static")
     tokenizer().save(str(tmp_path / "tokenizer.json"))
-    again = StaticVectors.read(tmp_path / "static", tmp_path / "tokenizer.json")
+    again = StaticVectors.read(tmp_path / "static", tmp_path / "tokenizer.json", fitted=9)
     texts = random_texts(5, 8)
-    assert again.fingerprint == static.fingerprint
+    assert (again.fitted, again.dimension) == (9, 8)
     assert again.documents(texts).tolist() == static.documents(texts).tolist()
     (tmp_path / "static").write_bytes((tmp_path / "static").read_bytes()[:-100])
     with pytest.raises(ModelError, match="cannot be loaded"):
-        StaticVectors.read(tmp_path / "static", tmp_path / "tokenizer.json")
+        StaticVectors.read(tmp_path / "static", tmp_path / "tokenizer.json", fitted=9)
 
 
 def test_texts_of_a_vocabulary():
-    assert vocabulary_texts(tokenizer())[-5:] == ["heart", "s", "attack", ".", "3"]
+    tokens = TokenIds(tokenizer().to_str(), 9)
+    assert tokens.texts_of(range(len(WORDS) - 5, len(WORDS))) == ["heart", "s", "attack", ".", "3"]
 
 
 def test_the_built_in_ones_tell_related_texts_from_others():

@@ -13,7 +13,6 @@ import numpy as np
 
 from search.errors import IndexCorruptError, IndexFolderError
 from search.files import digest, fsync_folder
-from search.models.static_vectors import static_of
 from search.storage.folder import faiss_index as ann
 from search.storage.folder.compaction import Compaction
 from search.storage.folder.folder_manifest import (
@@ -123,21 +122,19 @@ class IndexWriter:
             # Again: the last writer may have finished in between.
             self.manifest = read_manifest(folder)
             self._number = self.manifest.generation
-            self.store = self._open_store()
+            self.store = StoreWriter(folder / DATABASE)
             self.store.guard = self._lock.check
+            self.manifest = self._with_static(self.manifest)
         except BaseException:
+            if (store := getattr(self, "store", None)) is not None:
+                store.close()
             self._lock.release()
             raise
         self._remove_leftovers()
 
-    def _open_store(self) -> StoreWriter:
-        store = StoreWriter(self.folder / DATABASE)
-        try:
-            store.static = static_of(store.manifest().static)
-        except BaseException:
-            store.close()
-            raise
-        return store
+    def _with_static(self, manifest: FolderManifest) -> FolderManifest:
+        """Return a manifest with what the database says of static vectors: it changes there, with all of them."""
+        return msgspec.structs.replace(manifest, static=self.store.manifest().static)
 
     def remove_if_empty(self) -> bool:
         """Remove what an index consists of if it holds no article and no deletion; return whether it was removed."""
@@ -177,7 +174,7 @@ class IndexWriter:
 
     def finish_copy(self) -> None:
         """Note that the index is complete: it was made as a copy of another."""
-        manifest = msgspec.structs.replace(self.manifest, copy_of=None)
+        manifest = msgspec.structs.replace(self._with_static(self.manifest), copy_of=None)
         self.store.transact(lambda _: self.store.put_manifest(_common(manifest)))
         self._switch(manifest)
 
@@ -219,7 +216,7 @@ class IndexWriter:
     def _flush(self, *, rebuild: bool = False) -> None:
         """Write the unmerged changes as a segment, together with small ones, and as the next lexical generation."""
         number = self._next_number()
-        manifest = self.manifest
+        manifest = self._with_static(self.manifest)
         with (
             self._building(),
             closing(StoreReader(self.folder / DATABASE)) as reader,

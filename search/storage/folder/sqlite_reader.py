@@ -39,6 +39,7 @@ class StoreReader(Store):
     """Articles and vectors as of the last commit, or within `snapshot()` as of one commit throughout."""
 
     AMONG: ClassVar[str] = "IN (SELECT value FROM json_each(?))"
+    BYTES: ClassVar[str] = "BLOB"
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = path
@@ -189,7 +190,11 @@ class StoreReader(Store):
         An article that was deleted and came back without being encoded has lost its vector too.
         """
         if kind == "static":
-            return self.changed_since(change)
+            return self._sorted(
+                "SELECT pmid FROM static_vectors WHERE change > ? UNION SELECT pmid FROM articles WHERE change > ? "
+                "UNION SELECT pmid FROM tombstones WHERE change > ?",
+                [change, change, change],
+            )
         return self._sorted(
             "SELECT pmid FROM vectors WHERE change > ? UNION SELECT pmid FROM tombstones WHERE change > ? "
             "UNION SELECT a.pmid FROM articles AS a WHERE a.change > ? AND a.stale "

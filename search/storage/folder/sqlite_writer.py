@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from cachetools import LRUCache
 
 from search.errors import IndexCorruptError
@@ -182,15 +183,16 @@ class StoreWriter(StoreReader, WritableStore):
         self.connection.executemany(
             "INSERT OR REPLACE INTO documents VALUES (?, ?)", [(row.pmid, row.document) for row in rows]
         )
-        if self.static is not None:
-            codes = self.static.documents([row.text for row in rows])
-            self.connection.executemany(
-                "INSERT OR REPLACE INTO static_vectors VALUES (?, ?, ?)",
-                [(row.pmid, change, code.tobytes()) for row, code in zip(rows, codes, strict=True)],
-            )
+        self._put_static(rows, change)
         # In the order of the table's key, which is the order in which its pages lie.
         links = sorted((number // 2, pmid, number % 2) for pmid, some in numbers.items() for number in some)
         self.connection.executemany("INSERT OR REPLACE INTO article_terms VALUES (?, ?, ?)", links)
+
+    def _put_static_rows(self, pmids: Sequence[int], codes: npt.NDArray[np.int8], change: int) -> None:
+        self.connection.executemany(
+            "INSERT OR REPLACE INTO static_vectors VALUES (?, ?, ?)",
+            [(pmid, change, code.tobytes()) for pmid, code in zip(pmids, codes, strict=True)],
+        )
 
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
         stored = np.ascontiguousarray(vectors, dtype=self._dtype)

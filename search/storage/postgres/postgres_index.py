@@ -10,7 +10,6 @@ import psycopg
 
 from search.config import PostgresConfig
 from search.errors import IndexFolderError, SearchError
-from search.models.static_vectors import static_of
 from search.storage.manifest import Manifest, check_format
 from search.storage.nlm_ledger import NlmLedger
 from search.storage.postgres.address import PgAddress
@@ -123,7 +122,7 @@ class PgIndexWriter:
         self.store = PgStoreWriter(address, config)
         try:
             with refusals(address.name):
-                self.store.static = static_of(_manifest(address, self.store).static)
+                _manifest(address, self.store)
         except BaseException:
             self.store.close()
             raise

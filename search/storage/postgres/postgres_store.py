@@ -34,6 +34,7 @@ class PgStoreReader(Store):
     """Articles and vectors as a connection sees them: as of the last commit, or as of its transaction."""
 
     AMONG: ClassVar[str] = "= ANY(?::bigint[])"
+    BYTES: ClassVar[str] = "bytea"
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

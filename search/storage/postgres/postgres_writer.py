@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import psycopg
 from cachetools import LRUCache
 
@@ -35,7 +36,7 @@ __all__ = ["PgStoreWriter"]
 
 _Result = TypeVar("_Result")
 
-_TABLE = re.compile(r"CREATE TABLE (\w+)")
+_TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
 
 #: How long a transaction waits for that of another writer, in milliseconds.
 _LOCK_TIMEOUT = 120_000
@@ -258,7 +259,7 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         stale: set[int],
     ) -> None:
         pmids = [row.pmid for row in rows]
-        for table in ("articles", "documents", "static_vectors", "words", "tokens"):
+        for table in ("articles", "documents", "words", "tokens"):
             self.query(f"DELETE FROM {table} WHERE pmid = ANY(%s)", [pmids])
         journals, terms = self._journal_ids(rows), self._term_ids(rows)
         self.copy(
@@ -278,17 +279,18 @@ class PgStoreWriter(PgStoreReader, WritableStore):
         )  # fmt: skip
         columns = {"pmid": "int8", "document": "bytea"}
         self.copy("documents", columns, ((row.pmid, row.document) for row in rows))
-        if self.static is not None:
-            # Integers up to 127 are exact in a half.
-            codes = pack_vectors(self.static.documents([row.text for row in rows]).astype(np.float32), "float16")
-            columns = {"pmid": "int8", "change": "int8", "vector": "bytea"}
-            self.copy(
-                "static_vectors", columns, ((row.pmid, change, code) for row, code in zip(rows, codes, strict=True))
-            )
+        self._put_static(rows, change)
         articles = [unpack(row.document) for row in rows]
         self.copy("words", _WORD_COLUMNS, (_words(article, change) for article in articles))
         tokens = ((article.pmid, pack_tokens(tokens_of(article))) for article in articles)
         self.copy("tokens", {"pmid": "int8", "tokens": "bytea"}, tokens)
+
+    def _put_static_rows(self, pmids: Sequence[int], codes: npt.NDArray[np.int8], change: int) -> None:
+        self.query("DELETE FROM static_vectors WHERE pmid = ANY(%s)", [list(pmids)])
+        # Integers up to 127 are exact in a half.
+        packed = pack_vectors(codes.astype(np.float32), "float16")
+        columns = {"pmid": "int8", "change": "int8", "vector": "bytea"}
+        self.copy("static_vectors", columns, ((pmid, change, code) for pmid, code in zip(pmids, packed, strict=True)))
 
     def _put_vectors(self, hashes: Sequence[tuple[int, bytes]], vectors: Vectors, change: int) -> None:
         packed = pack_vectors(vectors, self._fixed()["vectors"]) if len(vectors) else []
