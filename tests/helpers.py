@@ -4,8 +4,13 @@ import hashlib
 from datetime import date
 
 import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from search.article import TEXT_RULE, AbstractSection, Article
+from search.models.static_vectors import TokenIds
 from search.storage import backend
 from search.storage.folder.sqlite_reader import StoreReader
 from search.storage.folder.sqlite_writer import StoreWriter
@@ -34,6 +39,13 @@ class WordEncoder:
                 seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
                 row += np.random.default_rng(seed).standard_normal(self.dimension).astype(np.float32)
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def tokens_of(words):
+    """What finds the tokens of texts that are words between blanks."""
+    made = Tokenizer(WordLevel({word: number for number, word in enumerate(["[UNK]", *words])}, unk_token="[UNK]"))
+    made.normalizer, made.pre_tokenizer = Lowercase(), WhitespaceSplit()
+    return TokenIds(made.to_str(), 100)
 
 
 class Disturbed:

@@ -355,6 +355,8 @@ def encode_stale(
         if progress is not None:
             progress(Progress("", report.read, report.encoded, report.encoded / max(total, 1), searchable=total))
         report.merged |= fit_if_due(writer, encoded + report.encoded, progress)
+    # Also where nothing was left to encode: an earlier run may have ended just before it.
+    report.merged |= fit_if_due(writer, encoded + report.encoded, progress)
     report.merged |= writer.merge_if_due(last=True)
     return report
 

@@ -6,7 +6,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 from faults.scenarios import command, held, patch
+
+from search.article import embedding_text
+from search.models.vectors import normalize
 
 __all__ = ["Expected", "after_fault", "others", "state_of"]
 
@@ -99,6 +103,19 @@ def _others_wrong(index, expected, must_be_done):
             yield f"{name} is {value}, neither {expected.before.get(name)} nor {expected.after.get(name)}"
 
 
+def _check_static(opened):
+    """Return which static vectors are not what the index says that they are made with."""
+    with opened._reader.view() as view:
+        static = view.store.static()
+        articles = {article.pmid: article for article in view.store.articles()}
+        pmids, rows = view.store.static_vectors(articles)
+        expected = static and normalize(static.documents([embedding_text(articles[pmid]) for pmid in pmids.tolist()]))
+    if static is None:
+        return ["there are static vectors of no model"] if len(pmids) else []
+    wrong = pmids[~np.isclose(rows, expected).all(axis=1)].tolist()
+    return [f"the static vectors of {wrong} are of another model"] if wrong else []
+
+
 def _check(index, expected, reported, must_be_done):
     from search.api import Index
 
@@ -106,6 +123,7 @@ def _check(index, expected, reported, must_be_done):
     with Index.open(index) as opened:
         change = opened.status().change
         state = state_of(index)[1]
+        problems += _check_static(opened)
         if must_be_done:
             wanted = expected.last
         else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from helpers import WordEncoder
+from helpers import WordEncoder, tokens_of
 from nlm_server import NlmServer, article_xml, packed, xml_set
 
 __all__ = [
@@ -42,7 +42,8 @@ class Scenario:
     In a command `{index}` is the index, `{beside}` the folder that it is in, where what is kept for the installation is
     too, and `{file}` stands for the folder of the surroundings. `merge_at` makes merges
     due after so many changes, `small` is up to how many vectors segments are made one at once, `exact` how many Faiss
-    compares one by one. `is_answer` says that the command answers, whether or not what it made on the way can be kept.
+    compares one by one. `first_stage` has static vectors made from the model's tokens, and fitted in the middle of
+    encoding. `is_answer` says that the command answers, whether or not what it made on the way can be kept.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Scenario:
     small: int = 20_000
     exact: int = 50_000
     is_answer: bool = False
+    first_stage: bool = False
 
 
 _BASE = ("add {file}/first.jsonl --index {index} --model words", "merge --index {index}")
@@ -65,6 +67,7 @@ SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("create", (), "add {file}/first.jsonl --index {index} --model words"),
+        Scenario("first-stage", (), "add {file}/first.jsonl --index {index} --model words", first_stage=True),
         Scenario("add", _BASE, "add {file}/second.xml --index {index}"),
         Scenario("add-merging", _BASE, "add {file}/second.xml --index {index}", merge_at=5),
         Scenario("add-segments", _BASE, "add {file}/second.xml --index {index}", merge_at=5, small=0),
@@ -194,12 +197,17 @@ def patch(scenario, report=None, *, states=False):
     """Set up a process that is forked for one command; nothing is set back."""
     import search.api
     from search.ingest import pipeline as ingest
+    from search.ingest import static_models
     from search.pubmed import eutils
     from search.storage.folder import faiss_index as ann
     from search.storage.folder import folder_writer as writer
     from search.storage.folder import segments
 
-    search.api._load_encoder = lambda model, config, **_: WordEncoder()
+    encoder = WordEncoder()
+    if scenario.first_stage:
+        encoder.tokens = tokens_of(f"first{kind}{pmid}" for kind in ("", "kind") for pmid in range(1, 21))
+        static_models.FEWEST, static_models.FITTED_FROM = 5, 10
+    search.api._load_encoder = lambda model, config, **_: encoder
     ingest.BATCH = _BATCH
     writer._MERGE_AT, segments._SMALL = scenario.merge_at, scenario.small
     ann.EXACT_UP_TO = scenario.exact

@@ -4,21 +4,19 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from helpers import WordEncoder, article
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.normalizers import Lowercase
-from tokenizers.pre_tokenizers import WhitespaceSplit
+from helpers import WordEncoder, article, tokens_of
 
+from search import api
 from search.article import embedding_text
 from search.config import Config
 from search.errors import IndexCorruptError
 from search.ingest import pipeline as ingest
 from search.ingest import static_models
 from search.ingest.static_models import fit_if_due, make_from_vocabulary
-from search.models.static_vectors import TokenIds
+from search.retrieval.floor import measured
 from search.storage import backend
 from search.storage.copy import copy_index
+from search.storage.folder import faiss_index
 from search.storage.rows import prepare
 
 WORDS = [f"w{number}" for number in range(60)]
@@ -27,12 +25,6 @@ WORDS = [f"w{number}" for number in range(60)]
 def some_articles(first, count):
     random = np.random.default_rng(first)
     return [article(pmid, " ".join(random.choice(WORDS, 9))) for pmid in range(first, first + count)]
-
-
-def tokens_of(words):
-    made = Tokenizer(WordLevel({word: number for number, word in enumerate(["[UNK]", *words])}, unk_token="[UNK]"))
-    made.normalizer, made.pre_tokenizer = Lowercase(), WhitespaceSplit()
-    return TokenIds(made.to_str(), 100)
 
 
 class Model(WordEncoder):
@@ -147,6 +139,16 @@ def test_fitted_once_as_encoding_passes_the_number(address, monkeypatch):
     assert checked(address).fingerprint == static.fingerprint
 
 
+def test_fitted_by_the_next_run_where_one_ended_just_before_it(address, monkeypatch):
+    store(address, some_articles(1, 100))
+    make(address)
+    encode(address)
+    assert checked(address).fitted == 0
+    monkeypatch.setattr(static_models, "FITTED_FROM", 100)
+    encode(address)
+    assert checked(address).fitted == 100
+
+
 def test_an_index_that_is_encoded_already_gets_fitted_ones_at_once(address, monkeypatch):
     monkeypatch.setattr(static_models, "FITTED_FROM", 100)
     store(address, some_articles(1, 120))
@@ -174,7 +176,9 @@ def test_a_run_that_ends_in_the_middle_leaves_all_as_it_was(address):
     assert checked(address).fingerprint == before.fingerprint
 
 
-def test_a_view_has_rows_and_what_they_are_made_with_of_one_state(address):
+def test_a_view_has_rows_and_what_they_are_made_with_of_one_state(address, monkeypatch):
+    # So segments are kept, with a list of what in them is outdated.
+    monkeypatch.setattr(faiss_index, "EXACT_UP_TO", 10)
     store(address, some_articles(1, 100))
     make(address)
     before = checked(address)
@@ -226,9 +230,12 @@ def test_a_damaged_one_is_dropped_by_repair_and_made_again(address, damage, monk
         writer.store.transact(lambda _: writer.store.executemany(damage, parameters))
     (problem,) = backend.verify(address)
     assert "static model" in problem and "`search repair` removes it" in problem
-    with closing(backend.open_reader(address)) as reader, reader.view() as view:
-        with pytest.raises(IndexCorruptError, match="search repair"):
-            view.store.static()
+    with (
+        closing(backend.open_reader(address)) as reader,
+        reader.view() as view,
+        pytest.raises(IndexCorruptError, match="search repair"),
+    ):
+        view.store.static()
     assert backend.repair(address) == []
     with closing(backend.open_reader(address)) as reader, reader.view() as view:
         assert view.store.static() is None
@@ -247,6 +254,28 @@ def test_a_model_whose_files_do_not_tell_its_tokens(address):
         assert view.store.static() is None
 
 
+def test_status_says_which_kind_there_is_and_making_an_index_that_there_can_be_none(tmp_path, monkeypatch):
+    model = Model()
+    monkeypatch.setattr(api, "_load_encoder", lambda *_, **__: model)
+    monkeypatch.setattr(static_models, "FITTED_FROM", 90)
+    with api.Index.create(tmp_path / "one", model="words") as index:
+        assert (index.status().static_vectors, index.status().model_notes) == ("none", [])
+        index.add(some_articles(1, 80), encode=False)
+        assert index.status().static_vectors == "from the model's vectors of the tokens of 80 articles"
+        assert not [text for text in model.encoded if " " in text]
+        index.add(some_articles(81, 20))
+        index.encode()
+        assert index.status().static_vectors == "fitted to the vectors of 100 articles"
+    model.tokens = None
+    with api.Index.create(tmp_path / "two", model="words") as index:
+        index.add(some_articles(1, 80), encode=False)
+        assert index.status().static_vectors == "none"
+        assert index.status().model_notes == [api._WITHOUT_TOKENS]
+    with api.Index.create(tmp_path / "three", model="builtin") as index:
+        assert index.manifest.model_notes == ()
+        assert index.status().static_vectors == "fitted to the vectors of 31,108 articles"
+
+
 def test_a_copy_has_them_too(address, new_index):
     store(address, some_articles(1, 100))
     make(address)
@@ -262,3 +291,14 @@ def test_an_index_made_before_there_was_the_table(address):
         list(writer.store.rows("DROP TABLE static_models"))
     assert make(address)
     assert checked(address).articles == 100
+
+
+def test_nothing_is_said_to_be_far_from_a_question_by_rows_that_are_not_fitted(address, monkeypatch):
+    store(address, some_articles(1, 250))
+    make(address)
+    with closing(backend.open_reader(address)) as reader, reader.view() as view:
+        assert measured(view) is None
+    with closing(backend.open_writer(address)) as writer:
+        writer.store.put_static(another(writer.store.static()))
+    with closing(backend.open_reader(address)) as reader, reader.view() as view:
+        assert measured(view).static

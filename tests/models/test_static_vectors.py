@@ -98,6 +98,49 @@ def test_written_and_read_again(tmp_path):
         StaticVectors.read(tmp_path / "static", tmp_path / "tokenizer.json", fitted=9)
 
 
+def test_made_of_the_tokens_alone():
+    random = np.random.default_rng(9)
+    tokens = TokenIds(tokenizer().to_str(), 100)
+    counts = tokens.counts(["heart attack w1", "heart w2"])
+    assert {WORDS[number]: counts[number] for number in np.flatnonzero(counts)} == {
+        "heart": 2, "attack": 1, "w1": 1, "w2": 1
+    }  # fmt: skip
+    own = {word: random.normal(size=6).astype(np.float32) for word in ("w1", "w2", "heart", "attack")}
+    static = from_vocabulary(tokens, counts, np.stack(list(own.values())), articles=2)
+    mean = np.mean(list(own.values()), axis=0)
+    # p is two fifths for one and a fifth for the other; the directions are a rotation here.
+    expected = sum((own[word] - mean) * 0.001 / (0.001 + share) for word, share in (("heart", 0.4), ("w2", 0.2)))
+    found = static.documents(["heart w2 w7", "w7"]).astype(float)
+    assert found[0] @ static.questions(expected[None])[0] / np.linalg.norm(found[0]) > 0.999
+    assert found[1].tolist() == [0] * 6
+    again = static_of(static.fingerprint, lambda _: static.content())
+    assert again.documents(["heart w2", "attack"]).tolist() == static.documents(["heart w2", "attack"]).tolist()
+    assert (again.articles, again.fitted, again.fingerprint) == (2, 0, static.fingerprint)
+    other = from_vocabulary(tokens, counts, np.stack(list(own.values()))[::-1], articles=2)
+    with pytest.raises(ValueError, match="not the one that was stored"):
+        static_of(other.fingerprint, lambda _: static.content())
+
+
+def test_fitting_gives_rows_to_tokens_that_had_none():
+    random = np.random.default_rng(10)
+    true = random.normal(size=(len(WORDS), 24)).astype(np.float32)
+    tokens = TokenIds(tokenizer().to_str(), 100)
+
+    def vectors(texts):
+        found = np.stack([true[some].mean(axis=0) for some in tokens.of(texts)])
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    counts = tokens.counts(["w1 w2 w3 heart"])
+    first = from_vocabulary(tokens, counts, true[np.flatnonzero(counts)], articles=1)
+    texts, others = random_texts(1500, 11), random_texts(50, 12)
+    static = first.fitted_to(texts, vectors(texts))
+    found = static.documents(others).astype(float)
+    goals = static.questions(vectors(others))
+    assert ((goals * found).sum(axis=1) / np.linalg.norm(found, axis=1)).min() > 0.95
+    assert (static.articles, static.fitted) == (1500, 1500)
+    assert static.documents(["heart"]).any() and not static.documents(["attack"]).any()
+
+
 def test_texts_of_a_vocabulary():
     tokens = TokenIds(tokenizer().to_str(), 9)
     assert tokens.texts_of(range(len(WORDS) - 5, len(WORDS))) == ["heart", "s", "attack", ".", "3"]
