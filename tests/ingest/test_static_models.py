@@ -16,7 +16,7 @@ from search.ingest.static_models import fit_if_due, make_from_vocabulary
 from search.retrieval.floor import measured
 from search.storage import backend
 from search.storage.copy import copy_index
-from search.storage.folder import faiss_index
+from search.storage.folder.folder_reader import View
 from search.storage.rows import prepare
 
 WORDS = [f"w{number}" for number in range(60)]
@@ -176,9 +176,7 @@ def test_a_run_that_ends_in_the_middle_leaves_all_as_it_was(address):
     assert checked(address).fingerprint == before.fingerprint
 
 
-def test_a_view_has_rows_and_what_they_are_made_with_of_one_state(address, monkeypatch):
-    # So segments are kept, with a list of what in them is outdated.
-    monkeypatch.setattr(faiss_index, "EXACT_UP_TO", 10)
+def test_a_view_has_rows_and_what_they_are_made_with_of_one_state(address):
     store(address, some_articles(1, 100))
     make(address)
     before = checked(address)
@@ -190,6 +188,9 @@ def test_a_view_has_rows_and_what_they_are_made_with_of_one_state(address, monke
         text = embedding_text(some_articles(1, 100)[4])
         with reader.view() as view:
             assert view.store.static().fingerprint == other.fingerprint
+            if isinstance(view, View):
+                # What segments have is no longer true.
+                assert view.static_search.unmerged.changed(view.store).tolist() == view.store.pmids().tolist()
             row = other.documents([text]).astype(np.float32)
             ((best, scores),) = view.static_nearest(row / np.linalg.norm(row), 100)
             pmids, rows = view.store.static_vectors(best.tolist())
