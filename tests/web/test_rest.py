@@ -148,7 +148,7 @@ def test_a_map_of_a_search_and_of_similar_articles(client, built_demo):
     from search import Index
 
     with Index.open(built_demo, config=Config(precision="fp32")) as index:
-        hits = index.search(ASPIRIN, 40, mode="hybrid")
+        hits = [hit for hit in index.search(ASPIRIN, 40, mode="hybrid") if hit.near_enough]
         expected = index.landscape(hits)
     found = client.post("/api/map", json={"question": ASPIRIN, "limit": 40, "mode": "hybrid"}).json()
     assert [(point["pmid"], point["x"]) for point in found["points"]] == [(p.pmid, p.x) for p in expected.points]
