@@ -20,12 +20,12 @@ from search.errors import IndexCorruptError, IndexFolderError, IndexMismatchErro
 from search.messages import left_out
 from search.retrieval.engine import Engine, hits_of
 from search.retrieval.facets import Facets, facets_of
-from search.retrieval.filters import Filters, FiltersLike, as_filters
+from search.retrieval.filters import Filters, FiltersLike, as_filters, check_pmids
 from search.retrieval.hit import Hit, Hits
 from search.retrieval.integrity import newly_retracted, retracted_among, with_notices
 from search.retrieval.mesh_tree import load_mesh
 from search.retrieval.ranking import nearest
-from search.retrieval.request import Mode, Question, SearchOptions, Sort, check_question
+from search.retrieval.request import Mode, Question, SearchOptions, Sort, check_limit, check_question, questions_in
 from search.retrieval.saved_searches import (
     Run,
     RunDifference,
@@ -332,13 +332,16 @@ class Index:
         return sorted(noted)
 
     def get(self, pmid: int) -> Article | None:
-        """Return the article with this PMID, or None. Raises IndexCorruptError if its record is damaged.
+        """Return the article with this PMID, or None.
+
+        Raises QueryError if it is not a valid PMID, IndexCorruptError if the record is damaged.
 
         >>> index = Index.open("indexes/demo")
         >>> index.get(990000010).pmid
         990000010
         >>> index.close()
         """
+        check_pmids([pmid])
         with self._reader.view() as view:
             article = with_notices(view.store, view.store.get_many([pmid])).get(pmid)
         if article is None and pmid in self._reader.damaged:
@@ -356,6 +359,7 @@ class Index:
         >>> index.close()
         """
         distinct = list(dict.fromkeys(pmids))
+        check_pmids(distinct)
         with self._reader.view() as view:
             articles = with_notices(view.store, view.store.get_many(distinct))
         missing = [pmid for pmid in distinct if pmid not in articles and pmid not in self._reader.damaged]
@@ -542,7 +546,7 @@ class Index:
             sort=sort,
             min_score=min_score,
         )
-        questions = [question] if isinstance(question, str) else question
+        questions = questions_in(question)
         answers = [Hits(hits) for hits in self.engine.search(questions, options)]
         if not any(answers):
             self.engine.check_values(options.filters)
@@ -907,7 +911,8 @@ class Index:
         5
         >>> index.close()
         """
-        liked = [pmids] if isinstance(pmids, int) else list(pmids)
+        liked = [pmids] if isinstance(pmids, int | str) else list(pmids)
+        check_pmids([*liked, *unlike])
         vectors = self.encoder.encode([check_question(text) for text in texts]) if texts else None
         limit = self._limit(limit)
         return Hits(self.engine.similar(liked, limit, unlike=unlike, texts=vectors, filters=as_filters(filters)))
@@ -973,8 +978,9 @@ class Index:
     def _citations(self, pmid: int, limit: int, offset: int, *, citing: bool) -> Citations:
         from search.retrieval.citing import citations_of
 
+        check_pmids([pmid])
         with self._reader.view() as view:
-            return citations_of(view, pmid, citing=citing, limit=limit, offset=offset)
+            return citations_of(view, pmid, citing=citing, limit=check_limit(limit), offset=offset)
 
     def landscape(self, hits: Sequence[Hit]) -> Landscape:
         """Return a map of hits: a place in the unit square for each, near those of like meaning, and named topics.
@@ -1085,7 +1091,8 @@ class Index:
             return self._written_answer(question, limit or _ASKED, mode, filters, exact, llm, strict)
         from search.retrieval.findings import findings_of
 
-        hits = self.search(question, limit, mode=mode, filters=filters, evidence=2, exact=exact)
+        found = self.search(question, limit, mode=mode, filters=filters, evidence=2, exact=exact)
+        hits = [hit for hit in found if hit.near_enough]
         return findings_of(question, hits, self.engine.sentence_vectors)
 
     def _written_answer(
@@ -1382,8 +1389,6 @@ class Index:
         True
         >>> index.close()
         """
-        from search.retrieval.filters import check_pmids
-
         unique = set(pmids)
         check_pmids(unique)
         with self._writing() as writer:

@@ -16,7 +16,7 @@ import search
 import search.errors
 from search.config import Config, config_from_dict, load_config
 from search.errors import ConfigError
-from search.retrieval.filters import MeshTerm
+from search.retrieval.filters import Filters, MeshTerm
 
 ROOT = Path(__file__).parents[1]
 
@@ -156,6 +156,39 @@ def test_filters_may_be_a_dict_and_hits_show_themselves_briefly(built_demo):
     assert repr(hits[0]).startswith(f"<Hit 1: {hits[0].score:.3f}, PMID {hits[0].pmid}, ") and len(repr(hits[0])) < 120
     assert f'href="{hits[0].article.url}"' in hits[0]._repr_html_()
     assert hits[0].to_dict()["article"]["pmid"] == hits[0].pmid
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda index: index.search("aspirin", 2.5), "the number of results must be a whole number, not 2.5"),
+        (lambda index: index.search("aspirin", "5"), "must be a whole number, not '5'"),
+        (lambda index: index.search("aspirin", evidence="all"), "evidence sentences must be a whole number, not 'all'"),
+        (lambda index: index.search("aspirin", min_score="high"), "min_score must be a number, not 'high'"),
+        (lambda index: index.search(None), "a question is a text, not NoneType"),
+        (lambda index: index.search(["aspirin", 5]), "a question is a text, not int"),
+        (lambda index: index.get("990000025"), "'990000025' is not a valid PMID"),
+        (lambda index: index.get_many([990000025, "x"]), "'x' is not a valid PMID"),
+        (lambda index: index.similar("990000025"), "'990000025' is not a valid PMID"),
+        (lambda index: index.delete(["x"]), "'x' is not a valid PMID"),
+        (lambda index: index.cited_by(990000025, -3), "the number of results must be at least 1, not -3"),
+        (
+            lambda index: index.search("x", filters=Filters(journals="BMJ")),
+            r"takes a list of values: \['BMJ'\]",
+        ),
+        (
+            lambda index: index.search("x", filters=Filters(mesh=("Asthma",))),
+            r"mesh takes MeshTerm\('Asthma'\)",
+        ),
+        (
+            lambda index: index.search("x", filters=Filters(year_from="x")),
+            "'x' is not a valid year",
+        ),
+    ],
+)
+def test_a_value_of_another_kind_is_an_error_with_a_message(built_demo, call, message):
+    with search.Index.open(built_demo) as index, pytest.raises(search.SearchError, match=message):
+        call(index)
 
 
 def test_hits_make_a_table_of_pandas_and_a_list_in_a_notebook(built_demo, monkeypatch):

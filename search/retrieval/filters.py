@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from numbers import Integral
 from typing import Any
 
 import msgspec
@@ -126,12 +127,13 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     expression: Expression | None = None
 
     def __post_init__(self) -> None:
+        _check_lists(self)
         if self.strategy is not None:
             parse_strategy(self.strategy)
         for name in ("year_from", "year_to"):
             year = getattr(self, name)
-            if year is not None and not 1 <= year <= 9999:
-                raise QueryError(f"{name} {year} is not a valid year: give one from 1 to 9999")
+            if year is not None and not (isinstance(year, int) and 1 <= year <= 9999):
+                raise QueryError(f"{name} {year!r} is not a valid year: give one from 1 to 9999")
         first, last = self.date_bounds
         if first > last:
             raise QueryError(
@@ -299,11 +301,21 @@ def _check_study(filters: Filters) -> None:
         raise QueryError(f"min_n must be at least 1, not {filters.min_n}")
 
 
+def _check_lists(filters: Filters) -> None:
+    """Raise QueryError for a text where a list of texts belongs: its letters would be taken for the values."""
+    for name in ("authors", "journals", "publication_types", "languages", "designs", "mesh"):
+        value = getattr(filters, name)
+        if isinstance(value, str):
+            raise QueryError(f"{name} takes a list of values: [{value!r}]")
+    if not all(isinstance(term, MeshTerm) for term in filters.mesh):
+        raise QueryError("mesh takes MeshTerm('Asthma') in Filters, and plain names in a dict: {'mesh': ['Asthma']}")
+
+
 def check_pmids(pmids: Iterable[int]) -> None:
     """Raise QueryError if one of the numbers is not a valid PMID."""
     for pmid in pmids:
-        if not 1 <= pmid <= MAX_PMID:
-            raise QueryError(f"{pmid} is not a valid PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
+        if not isinstance(pmid, Integral) or not 1 <= pmid <= MAX_PMID:
+            raise QueryError(f"{pmid!r} is not a valid PMID: PMIDs are whole numbers from 1 to {MAX_PMID}")
 
 
 #: What a search takes as filters: `Filters`, a mapping of its fields, or None for all articles.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
@@ -43,9 +44,11 @@ __all__ = [
     "TableRequest",
     "check_limit",
     "check_question",
+    "questions_in",
     "questions_of",
     "read_question",
     "read_request",
+    "whole_number",
 ]
 
 Mode = Literal["semantic", "lexical", "hybrid"]
@@ -87,8 +90,9 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise QueryError(f"no mode {self.mode!r}: {nearest_name(str(self.mode), MODES)}")
         if self.sort not in get_args(Sort):
             raise QueryError(f"no order {self.sort!r}: {nearest_name(str(self.sort), get_args(Sort))}")
-        if self.evidence < 0:
-            raise QueryError(f"the number of evidence sentences must be at least 0, not {self.evidence}")
+        whole_number(self.evidence, "the number of evidence sentences", 0)
+        if self.min_score is not None and not isinstance(self.min_score, Real):
+            raise QueryError(f"min_score must be a number, not {self.min_score!r}")
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -130,9 +134,16 @@ def check_question(question: str) -> str:
 
 def check_limit(limit: int) -> int:
     """Return the number of results. Raises QueryError if it is below 1."""
-    if limit < 1:
-        raise QueryError(f"the number of results must be at least 1, not {limit}")
-    return limit
+    return whole_number(limit, "the number of results", 1)
+
+
+def whole_number(value: object, name: str, least: int) -> int:
+    """Return a whole number that is at least so large. Raises QueryError, which calls it by its name, if it is not."""
+    if not isinstance(value, Integral):
+        raise QueryError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise QueryError(f"{name} must be at least {least}, not {value}")
+    return int(value)
 
 
 ExportFormat = Literal["ris", "bibtex", "nbib", "csv", "jsonl", "csl", "citation", "markdown"]
@@ -292,6 +303,16 @@ class StrategyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     strategy: Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH, description="One search, or numbered lines.")]
     limit: Annotated[int, Meta(ge=0, le=1_000_000, description="How many PMIDs to send.")] = 10_000
+
+
+def questions_in(given: object) -> list[str]:
+    """Return the questions of a call, which gives one or several. Raises QueryError if one is not a text."""
+    questions = []
+    for question in given if isinstance(given, Iterable) and not isinstance(given, str) else (given,):
+        if not isinstance(question, str):
+            raise QueryError(f"a question is a text, not {type(question).__name__}")
+        questions.append(question)
+    return questions
 
 
 def questions_of(request: msgspec.Struct) -> list[str]:

@@ -692,3 +692,8 @@ def test_a_run_in_a_log_reports_now_and_then(capsys, monkeypatch):
     with progress.Meter() as meter:
         meter.update(Progress("file.xml", 10, 5, 0.25))
     assert "25%, 10 records read, 5 encoded" in capsys.readouterr().err
+
+
+def test_what_is_not_about_the_question_is_not_quoted(run, built_demo):
+    code, out, err = run("ask", "asdf qwer zxcv", "--index", built_demo)
+    assert (code, out.strip(), err) == (0, "nothing near enough was found", "")

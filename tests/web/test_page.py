@@ -826,6 +826,13 @@ def test_where_results_are_probably_not_about_the_question_it_is_said(open_page)
     ask(page)
     expect(page.locator(".result.far")).to_have_count(1)
     expect(page.locator("#results > li").nth(2)).to_have_class(re.compile("far"))
+    page.unroute("**/api/search")
+    page.route(
+        "**/api/search",
+        lambda route: route.fulfill(json=[hit | {"near_enough": False} for hit in route.fetch().json()]),
+    )
+    page.reload()
+    expect(page.locator("#summary")).to_have_text("Nothing is near enough to the question. The nearest are:")
 
 
 def test_an_answer_of_a_language_model_is_written_with_its_checks(open_page, built_demo, tmp_path):

@@ -78,7 +78,8 @@ const questionOf = (from) => JSON.stringify([from.q, from.like, mode(from), from
 // What stands at the side: what the address says, or what was chosen last.
 function side() {
   if (state.side) return state.side;
-  return isWide.matches && state.q && !state.like.length && localStorage.getItem(SIDE) !== "none" ? "answers" : "none";
+  // A table needs the width; what is chosen beside it is shown there all the same.
+  return isWide.matches && state.q && !state.like.length && !state.view && localStorage.getItem(SIDE) !== "none" ? "answers" : "none";
 }
 
 async function show(next) {

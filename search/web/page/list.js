@@ -70,6 +70,7 @@ export function summary(hits, offset, total = null, isMore = false, isRanked = f
   if (!hits.length) {
     return offset ? "There are no more results." : "Nothing passes these filters. Take one away, or ask in other words.";
   }
+  if (isRanked && !offset && hits.every((hit) => hit.near_enough === false)) return "Nothing is near enough to the question. The nearest are:";
   if (hits.length === 1 && !offset) return "1 result";
   if (isRanked && total !== null) {
     return `Results ${number(offset + 1)} to ${number(offset + hits.length)}, ${isMore ? "more than " : ""}${number(total)} relevant`;
