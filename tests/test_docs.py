@@ -121,6 +121,39 @@ def test_the_commands_of_the_strategies_page_run(built_demo, tmp_path, monkeypat
     assert len(shown) == 4
 
 
+def test_the_commands_of_the_reviewing_page_run(built_demo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEARCH_INDEX", str(shutil.copytree(built_demo, "demo")))
+    records = [f'{{"pmid": {pmid}, "title": "Zebra {pmid}"}}\n' for pmid in (29768149, 17170002)]
+    Path("new.jsonl").write_text("".join(records))
+    Path("aspirin.txt").write_text("aspirin[tiab]")
+    for name in ("references.bib", "manuscript.ris", "embase.ris", "cinahl.nbib", "scopus.csv"):
+        style = {".bib": "bibtex"}.get(Path(name).suffix, Path(name).suffix[1:])
+        _run(monkeypatch, "export", "990000025", "--format", style, "-o", name)
+    Path("open_citation_collection.csv").write_text("citing,referenced\n29768149,17170002\n")
+    Path("retraction_watch.csv").write_text(
+        "Record ID,Title,RetractionDate,RetractionDOI,RetractionPubMedID,OriginalPaperDOI,OriginalPaperPubMedID,"
+        "RetractionNature,Reason\n1,Zebra,1/31/2020 0:00,,0,,17170002,Retraction,+Error;\n"
+    )
+    _run(monkeypatch, "add", "new.jsonl")
+    _run(monkeypatch, "query", "aspirin and bowel cancer", "--save", "my-review")
+    ran = 0
+    for words in commands(ROOT / "docs" / "reviewing.md"):
+        if "--diff" in words:
+            for _ in range(2):
+                _run(monkeypatch, "new", "aspirin")
+        _run(monkeypatch, *words[: words.index(">") if ">" in words else None])
+        ran += 1
+    assert ran >= 13
+
+
+def _run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["search", *words])
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main()
+    assert not stopped.value.code, words
+
+
 def test_every_script_and_benchmark_named_is_there():
     text = "".join(page.read_text() for page in PAGES)
     for name in re.findall(r"scripts/benchmark ([a-z_]+)", text):

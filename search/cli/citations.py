@@ -20,7 +20,16 @@ _REJECTIONS_SHOWN = 10
 #: Works outside the index that are printed.
 _OTHERS_SHOWN = 40
 
-count_option = click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
+count_option = click.option(
+    "-n",
+    "--results",
+    "limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="How many articles.",
+)
 
 
 @click.command(name="cited-by")
@@ -50,10 +59,17 @@ def references(pmid: int, folder: str | None, config_file: Path | None, limit: i
 @click.command()
 @click.argument("start", nargs=-1, required=True, metavar="PMID...|NAME")
 @common
-@click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option(
-    "--rounds", type=click.IntRange(1, 5), default=1, show_default=True, help="How often to go on from there."
+    "-n",
+    "--results",
+    "limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=50,
+    show_default=True,
+    help="How many articles.",
 )
+@click.option("--rounds", type=click.IntRange(1, 5), default=1, show_default=True, help="How many steps to follow.")
 @click.option("--not", "seen", type=int, multiple=True, metavar="PMID", help="Leave this article out; repeatable.")
 @text_or_json
 def snowball(
@@ -67,7 +83,8 @@ def snowball(
 ) -> None:
     """Follow citations both ways, from articles or a saved search.
 
-    What touches most of them comes first, then what is nearest to them in meaning. What is there already is left out.
+    Works that cite most of them, or are cited by most, come first, then those nearest in meaning. The articles that you
+    start from are left out.
     """
     from search.cli.output import print_json
     from search.presentation.hit_record import snowball_record

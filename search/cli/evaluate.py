@@ -95,7 +95,7 @@ def pairs(
     "modes",
     multiple=True,
     type=click.Choice(["semantic", "lexical", "hybrid"]),
-    help="Repeatable [default: all three].",
+    help="How to rank; repeatable [default: all three].",
 )
 @click.option("--split", help="Which qrels [default: test, else dev].")
 @click.option("--no-feedback", is_flag=True, help="Rank by the questions alone, without their first answers.")

@@ -45,7 +45,7 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
     type=click.Choice(CITATION_STYLES),
     default="nlm",
     show_default=True,
-    help="Of --format citation.",
+    help="With --format citation: its style.",
 )
 @click.option(
     "--bom/--no-bom",
@@ -53,11 +53,20 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
     default=None,
     help="Begin CSV with a byte order mark, which Excel needs [default: where -o names a .csv file].",
 )
-@click.option("--hybrid", is_flag=True, help="Of --format txtai: with an index of words too, for hybrid searches.")
-@click.option("--graph", is_flag=True, help="Of --format txtai: with a graph of the articles.")
+@click.option("--hybrid", is_flag=True, help="With --format txtai: add an index of words, for hybrid searches.")
+@click.option("--graph", is_flag=True, help="With --format txtai: add a graph of the articles.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder [default: standard output].")
 @click.option("--query", "question", help="Export the results of a search.")
-@click.option("-n", "--results", "limit", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option(
+    "-n",
+    "--results",
+    "limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="With --query: how many results.",
+)
 @mode_option
 @exact_option
 @click.option(

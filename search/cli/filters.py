@@ -108,7 +108,9 @@ def _completes(field: SuggestField) -> Callable[[click.Context, click.Parameter,
 
 
 _OPTIONS = (
-    click.option("--date", "dates", type=_Range(), metavar="RANGE", help="Published in 2015:2020, 2015-03:, ..."),
+    click.option(
+        "--date", "dates", type=_Range(), metavar="RANGE", help="Published in this range: 2015:2020, 2015-03:, 2019."
+    ),
     click.option(
         "--author",
         "authors",

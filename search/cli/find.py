@@ -24,12 +24,17 @@ __all__ = ["ask", "facets", "open_article", "query", "show", "similar", "table"]
 MODES = ("semantic", "lexical", "hybrid")
 
 limit_option = click.option(
-    "-n", "--results", "limit", type=click.IntRange(min=1), help="How many [default: the config's `results`]."
+    "-n",
+    "--results",
+    "limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many results [default: the config's].",
 )
 mode_option = click.option(
     "--mode",
     type=click.Choice(MODES),
-    help="Rank by meaning, by words (BM25) or by both [default: the config's `mode`].",
+    help="Rank by meaning, by words (BM25) or by both [default: the config's].",
 )
 
 
@@ -45,11 +50,15 @@ mode_option = click.option(
     help="A file with one question per line (- for standard input).",
 )
 @click.option(
-    "--evidence", type=click.IntRange(0, 10), default=0, metavar="N", help="Show N sentences of each abstract."
+    "--evidence",
+    type=click.IntRange(0, 10),
+    default=0,
+    metavar="N",
+    help="Show N sentences of each abstract that say what was found.",
 )
 @click.option("--explain", is_flag=True, help="Show cosine, BM25, matched words and the rank in each list.")
 @click.option("--no-dedupe", is_flag=True, help="Show duplicates (same DOI, or same title and year) separately.")
-@click.option("--no-feedback", is_flag=True, help="Rank by the question alone, without its first answers.")
+@click.option("--no-feedback", is_flag=True, help="Rank by the question alone; learn nothing from its first answers.")
 @exact_option
 @click.option(
     "--sort",
@@ -58,7 +67,7 @@ mode_option = click.option(
     show_default=True,
     help="Put the best 200 in order by date, author or citations.",
 )
-@click.option("--min-score", type=float, metavar="S", help="Leave out what scores less, and mark nothing as far.")
+@click.option("--min-score", type=float, metavar="S", help="Leave out results that score less; -1 lists all.")
 @click.option("--save", metavar="NAME", help="Save the search; `search new NAME` then shows what is new.")
 @click.option("--replace", is_flag=True, help="With --save: replace another search of that name.")
 @format_option
@@ -90,6 +99,7 @@ def query(
     """
     from search.cli.output import print_searches
     from search.retrieval.request import SearchOptions
+    from search.retrieval.tags import has_idle_operator
 
     if bool(question) == (file is not None) and (file is not None or filters.strategy is None):
         raise click.UsageError("give a question, a file of questions with --queries, or --strategy")
@@ -113,6 +123,10 @@ def query(
             asked = SearchOptions(mode=mode, filters=filters, exact=exact)
             count = _count(index, index.engine.understand(questions[0], asked, near=min_score is None))
     print_searches(questions, answers, style, explain=explain, count=count)
+    if any(has_idle_operator(text) for text in questions):
+        click.echo(
+            "note: without field tags, AND, OR and NOT are plain words; --strategy knows them as operators", err=True
+        )
 
 
 def _count(index: Index, understood: Understanding) -> str:
@@ -260,7 +274,9 @@ def _read_text(name: str) -> str:
 @common
 @mode_option
 @exact_option
-@click.option("--depth", type=click.IntRange(1), default=1000, show_default=True, help="How many results to count.")
+@click.option(
+    "--depth", type=click.IntRange(1), metavar="N", default=1000, show_default=True, help="How many results to count."
+)
 @text_or_json
 @filter_options
 def facets(

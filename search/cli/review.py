@@ -30,7 +30,8 @@ def check(file: str, folder: str | None, config_file: Path | None, strict: bool,
 
     FILE is RIS, BibTeX, MEDLINE text (.nbib), CSL JSON, CSV, or a list of PMIDs and DOIs. Nothing is asked of the
     network. The exit code is 3 if a reference is retracted, under concern, duplicated, unreadable, or says another
-    title, year or first author than PubMed; corrections and citing retracted work are told and change nothing.
+    title, year or first author than PubMed; corrections and citations of retracted work are
+    reported, and do not fail.
     """
     from search.cli.output import print_json
 
@@ -76,7 +77,8 @@ def dedupe(files: tuple[str, ...], output: Path | None, style: str) -> None:
     """Find duplicates among references of several databases.
 
     FILES are RIS, MEDLINE text (.nbib), BibTeX, CSV or CSL JSON. References are compared by PMID, DOI, PMCID, and by
-    title with year, first author, volume and page; preprints and what was published of them are told, and both kept.
+    title with year, first author, volume and page; preprints are listed with what was published of them, and both
+    are kept.
     """
     from search.cli.output import print_json
     from search.review.dedupe import dedupe_files

@@ -31,8 +31,10 @@ def _saved_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
 @click.argument("name", required=False, shell_complete=_saved_names)
 @common
 @click.option("--delete", is_flag=True, help="Delete the search of this name with its runs.")
-@click.option("--rename", metavar="NEW", help="Give the search of this name another one.")
-@click.option("--diff", nargs=2, type=int, metavar="RUN RUN", help="Show what sets two runs of this search apart.")
+@click.option("--rename", metavar="NEW", help="Give the search of this name a new one.")
+@click.option(
+    "--diff", nargs=2, type=int, metavar="RUN RUN", help="Show the differences between two runs of this search."
+)
 @text_or_json
 def saved(
     name: str | None,
@@ -121,7 +123,7 @@ def new(
 ) -> None:
     """Run a saved search over the articles added since it last ran.
 
-    What it had found and was retracted since comes last, marked as such.
+    Articles that it had found before and that were retracted since come last, marked.
     """
     from search.cli.output import print_searches
     from search.cli.screen import plain

@@ -20,12 +20,15 @@ __all__ = ["mcp", "serve", "token"]
 @click.command()
 @common
 @click.option("--host", help="The address to listen on [default: the config's, this machine only].")
-@click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0 takes any that is free [default: 8080].")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), metavar="N", help="The port; 0 takes any that is free [default: 8080]."
+)
 @click.option("--open", "browse", is_flag=True, help="Open the page in the browser.")
 def serve(folder: str | None, config_file: Path | None, host: str | None, port: int | None, browse: bool) -> None:
     """Serve a search page and a REST API.
 
-    Serves only this machine, and reads only, unless `serve:` in the configuration says otherwise.
+    Only this machine can reach it, unless `serve:` in the configuration says otherwise. It can save searches; articles
+    are added by the other commands.
     """
     from search.web.server import serve as run
 
@@ -42,7 +45,9 @@ def serve(folder: str | None, config_file: Path | None, host: str | None, port: 
 @common
 @click.option("--http", is_flag=True, help="Serve HTTP at /mcp instead of standard input and output.")
 @click.option("--host", help="With --http: the address to listen on [default: the config's, this machine only].")
-@click.option("--port", type=click.IntRange(0, 65_535), help="With --http: the port; 0 takes any that is free.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), metavar="N", help="With --http: the port; 0 takes any that is free."
+)
 def mcp(folder: str | None, config_file: Path | None, http: bool, host: str | None, port: int | None) -> None:
     """Serve language models over the Model Context Protocol.
 

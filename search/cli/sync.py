@@ -28,17 +28,24 @@ _FILES_SHOWN = 12
 @click.option(
     "--mesh",
     multiple=True,
-    help="Keep articles with this MeSH descriptor (name or UID) or one below it in `mesh_tree`. Repeatable: any.",
+    help="Keep articles with this MeSH descriptor (name or UID) or one below it in `mesh_tree`. "
+    "Repeatable; any one is enough.",
 )
-@click.option("--language", multiple=True, help="Keep articles in this language (English, eng, ...). Repeatable: any.")
+@click.option(
+    "--language",
+    multiple=True,
+    help="Keep articles in this language (English, eng, ...). Repeatable; any one is enough.",
+)
 @click.option(
     "--query-terms",
     "terms",
     multiple=True,
     help="Keep articles with this word or phrase in title, abstract or keywords; * at its end for any ending. "
-    "Repeatable: any.",
+    "Repeatable; any one is enough.",
 )
-@click.option("--change-part", is_flag=True, help="Keep another part than before, or all of PubMed; reads all again.")
+@click.option(
+    "--change-part", is_flag=True, help="Switch to another part, or to all of PubMed; reads every file again."
+)
 @click.option("--accept-removals", is_flag=True, help="Let a new year's baseline remove very many articles.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan: the files, the number of records, the time.")
 @click.option("--keep", is_flag=True, help="Keep downloaded files.")

@@ -29,7 +29,14 @@ def train() -> None:
 @click.option(
     "--kinds", default="title-abstract,similar-title", show_default=True, help="Kinds of pairs, separated by commas."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Another seed, another sample.",
+)
 @json_option
 def pairs(
     folder: str | None, config_file: Path | None, output: Path, sample: str, kinds: str, seed: int, as_json: bool

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from search.errors import QueryError
 from search.retrieval.filters import MAX_DEPTH, And, Expression, Filters, MeshTerm, Not, Or, Term
 
-__all__ = ["parse_question"]
+__all__ = ["has_idle_operator", "parse_question"]
 
 _MESH_TAGS = {"mh": "mesh", "mesh": "mesh", "mesh terms": "mesh", "majr": "major", "mesh major topic": "major"}
 
@@ -36,20 +36,24 @@ TAGS = {
 
 _OF_WORDS = "give what words must be where as a strategy (`--strategy`), and the question in plain words"
 _OF_ENTRY = "when an article came in is asked for by the filter added_since"
+_OF_AUTHORS = "name authors by --author 'Smith J' (the filter `authors`), or in a strategy (`--strategy`)"
 _OF_OTHERS = "it is a field of strategies (`--strategy`)"
 
 #: Other tags of PubMed: an error where they stand beside a tag that is known.
 OTHER_TAGS = {
     **dict.fromkeys(("tiab", "title/abstract", "tw", "text word", "ti", "title", "all", "all fields", "ot"), _OF_WORDS),
     **dict.fromkeys(("edat", "crdt", "date - entry", "date - create", "mhda", "lr"), _OF_ENTRY),
-    **dict.fromkeys(("au", "author", "fau", "ad", "affiliation", "cn", "gr", "nm", "rn", "sh", "si", "vi"), _OF_OTHERS),
+    **dict.fromkeys(("au", "author", "fau", "1au"), _OF_AUTHORS),
+    **dict.fromkeys(("ad", "affiliation", "cn", "gr", "nm", "rn", "sh", "si", "vi"), _OF_OTHERS),
 }
 #: Those of them that nobody writes in plain prose: an error wherever they stand.
 _UNMISTAKABLE = frozenset({"tiab", "title/abstract", "text word", "all fields"})
+#: The same where they touch the word before them: `smith j[au]`, but not `gold [Au]`.
+_UNMISTAKABLE_AFTER_A_WORD = frozenset({"au", "author", "fau", "1au", "ti", "title", "tw", "ot"})
 #: Tags that are chemical elements too: `uptake of [Pt]`, so they must touch the word they belong to.
 _ELEMENTS = frozenset({"Pt", "Ta", "La", "Ti", "Au", "Rn", "Si", "Lr", "Cn"})
 
-_TAG = re.compile(r"\[([A-Za-z][A-Za-z0-9 /:-]{0,22}[A-Za-z])\]")
+_TAG = re.compile(r"\[([A-Za-z1][A-Za-z0-9 /:-]{0,22}[A-Za-z])\]")
 _QUOTED = re.compile(r"[\"“]([^\"“”]*)[\"”](?=$|[\s)\[:,;.])")
 _DAY = r"[0-9]{4}(?:/[0-9]{1,2}(?:/[0-9]{1,2})?)?"
 _DATES = re.compile(rf"(?<![\w/.-])({_DAY})(?:\s*:\s*({_DAY}))?$")
@@ -59,6 +63,7 @@ _PMIDS = re.compile(r"(?<!\S)[0-9]{1,15}(?:\s*,\s*[0-9]{1,15})*$")
 _PLAIN = re.compile(r"[^\s()\[]*")
 _INNER_PARENTHESIS = re.compile(r"\([^()\[\]]{0,80}\)")
 _OPERATORS = frozenset({"AND", "OR", "NOT"})
+_OPERATOR_WORDS = re.compile(r"(?<!\S)(?:AND|OR|NOT)(?!\S)")
 _FREE_FULL_TEXT = frozenset({"free full text", "loattrfree full text", "pmc", "pubmed pmc"})
 
 
@@ -100,8 +105,8 @@ def parse_question(text: str) -> tuple[str, Expression | None]:
     tokens = _tokens(text) if has_tag else []
     if not any(token.kind in ("tag", "term") for token in tokens):
         for match in _TAG.finditer(text):
-            if match[1].lower() in _UNMISTAKABLE:
-                raise _error(text, match.start(), f"[{match[1]}] cannot be used: {_OF_WORDS}")
+            if _is_meant(text, match):
+                raise _error(text, match.start(), f"[{match[1]}] cannot be used: {OTHER_TAGS[match[1].lower()]}")
         return text, None
     node = _Parser(text, tokens).parse()
     pieces = [piece for start, end in node.free if any(map(str.isalnum, piece := text[start:end].strip()))]
@@ -109,6 +114,22 @@ def parse_question(text: str) -> tuple[str, Expression | None]:
     if any(token.kind in ("tag", "term") for token in _tokens(question)):
         raise _error(text, node.free[0][0], "what is left of the question without its tags reads like a tag")
     return question, node.expression
+
+
+def has_idle_operator(text: str) -> bool:
+    """Whether a plain question has AND, OR or NOT as words, which its writer may take for operators.
+
+    >>> has_idle_operator("aspirin NOT cancer"), has_idle_operator("aspirin NOT review[pt]")
+    (True, False)
+    """
+    return not text.isupper() and bool(_OPERATOR_WORDS.search(text)) and parse_question(text)[1] is None
+
+
+def _is_meant(text: str, match: re.Match[str]) -> bool:
+    """Whether brackets are surely a tag of PubMed that cannot be used in a question."""
+    name = match[1].lower()
+    touches = match.start() > 0 and text[match.start() - 1].isalnum()
+    return name in _UNMISTAKABLE or (name in _UNMISTAKABLE_AFTER_A_WORD and touches and match[1] not in _ELEMENTS)
 
 
 def _error(text: str, position: int, message: str) -> QueryError:

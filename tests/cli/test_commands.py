@@ -697,3 +697,8 @@ def test_a_run_in_a_log_reports_now_and_then(capsys, monkeypatch):
 def test_what_is_not_about_the_question_is_not_quoted(run, built_demo):
     code, out, err = run("ask", "asdf qwer zxcv", "--index", built_demo)
     assert (code, out.strip(), err) == (0, "nothing near enough was found", "")
+
+
+def test_operators_that_are_only_words_are_noted(run, built_demo):
+    assert "AND, OR and NOT are plain words" in run("aspirin NOT cancer", "-n", 1, "--index", built_demo)[2]
+    assert run("aspirin NOT review[pt]", "-n", 1, "--index", built_demo)[2] == ""

@@ -18,7 +18,7 @@ from search.retrieval.filters import (
     filters_from_dict,
     filters_to_dict,
 )
-from search.retrieval.tags import TAGS, parse_question
+from search.retrieval.tags import TAGS, has_idle_operator, parse_question
 
 DATES = Term(Filters(year_from=2015, year_to=2020))
 TRIALS = Term(Filters(publication_types=("randomized controlled trial",)))
@@ -140,7 +140,7 @@ def test_tags_are_filters_and_the_rest_is_the_question(text, question, expressio
         ("(asthma OR copd)[mh]", "[mh]", "[mh] belongs to one term"),
         ("aspirin[tiab] AND 2015[dp]", "[tiab]", "give what words must be where as a strategy"),
         ("aspirin[tiab]", "[tiab]", "give what words must be where as a strategy"),
-        ("Smith J[au] AND 2015[dp]", "[au]", "it is a field of strategies"),
+        ("Smith J[au] AND 2015[dp]", "[au]", "name authors by --author"),
         ("2024[edat] AND review[pt]", "[edat]", "added_since"),
         ('"a b"[pmid]', '"a b"', "'a b' is not a valid PMID"),
         ('"a b"[dp]', '"a b"', "'a b' is not a valid date"),
@@ -247,3 +247,27 @@ def test_any_text_is_a_question_or_a_query_error(text):
 def test_text_without_brackets_is_never_touched(text):
     if "hasabstract" not in text.lower():
         assert parse_question(text) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "advice"),
+    [
+        ("smith j[au]", 8, "--author 'Smith J'"),
+        ("smith john[fau] aspirin", 11, "--author 'Smith J'"),
+        ("cancer[ti]", 7, "as a strategy"),
+    ],
+)
+def test_a_tag_of_people_or_words_is_never_taken_for_words(text, at, advice):
+    with pytest.raises(QueryError, match=f"character {at}: .* cannot be used: .*{advice}"):
+        parse_question(text)
+
+
+@pytest.mark.parametrize("text", ["nanoparticles of gold[Au]", "uptake of [au] and [ti]", "chromium[VI] in air"])
+def test_chemistry_is_no_tag(text):
+    assert parse_question(text) == (text, None)
+
+
+def test_operators_without_a_tag_are_words():
+    assert has_idle_operator("NOT aspirin") and has_idle_operator("aspirin OR statins")
+    assert not has_idle_operator("aspirin and not review")
+    assert not has_idle_operator("ASPIRIN AND STROKE") and not has_idle_operator("aspirin NOT review[pt]")
