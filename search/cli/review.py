@@ -114,5 +114,5 @@ def _print_deduplication(found: Deduplication) -> None:
     for rejection in found.rejections:
         click.echo(plain(f"skipped {rejection.where}: {rejection.reason}"), err=True)
     for name, count in found.identified.items():
-        click.echo(plain(f"{name}: {count:,} identified, {found.removed[name]:,} duplicates removed"), err=True)
-    click.echo(", ".join(f"{count:,} {what}" for what, count in found.counts.items()), err=True)
+        click.echo(plain(f"{name}: records identified {count:,}, duplicates removed {found.removed[name]:,}"), err=True)
+    click.echo(", ".join(f"{what} {count:,}" for what, count in found.counts.items()), err=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from search.errors import QueryError
+from search.formats.byte_stream import ByteStream, lines
 
 __all__ = ["MeshRecord", "read_mesh"]
+
+
+#: Bytes of a line of ASCII; a longer one is none of NLM's.
+_LONGEST = 1 << 20
 
 
 class MeshRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -38,17 +41,13 @@ class MeshRecord(msgspec.Struct, frozen=True, array_like=True):
 def read_mesh(path: Path) -> Iterator[MeshRecord]:
     """Yield the records of a file of NLM's, gzipped or not: desc, supp (XML), d, c (ASCII) or mtrees with the year.
 
-    Raises QueryError if the file cannot be read to its end or has no record of these.
+    Raises SourceError if the file cannot be read to its end, QueryError if it is damaged or has no record of these.
     """
-    opened = gzip.open if _is_gzip(path) else open
     count = 0
     try:
-        with opened(path, "rb") as stream:
-            for count, record in enumerate(_records(stream), start=1):  # noqa: B007 - the count is used after the loop
-                yield record
-    except (OSError, EOFError) as error:
-        raise QueryError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    except (SyntaxError, zlib.error) as error:
+        for count, record in enumerate(_records(ByteStream(path)), start=1):  # noqa: B007 - used after the loop
+            yield record
+    except SyntaxError as error:
         raise QueryError(f"{path} is damaged: {error}") from error
     if not count:
         raise QueryError(
@@ -56,21 +55,12 @@ def read_mesh(path: Path) -> Iterator[MeshRecord]:
         )
 
 
-def _is_gzip(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(2) == b"\x1f\x8b"
-    except OSError as error:
-        raise QueryError(f"{path}: {error.strerror}") from error
-
-
-def _records(stream: Any) -> Iterator[MeshRecord]:
-    start = stream.read(64).lstrip(b"\xef\xbb\xbf \r\n")
-    stream.seek(0)
+def _records(stream: ByteStream) -> Iterator[MeshRecord]:
+    start = stream.head().lstrip(b" \r\n")
     if start.startswith(b"<"):
-        return _xml(stream)
-    lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in stream)
-    return _ascii(lines) if start.startswith(b"*NEWRECORD") else _mtrees(lines)
+        return _xml(stream.pieces())
+    texts = (line.decode("utf-8", "replace") for _, line in lines(stream.pieces(), _LONGEST) if line is not None)
+    return _ascii(texts) if start.startswith(b"*NEWRECORD") else _mtrees(texts)
 
 
 def _mtrees(lines: Iterable[str]) -> Iterator[MeshRecord]:
@@ -125,12 +115,21 @@ def _other_names(name: str, terms: Iterable[str | None]) -> tuple[str, ...]:
 _KINDS = {"DescriptorRecord": "Descriptor", "SupplementalRecord": "SupplementalRecord"}
 
 
-def _xml(stream: BinaryIO) -> Iterator[MeshRecord]:
+def _xml(pieces: Iterable[bytes]) -> Iterator[MeshRecord]:
     """Read the records of NLM's XML, one at a time."""
     from lxml import etree
 
-    records = etree.iterparse(stream, tag=tuple(_KINDS), resolve_entities=False, no_network=True, load_dtd=False)
-    for _, record in records:
+    parser = etree.XMLPullParser(tag=tuple(_KINDS), resolve_entities=False, no_network=True, load_dtd=False)
+    for piece in pieces:
+        parser.feed(piece)
+        yield from _xml_records(parser)
+    parser.close()
+    yield from _xml_records(parser)
+
+
+def _xml_records(parser: Any) -> Iterator[MeshRecord]:
+    """Yield the records that are complete, and forget them."""
+    for _, record in parser.read_events():
         kind = _KINDS[record.tag]
         name = (record.findtext(f"{kind}Name/String") or "").strip()
         if name:

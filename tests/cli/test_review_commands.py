@@ -64,7 +64,7 @@ def test_duplicates_are_left_out_of_what_is_written(run, tmp_path, monkeypatch):
     code, out, err = run("dedupe", "a.ris", "b.ris", "-o", "kept.ris")
     assert code == 0
     assert out.startswith("b.ris line 1 is a.ris line 1: same title, year and first author")
-    assert "3 records identified, 1 duplicates removed, 2 records to screen" in err
+    assert "records identified 3, duplicates removed 1, records to screen 2" in err
     assert (tmp_path / "kept.ris").read_text().count("TY  - JOUR") == 2
 
 

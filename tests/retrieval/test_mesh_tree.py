@@ -7,7 +7,7 @@ import pytest
 from helpers import article, put
 
 from search.article import Author, Journal, MeshHeading, Substance
-from search.errors import QueryError
+from search.errors import QueryError, SourceError
 from search.formats.mesh import read_mesh
 from search.retrieval.engine import Engine
 from search.retrieval.mesh_tree import MeshTree, add_mesh, load_mesh
@@ -374,7 +374,7 @@ def test_what_is_not_mesh_is_an_error(tmp_path):
         ("e.sqlite", b"SQLite format 3\x00 and no more"),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(QueryError, match=name):
+        with pytest.raises((QueryError, SourceError), match=name):
             MeshTree(tmp_path / name).heading("a")
     with pytest.raises(QueryError, match=r"nowhere.bin: No such file"):
         MeshTree(tmp_path / "nowhere.bin")
@@ -387,5 +387,12 @@ def test_a_damaged_or_cut_off_file_is_reported(tmp_path, length):
     packed[30] ^= 0xFF if length is None else 0
     file = tmp_path / "d2026.bin"
     file.write_bytes(packed[:length])
-    with pytest.raises(QueryError, match="d2026.bin"):
+    with pytest.raises(SourceError, match="d2026.bin: .*(damaged|cut off)"):
         list(read_mesh(file))
+
+
+def test_a_file_that_unpacks_without_end_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("search.formats.byte_stream._RATIO_FROM", 1 << 16)
+    (tmp_path / "d2026.bin").write_bytes(gzip.compress(b"*NEWRECORD\nUI = D000001\n" * 50_000))
+    with pytest.raises(SourceError, match="d2026.bin: unpacks to over 200 times its size"):
+        list(read_mesh(tmp_path / "d2026.bin"))

@@ -50,7 +50,7 @@ def test_reference_lists_are_checked_and_freed_of_duplicates(open_page, server, 
     one, other = RIS.format("A title of some length about zebras"), RIS.format("Another title about quite other things")
     dialog.locator("input").set_input_files([file("a.ris", one), file("a.ris", one.upper() + other)])
     dialog.get_by_role("button", name="Find duplicates").click()
-    expect(dialog).to_contain_text("3 identified, 1 duplicates removed, 2 to screen.")
+    expect(dialog).to_contain_text("Identified 3, duplicates removed 1, to screen 2.")
     expect(dialog).to_contain_text("a.ris (2): 2 identified, 1 removed")
     expect(rows).to_have_count(1)
     expect(rows.first).to_contain_text("is a.ris line 1: same title")

@@ -58,7 +58,7 @@ async function dedupe(sources) {
   const total = Object.values(identified).reduce((sum, count) => sum + count, 0);
   const pairs = (caption, is, some) => (some.length ? [table(caption, some.map(({ where, kept: other, reason, title }) => [title, where, `${is} ${other}: ${reason}`]))] : []);
   return [
-    h("p", {}, `${number(total)} identified, ${number(duplicates.length)} duplicates removed, ${number(kept.length)} to screen. `,
+    h("p", {}, `Identified ${number(total)}, duplicates removed ${number(duplicates.length)}, to screen ${number(kept.length)}. `,
       button("Download these as RIS", () => download("api/dedupe", { sources, format: "ris" }))),
     h("ul", {}, Object.entries(identified).map(([name, count]) => h("li", {}, `${name}: ${number(count)} identified, ${number(removed[name])} removed`))),
     ...pairs("Duplicates, which are left out", "is", duplicates), ...pairs("Preprints, kept beside what was published of them", "preprint of", versions),
