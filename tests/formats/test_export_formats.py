@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import unicodedata
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from search.article import AbstractSection, Article, Author, Journal, PartialDate, from_json
 from search.errors import ExportError
 from search.formats import export
+from search.formats.styled_citation import _style, render
 
 SLOW_STRATEGY = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
@@ -180,7 +182,7 @@ ZEBRAS = Article(
         (
             "nlm",
             "Muster AB, van der Berg J Jr, ZEBRA. A study of zebras: part 1. Int J Mol Sci. 2024 Sep 15;25(18):9966. "
-            "doi:10.3390/ijms25189966 PubMed PMID: 39337454.",
+            "doi: 10.3390/ijms25189966. PMID: 39337454. https://pubmed.ncbi.nlm.nih.gov/39337454/",
         ),
         (
             "vancouver",
@@ -204,6 +206,18 @@ def test_citations_in_a_style(style, expected):
     first, second = stream.getvalue().splitlines()
     assert first == expected
     assert second.startswith("[RETRACTED] Gone")
+
+
+def test_without_citeproc_there_is_nlms_style_and_the_message_says_what_to_install(monkeypatch):
+    _style.cache_clear()
+    monkeypatch.setitem(sys.modules, "citeproc", None)
+    requirements = ["citeproc-py>=0.6; extra == 'citations'", 'styles>=0.1 ; extra == "citations"', "mcp>=2"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: requirements)
+    with pytest.raises(
+        ExportError, match=r"apa needs the extra `citations` .*: pip install 'citeproc-py>=0.6' 'styles"
+    ):
+        render(ZEBRAS, "apa")
+    assert render(ZEBRAS, "nlm").startswith("Muster AB, van der Berg J Jr, ZEBRA. A study of zebras: part 1. Int J Mol")
 
 
 def test_an_unknown_style_is_told():
