@@ -61,6 +61,9 @@ def open_page(browser, server):
 
     yield _open
     for context in contexts:
+        for page in context.pages:
+            # What a test has put in the way of a request may still be at work on it.
+            page.unroute_all(behavior="ignoreErrors")
         context.close()
     assert troubles == []
 

@@ -81,7 +81,6 @@ export async function download(path, body) {
   saveFile(await response.blob(), name ? name[1] : "pubmed.txt");
 }
 
-// Hand a file to the browser.
 export function saveFile(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

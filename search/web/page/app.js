@@ -62,7 +62,6 @@ function wanted(from = state) {
   return { ...base, question: from.q, mode: mode(from), ...(from.exact ? { exact: true } : {}) };
 }
 
-// The same for the page of hits that is shown.
 function wantedHits() {
   const asked = { ...wanted(), limit: PAGE_SIZE, offset: (state.page - 1) * PAGE_SIZE };
   if (state.sort && !state.like.length) asked.sort = state.sort;
@@ -84,7 +83,7 @@ function side() {
 
 async function show(next) {
   state = next;
-  // What was asked before the server has said what it can do is asked once, then.
+  // Asked once the server has said what it can do.
   if (!isAboutHere) return;
   running.abort();
   running = new AbortController();

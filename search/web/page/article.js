@@ -12,7 +12,6 @@ const SIMILAR = 10, AUTHORS = 12, CITED = 50;
 const pmid = Number(/\/article\/(\d+)/.exec(location.pathname)?.[1]);
 
 async function show() {
-  // The record as it is stored, and as it is shown in a list.
   const [article, [hit]] = await Promise.all([get(`api/articles/${pmid}`), post("api/search", { question: String(pmid), filters: { pmids: [pmid] }, fold: false })]);
   document.title = `${article.title} – PubMed semantic search`;
   const box = h("input", { type: "checkbox", checked: selection.isSelected(pmid), onchange: (event) => selection.select(hit, event.target.checked) });

@@ -22,7 +22,6 @@ export function setUpCiting() {
       h("button", { class: "primary", id: "copy-citation", onclick: ({ target }) => copy($("citation"), target) }, "Copy")));
 }
 
-// Open the dialog for an article.
 export function cite(hit) {
   pmid = hit.pmid;
   $("cite").showModal();

@@ -26,7 +26,6 @@ const sought = {};
 // The order in which the values of a kind came first for a question: a box stays where it was when another is ticked.
 let order = { question: null };
 
-// A filter's value as people read it.
 export function spoken(kind, value) {
   if (kind === "designs") return `${value.slice(0, 1).toUpperCase()}${value.slice(1)}`;
   if (kind !== "languages") return value;
@@ -129,7 +128,6 @@ export function drawChips(state, likeTitles, change) {
   }, h("span", {}, text), h("span", { class: "cross", "aria-hidden": "true" }, "×"))), all);
 }
 
-// What citations are followed from.
 export function snowballName({ snowball }, titles) {
   const count = snowball.split(",").length, pmid = Number(snowball);
   return `Citing or cited by ${count > 1 ? `${count} articles` : pmid ? titles.get(pmid) ?? `PMID ${pmid}` : `what ${snowball} found`}`;
