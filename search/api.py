@@ -409,6 +409,17 @@ class Index:
             chosen = view.store.articles() if articles is None else articles
             return write_txtai(chosen, view.store.vectors, count, encoder, Path(folder), hybrid=hybrid, graph=graph)
 
+    def count(self) -> int:
+        """Return how many articles the index holds.
+
+        >>> index = Index.open("indexes/demo")
+        >>> index.count()
+        220
+        >>> index.close()
+        """
+        with self._reader.view() as view:
+            return view.store.counts()["articles"]
+
     def status(self) -> Status:
         """Return what the index holds and how far its parts are.
 

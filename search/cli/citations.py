@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli.filters import is_pmid
-from search.cli.options import common, json_option, open_index, text_or_json
+from search.cli.options import common, json_option, open_index, results_option, text_or_json
 
 if TYPE_CHECKING:
     from search.ingest.citation_files import FileReport
@@ -20,16 +20,7 @@ _REJECTIONS_SHOWN = 10
 #: Works outside the index that are printed.
 _OTHERS_SHOWN = 40
 
-count_option = click.option(
-    "-n",
-    "--results",
-    "limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=100,
-    show_default=True,
-    help="How many articles.",
-)
+count_option = results_option(100, help="How many articles.")
 
 
 @click.command(name="cited-by")
@@ -59,16 +50,7 @@ def references(pmid: int, folder: str | None, config_file: Path | None, limit: i
 @click.command()
 @click.argument("start", nargs=-1, required=True, metavar="PMID...|NAME")
 @common
-@click.option(
-    "-n",
-    "--results",
-    "limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="How many articles.",
-)
+@results_option(50, help="How many articles.")
 @click.option("--rounds", type=click.IntRange(1, 5), default=1, show_default=True, help="How many steps to follow.")
 @click.option("--not", "seen", type=int, multiple=True, metavar="PMID", help="Leave this article out; repeatable.")
 @text_or_json

@@ -26,7 +26,7 @@ def copy(source: str, target: str, config_file: Path | None, as_json: bool) -> N
     from search.ingest.progress import Progress
 
     with open_index(config_file, source) as index, Meter() as meter:
-        total = index.status().articles
+        total = index.count()
         count = index.copy_to(target, progress=lambda share: meter.update(Progress("", int(share * total), 0, share)))
     if as_json:
         print_json({"from": source, "to": target, "articles": count}, indent=2)

@@ -12,7 +12,7 @@ import click
 
 from search.cli.filters import filter_options
 from search.cli.find import mode_option
-from search.cli.options import common, exact_option, open_index
+from search.cli.options import common, exact_option, open_index, results_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,16 +57,7 @@ CITATION_STYLES = ("nlm", "vancouver", "ama", "apa")
 @click.option("--graph", is_flag=True, help="With --format txtai: add a graph of the articles.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder [default: standard output].")
 @click.option("--query", "question", help="Export the results of a search.")
-@click.option(
-    "-n",
-    "--results",
-    "limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=100,
-    show_default=True,
-    help="With --query: how many results.",
-)
+@results_option(100, help="With --query: how many results.")
 @mode_option
 @exact_option
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from search.cli.filters import filter_options, is_pmid
-from search.cli.options import common, exact_option, format_option, formats, open_index, text_or_json
+from search.cli.options import common, exact_option, format_option, formats, open_index, results_option, text_or_json
 from search.errors import QueryError
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ __all__ = ["ask", "facets", "open_article", "query", "show", "similar", "table"]
 #: `search.retrieval.request.MODES`, which takes time to import.
 MODES = ("semantic", "lexical", "hybrid")
 
-limit_option = click.option(
-    "-n",
-    "--results",
-    "limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How many results [default: the config's].",
-)
+limit_option = results_option(help="How many results [default: the config's].")
 mode_option = click.option(
     "--mode",
     type=click.Choice(MODES),
@@ -120,8 +113,8 @@ def query(
             answers = index.search(questions, limit, **options)
         count = ""
         if style == "text" and len(questions) == 1 and answers[0]:
-            asked = SearchOptions(mode=mode, filters=filters, exact=exact)
-            count = _count(index, index.engine.understand(questions[0], asked, near=min_score is None))
+            search = SearchOptions(mode=mode, filters=filters, exact=exact)
+            count = _count(index, index.engine.understand(questions[0], search, near=min_score is None))
     print_searches(questions, answers, style, explain=explain, count=count)
     if any(has_idle_operator(text) for text in questions):
         click.echo(
@@ -131,7 +124,7 @@ def query(
 
 def _count(index: Index, understood: Understanding) -> str:
     """Return how many articles pass the filters of a question, and how many are near enough to it."""
-    total = index.status().articles
+    total = index.count()
     near = f"at least {understood.near_enough:,} near enough to the question" if understood.near_enough else ""
     if understood.articles < total:
         return f"{understood.articles:,} of {total:,} articles selected" + (f", {near}" if near else "")

@@ -25,6 +25,7 @@ __all__ = [
     "json_option",
     "model_named",
     "open_index",
+    "results_option",
     "settings",
     "source_of_index",
     "text_or_json",
@@ -59,6 +60,20 @@ def common(function: _Function) -> _Function:
 def format_option(function: _Function) -> _Function:
     """Add `--format` and `--json`."""
     return formats(*FORMATS)(function)
+
+
+def results_option(default: int | None = None, *, help: str) -> Callable[[_Function], _Function]:
+    """Add `-n`, how many results; `help` says of what."""
+    return click.option(
+        "-n",
+        "--results",
+        "limit",
+        type=click.IntRange(min=1),
+        metavar="N",
+        default=default,
+        show_default=default is not None,
+        help=help,
+    )
 
 
 def text_or_json(function: _Function) -> _Function:

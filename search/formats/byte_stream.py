@@ -79,6 +79,11 @@ class ByteStream:
         if data is None and Path(path).is_dir():
             raise SourceError(f"{self.name}: is a folder, not a file")
 
+    @classmethod
+    def of(cls, source: str | Path | ByteStream) -> ByteStream:
+        """Return the stream of a path, or a stream as it is."""
+        return source if isinstance(source, ByteStream) else cls(source)
+
     @property
     def fraction(self) -> float:
         """How much of a regular file has been read, from 0 to 1; 0 for anything else."""

@@ -30,7 +30,7 @@ def open_source(path: str | Path | ByteStream) -> Source:
 
     Raises SourceError, naming the path, if it is not there, is empty, or holds no PubMed records.
     """
-    stream = path if isinstance(path, ByteStream) else ByteStream(path)
+    stream = ByteStream.of(path)
     head = stream.head()
     text = head.lstrip()
     if not text:

@@ -78,7 +78,7 @@ def read_references(source: str | Path | ByteStream) -> Iterator[Reference | Rej
     formats, or a list of PMIDs, DOIs and PMCIDs, one a line. Raises SourceError if it is none of these, is empty, or
     cannot be read to its end.
     """
-    stream = source if isinstance(source, ByteStream) else ByteStream(source)
+    stream = ByteStream.of(source)
     head = stream.head().lstrip()
     if not head:
         raise SourceError(f"{stream.name}: is empty; references are expected")

@@ -188,7 +188,7 @@ class Search(_Pipeline):
 
     def count(self) -> int:
         """Return the number of articles."""
-        return self.index().status().articles
+        return self.index().count()
 
 
 class Similar(_Pipeline):

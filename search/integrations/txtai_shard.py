@@ -63,7 +63,7 @@ class Shard(Extension):  # type: ignore[misc]
 
     def count(self) -> int:
         """Return the number of articles."""
-        return self.index().status().articles
+        return self.index().count()
 
     def index(self) -> Index:
         """Return the index, opened when it is first needed."""

@@ -95,7 +95,7 @@ class Lookup(msgspec.Struct, frozen=True):
 
 def check_file(source: str | Path | ByteStream, lookup: Lookup) -> Report:
     """Check the references of a file or a stream. Raises SourceError if it cannot be read, or holds none."""
-    stream = source if isinstance(source, ByteStream) else ByteStream(source)
+    stream = ByteStream.of(source)
     entries = list(read_references(stream))
     references = [entry for entry in entries if isinstance(entry, Reference)]
     if not references and not entries:

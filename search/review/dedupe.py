@@ -63,7 +63,7 @@ def dedupe_files(sources: Sequence[str | Path | ByteStream], *, own: Sequence[Re
     identified: dict[str, int] = {}
     source_of: dict[str, str] = {}
     for source in sources:
-        stream = source if isinstance(source, ByteStream) else ByteStream(source)
+        stream = ByteStream.of(source)
         count = 0
         for entry in read_references(stream):
             if isinstance(entry, Rejection):

@@ -188,7 +188,7 @@ class Service:
 
         def hits_for(filters: Filters) -> list[Hit]:
             asked = msgspec.structs.replace(request, filters=filters)
-            return [hit for hit in self._relevant(asked, self._hits(asked, limit)) if hit.near_enough]
+            return self._relevant(asked, self._hits(asked, limit))
 
         if request.alternatives:
             counts = facets_of_alternatives(hits_for, request.filters)
@@ -199,8 +199,7 @@ class Service:
     def landscape(self, request: MapRequest) -> bytes:
         """Return a map of the first results of a search, or of similar articles."""
         hits = self._hits(request, self._last(request.limit), fold=True)
-        near = [hit for hit in self._relevant(request, hits, _FEWEST_ON_A_MAP) if hit.near_enough]
-        topic_map = self.index.landscape(near)
+        topic_map = self.index.landscape(self._relevant(request, hits, _FEWEST_ON_A_MAP))
         return as_json(msgspec.to_builtins(topic_map), indent=0)
 
     def article(self, pmid: int) -> bytes:
@@ -371,12 +370,12 @@ class Service:
         )
 
     def _relevant(self, request: ArticlesRequest, hits: list[Hit], fewest: int = 0) -> list[Hit]:
-        """Return the relevant ones of the hits of a request that wants these alone, or the first `fewest`."""
-        if not request.relevant:
-            return hits
-        unfiltered = msgspec.structs.replace(request, filters=unnarrowed(request.filters))
-        found = relevant(hits, least_relevant(self._hits(unfiltered, 5)))
-        return found if len(found) >= fewest else hits[:fewest]
+        """Return the hits that are near enough: of a request that wants them alone the relevant, or first `fewest`."""
+        if request.relevant:
+            unfiltered = msgspec.structs.replace(request, filters=unnarrowed(request.filters))
+            best = relevant(hits, least_relevant(self._hits(unfiltered, 5)))
+            hits = best if len(best) >= fewest else hits[:fewest]
+        return [hit for hit in hits if hit.near_enough]
 
     def _hits(self, request: ArticlesRequest, limit: int, *, fold: bool = False) -> list[Hit]:
         if request.question is None:
