@@ -20,9 +20,7 @@ _NO_RECORDS = frozenset(
     {".md5", ".md", ".html", ".db", ".faiss", ".part", ".lock", ".pdf", ".png", ".py", ".pyc", ".yml"}
 )
 
-_ACCEPTED = (
-    "NLM XML (PubMed, MEDLINE), MEDLINE text (.nbib), JSON, or a table with a column `pmid` (CSV); each may be gzipped"
-)
+_ACCEPTED = "NLM XML (PubMed, MEDLINE), MEDLINE text (.nbib), JSON or a CSV file with a column `pmid`, gzipped or not"
 
 
 def open_source(path: str | Path | ByteStream) -> Source:
@@ -34,7 +32,7 @@ def open_source(path: str | Path | ByteStream) -> Source:
     head = stream.head()
     text = head.lstrip()
     if not text:
-        raise SourceError(f"{stream.name}: is empty; {_ACCEPTED} is expected")
+        raise SourceError(f"{stream.name}: is empty; give {_ACCEPTED}")
     if text.startswith(b"<"):
         from search.formats.pubmed_xml.source import MedlineXmlSource
 
@@ -50,7 +48,7 @@ def open_source(path: str | Path | ByteStream) -> Source:
 
         return NbibSource(stream)
     beginning = ascii(text[:40].decode("utf-8", "replace"))
-    raise SourceError(f"{stream.name}: holds no PubMed records, it begins with {beginning}; {_ACCEPTED} is expected")
+    raise SourceError(f"{stream.name}: holds no PubMed records, it begins with {beginning}; give {_ACCEPTED}")
 
 
 def expand_paths(paths: Iterable[str | Path]) -> list[str]:

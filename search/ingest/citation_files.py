@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,10 +89,13 @@ def add_citations(
     held = None if everything else store.pmids()
     mark = f"citations {sha256}"
     done = int(store.settings().get(mark) or 0) if sha256 else 0
+    pieces = _rows_of(stream, report)
+    # A file that is none of citations is told here, before the index notes that it was begun.
+    first = [next(pieces, _Rows(np.empty((0, 2), np.int64), 0))]
     if sha256:
         store.begin_file(name, sha256)
     try:
-        for rows in _batches(_rows_of(stream, report), done):
+        for rows in _batches(chain(first, pieces), done):
             done += rows.lines
             _put_collection(store, rows.pairs, held, report, (mark, done) if sha256 else None)
             if progress is not None:

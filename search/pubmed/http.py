@@ -143,6 +143,8 @@ def persist(what: str, attempt: Callable[[], _Result], patience: Patience) -> _R
         try:
             return attempt()
         except TransientError as error:
+            if _is_unknown_name(error):
+                raise SourceError(f"{what}: {error}") from error
             reason, after, progressed = str(error), error.after, error.progressed
         except httpx.HTTPError as error:
             if _is_unknown_name(error):

@@ -84,6 +84,8 @@ def test_a_file_that_is_none_is_an_error(writer, tmp_path, content, message):
     with pytest.raises(SourceError, match=message):
         add_citations(writer, write(tmp_path, content))
     assert known(writer, 1)[0] == {1: []}
+    # It is not among the files that were read, nor among those that are incomplete.
+    assert not list(writer.store.files())
 
 
 def test_a_file_that_cannot_be_read_is_named(writer, tmp_path):

@@ -3,12 +3,14 @@
 import logging
 import socket
 import threading
+from functools import partial
 
 import httpx
 import pytest
 
 from search.errors import SourceError
 from search.pubmed import http
+from search.pubmed.download import download
 from search.pubmed.http import Patience, TransientError, ask, make_client, persist
 
 
@@ -32,6 +34,22 @@ def test_a_name_that_does_not_resolve_is_given_up_at_once(monkeypatch, code):
     patience = Patience(sleep=lambda seconds: pytest.fail("it waits"))
     with make_client(5.0) as client, pytest.raises(SourceError, match="cannot be resolved"):
         persist("PubMed", lambda: ask(client, "GET", "https://no.such.name.invalid/"), patience)
+    assert len(asked) == 1
+
+
+def test_neither_is_it_tried_again_where_a_download_has_failed(monkeypatch, tmp_path):
+    def unknown(*_, **__):
+        asked.append(None)
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    patience = Patience(sleep=lambda seconds: pytest.fail("it waits"))
+    with make_client(5.0) as client, pytest.raises(SourceError, match="^desc2026.gz: the name .* cannot be resolved"):
+        attempt = partial(
+            download, client, "https://no.such.name.invalid/", tmp_path / "desc2026.gz.part", threading.Event()
+        )
+        persist("desc2026.gz", attempt, patience)
     assert len(asked) == 1
 
 
