@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from search.formats.byte_stream import ByteStream
     from search.ingest.citation_files import FileReport
     from search.ingest.pipeline import IngestReport
-    from search.ingest.progress import Progress
     from search.ingest.published_vectors import ImportReport
+    from search.ingest.run_progress import Progress
     from search.llm.answer import WrittenAnswer
     from search.llm.language_models import LanguageModel
     from search.models import Encoder

@@ -23,7 +23,7 @@ def copy(source: str, target: str, config_file: Path | None, as_json: bool) -> N
     """
     from search.cli.output import print_json
     from search.cli.progress import Meter
-    from search.ingest.progress import Progress
+    from search.ingest.run_progress import Progress
 
     with open_index(config_file, source) as index, Meter() as meter:
         total = index.count()

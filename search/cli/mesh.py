@@ -14,7 +14,7 @@ from search.errors import QueryError
 if TYPE_CHECKING:
     from search.api import Index
     from search.config import Config
-    from search.formats.mesh import MeshRecord
+    from search.formats.mesh_records import MeshRecord
     from search.retrieval.mesh_tree import MeshTree
 
 __all__ = ["mesh"]

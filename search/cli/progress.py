@@ -14,7 +14,7 @@ from search.cli.screen import plain
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from search.ingest.progress import Progress
+    from search.ingest.run_progress import Progress
 
 __all__ = ["Meter", "RowMeter"]
 

@@ -57,7 +57,7 @@ def mcp(folder: str | None, config_file: Path | None, http: bool, host: str | No
         raise click.UsageError("--host and --port go with --http")
     config, index = settings(config_file, folder)
     try:
-        from search.mcp.server import run_http, run_stdio
+        from search.mcp.tools import run_http, run_stdio
     except ModuleNotFoundError as error:
         if error.name != "mcp":
             raise

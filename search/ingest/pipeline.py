@@ -22,7 +22,7 @@ from search.formats.base import LeftOut, Record, Rejection
 from search.formats.byte_stream import file_digest
 from search.formats.open import expand_paths, open_source
 from search.ingest.prepare import NotOfPart, Prepared, Preparer
-from search.ingest.progress import Progress
+from search.ingest.run_progress import Progress
 from search.ingest.static_models import fit_if_due
 from search.models import Kind
 from search.models.tokens import Text

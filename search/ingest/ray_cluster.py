@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from search.errors import ConfigError, ModelError
 from search.extras import install_command
 from search.ingest.pipeline import Encodes, IngestReport, texts_and_hashes
-from search.ingest.progress import Progress
+from search.ingest.run_progress import Progress
 from search.ingest.static_models import fit_if_due
 from search.models.tokens import Text
 from search.storage.backend import Writer

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from search.article import embedding_text
-from search.ingest.progress import Progress
+from search.ingest.run_progress import Progress
 from search.models import Kind
 from search.models.static_vectors import StaticVectors, TokenIds, from_vocabulary
 from search.models.tokens import Text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from search.ingest.pipeline import Encodes, IngestReport, Pipeline
-from search.ingest.progress import Progress
+from search.ingest.run_progress import Progress
 from search.pubmed.eutils import Eutils, pages
 from search.storage.backend import Writer
 

@@ -11,7 +11,7 @@ import msgspec
 from search.errors import IndexFolderError
 from search.formats.open import open_source
 from search.ingest.pipeline import Encodes, IngestReport, Pipeline
-from search.ingest.progress import Progress
+from search.ingest.run_progress import Progress
 from search.pubmed.nlm_files import NlmFile, Origin, fetch_ahead
 from search.pubmed.subset import Part, chosen_part
 from search.pubmed.sync_plan import SyncPlan, make_plan

@@ -17,7 +17,7 @@ import msgspec
 
 from search.errors import QueryError
 from search.files import cache_folder, replace_file
-from search.formats.mesh import MeshRecord, read_mesh
+from search.formats.mesh_records import MeshRecord, read_mesh
 from search.normalize import folded_words, name_key
 
 __all__ = ["MeshTree", "add_mesh", "installed_mesh", "load_mesh"]
@@ -40,8 +40,8 @@ _RECORDS_KEPT = 20_000
 class MeshTree:
     """The headings of MeSH, and its supplementary concepts where they were added.
 
-    Reads what `search mesh add` keeps, or one of NLM's files (`search.formats.mesh`), which takes a while. Raises
-    QueryError if the file is neither. May be used by several threads.
+    Reads what `search mesh add` keeps, or one of NLM's files (`search.formats.mesh_records`), which takes a while.
+    Raises QueryError if the file is neither. May be used by several threads.
     """
 
     def __init__(self, path: str | Path) -> None:

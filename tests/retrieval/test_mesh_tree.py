@@ -8,7 +8,7 @@ from helpers import article, put
 
 from search.article import Author, Journal, MeshHeading, Substance
 from search.errors import QueryError, SourceError
-from search.formats.mesh import read_mesh
+from search.formats.mesh_records import read_mesh
 from search.retrieval.engine import Engine
 from search.retrieval.mesh_tree import MeshTree, add_mesh, load_mesh
 from search.retrieval.strategy import parse_strategy, translation

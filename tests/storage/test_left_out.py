@@ -86,7 +86,7 @@ def test_a_language_model_is_warned(demo):
     pytest.importorskip("mcp", reason="the package mcp is not installed")
     from mcp import Client
 
-    from search.mcp.server import make_server
+    from search.mcp.tools import make_server
 
     async def ask():
         async with Client(make_server(index)) as client:

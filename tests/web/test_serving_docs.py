@@ -75,7 +75,7 @@ def test_what_a_language_model_gets(built_demo):
     import asyncio
 
     from search import Index
-    from search.mcp.server import Tools
+    from search.mcp.tools import Tools
 
     (shown,) = (json.loads(text) for kind, text in BLOCKS if kind == "json" and '"cite"' in text)
     with Index.open(built_demo) as index:

@@ -16,7 +16,7 @@ from mcp import Client, StdioServerParameters  # noqa: E402
 
 from search import Index  # noqa: E402
 from search.config import Config, ServeConfig  # noqa: E402
-from search.mcp.server import make_server  # noqa: E402
+from search.mcp.tools import make_server  # noqa: E402
 from search.presentation.citation import citation  # noqa: E402
 
 ASPIRIN = "does taking aspirin lower the risk of bowel cancer?"
